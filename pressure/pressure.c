@@ -1,0 +1,245 @@
+/*
+ * The coordinator's life: configuration, creation, its thread, and the snapshot. What it does each period is in step.c.
+ *
+ * The thread naps on a condition variable with a monotonic deadline. A kick is a flag, and only the kick that raises it takes
+ * wake_lock to signal; all others until the next step find it raised and return. The flag is cleared before the step, so a kick
+ * during a step leads to another one: its cause may be younger than the sample.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "pressure/pressure_private.h"
+
+void pressure_config_init(pressure_config_t *config)
+{
+    *config = (pressure_config_t){.mark_permille = {[PRESSURE_ELEVATED] = 700,
+                                                    [PRESSURE_DEGRADED] = 750,
+                                                    [PRESSURE_HIGH] = 800,
+                                                    [PRESSURE_CRITICAL] = 900,
+                                                    [PRESSURE_EMERGENCY] = 950},
+                                  .down_gap_permille = 50,
+                                  .dwell_ms = 5000,
+                                  .dwell_critical_ms = 10000,
+                                  .stale_after_ms = 3000};
+}
+
+const char *pressure_config_check(const pressure_config_t *config)
+{
+    static const char *const descends[PRESSURE_NUM_LEVELS] = {
+        [PRESSURE_ELEVATED] = "the mark of elevated must be above 0",
+        [PRESSURE_DEGRADED] = "the mark of degraded must not be below that of elevated",
+        [PRESSURE_HIGH] = "the mark of high must not be below that of degraded",
+        [PRESSURE_CRITICAL] = "the mark of critical must not be below that of high",
+        [PRESSURE_EMERGENCY] = "the mark of emergency must not be below that of critical",
+    };
+
+    if (config->budget_bytes == 0)
+        return "the budget must be above 0";
+    if (config->mark_permille[PRESSURE_NORMAL] != 0)
+        return "the mark of normal must be 0";
+    if (config->mark_permille[PRESSURE_ELEVATED] == 0)
+        return descends[PRESSURE_ELEVATED];
+    for (unsigned level = PRESSURE_DEGRADED; level < PRESSURE_NUM_LEVELS; ++level) {
+        if (config->mark_permille[level] < config->mark_permille[level - 1])
+            return descends[level];
+    }
+    if (config->mark_permille[PRESSURE_EMERGENCY] > 1000)
+        return "no mark may be above the budget";
+    if (config->down_gap_permille == 0)
+        return "the gap must be above 0";
+    if (config->down_gap_permille >= config->mark_permille[PRESSURE_ELEVATED])
+        return "the gap must be below the mark of elevated";
+    return NULL;
+}
+
+/**
+ * Returns 0 or an errno
+ */
+static int init_wake(pressure_t *pressure)
+{
+    pthread_condattr_t attr;
+    int err;
+
+    if ((err = pthread_condattr_init(&attr)) != 0)
+        return err;
+    if ((err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC)) == 0)
+        err = pthread_cond_init(&pressure->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    return err;
+}
+
+static int init_locks(pressure_t *pressure)
+{
+    int err;
+
+    if (pressure_listeners_init(&pressure->listeners) != 0)
+        return -1;
+    if ((err = pthread_mutex_init(&pressure->record_lock, NULL)) != 0)
+        goto ErrorListeners;
+    if ((err = pthread_mutex_init(&pressure->wake_lock, NULL)) != 0)
+        goto ErrorRecord;
+    if ((err = init_wake(pressure)) == 0)
+        return 0;
+
+    pthread_mutex_destroy(&pressure->wake_lock);
+ErrorRecord:
+    pthread_mutex_destroy(&pressure->record_lock);
+ErrorListeners:
+    pressure_listeners_dispose(&pressure->listeners);
+    errno = err;
+    return -1;
+}
+
+static void apply_config(pressure_t *pressure, const pressure_config_t *config)
+{
+    pressure->config = *config;
+    pressure->rules = (pressure_level_rules_t){.down_gap_permille = config->down_gap_permille,
+                                               .dwell_ms = config->dwell_ms,
+                                               .dwell_critical_ms = config->dwell_critical_ms};
+    for (unsigned level = 0; level < PRESSURE_NUM_LEVELS; ++level) {
+        pressure->rules.mark_permille[level] = config->mark_permille[level];
+        pressure->mark_bytes[level] = pressure_mark_bytes(config->budget_bytes, config->mark_permille[level]);
+    }
+    pressure->record.budget_bytes = config->budget_bytes;
+}
+
+pressure_t *pressure_create(const pressure_config_t *config)
+{
+    uint64_t resident_bytes, now_ms;
+    pressure_t *pressure;
+
+    assert(config->sample != NULL && config->now_ms != NULL);
+    if (pressure_config_check(config) != NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if ((pressure = aligned_alloc(alignof(pressure_t), sizeof(*pressure))) == NULL)
+        return NULL;
+    memset(pressure, 0, sizeof(*pressure));
+    atomic_flag_clear(&pressure->stepping);
+    apply_config(pressure, config);
+    if (init_locks(pressure) != 0) {
+        free(pressure);
+        return NULL;
+    }
+    now_ms = config->now_ms();
+    pressure->state.since_ms = pressure->record.level_since_ms = now_ms;
+    pressure->step.good_ms = now_ms;
+    /* so that the first reservation need not wait for the first step; if it fails, that step tells */
+    pressure_take_sample(pressure, &resident_bytes);
+    return pressure;
+}
+
+static void stop_thread(pressure_t *pressure)
+{
+    pthread_mutex_lock(&pressure->wake_lock);
+    pressure->stop = 1;
+    pthread_cond_signal(&pressure->wake);
+    pthread_mutex_unlock(&pressure->wake_lock);
+    pthread_join(pressure->thread, NULL);
+}
+
+void pressure_destroy(pressure_t **pressure)
+{
+    pressure_t *gone = *pressure;
+
+    if (gone == NULL)
+        return;
+    *pressure = NULL;
+    if (gone->has_thread)
+        stop_thread(gone);
+    for (unsigned i = 0; i < PRESSURE_NUM_CLASSES; ++i)
+        assert(atomic_load(&gone->ledger.class_bytes[i]) == 0);
+    pressure_listeners_dispose(&gone->listeners);
+    pthread_cond_destroy(&gone->wake);
+    pthread_mutex_destroy(&gone->wake_lock);
+    pthread_mutex_destroy(&gone->record_lock);
+    free(gone);
+}
+
+static struct timespec get_deadline(uint64_t wait_ms)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += (time_t)(wait_ms / 1000);
+    deadline.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_nsec -= 1000000000;
+        ++deadline.tv_sec;
+    }
+    return deadline;
+}
+
+/**
+ * until kicked, stopped or due. Returns whether to stop.
+ */
+static int nap(pressure_t *pressure, uint64_t wait_ms)
+{
+    struct timespec deadline = get_deadline(wait_ms);
+    int err = 0, stop;
+
+    pthread_mutex_lock(&pressure->wake_lock);
+    while (!pressure->stop && !atomic_load(&pressure->kicked) && err == 0)
+        err = pthread_cond_timedwait(&pressure->wake, &pressure->wake_lock, &deadline);
+    stop = pressure->stop;
+    pthread_mutex_unlock(&pressure->wake_lock);
+    return stop;
+}
+
+static void *run_thread(void *arg)
+{
+    pressure_t *pressure = arg;
+
+    do {
+        atomic_store(&pressure->kicked, 0);
+    } while (!nap(pressure, pressure_step(pressure)));
+    return NULL;
+}
+
+int pressure_start(pressure_t *pressure)
+{
+    sigset_t all, before;
+    int err;
+
+    assert(!pressure->has_thread);
+    /* signals are for the server's own threads */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(&pressure->thread, NULL, run_thread, pressure);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err != 0) {
+        errno = err;
+        return -1;
+    }
+    pressure->has_thread = 1;
+    pthread_setname_np(pressure->thread, "sluice-pressure");
+    return 0;
+}
+
+void pressure_kick(pressure_t *pressure)
+{
+    if (atomic_exchange(&pressure->kicked, 1))
+        return;
+    pthread_mutex_lock(&pressure->wake_lock);
+    pthread_cond_signal(&pressure->wake);
+    pthread_mutex_unlock(&pressure->wake_lock);
+}
+
+void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot)
+{
+    pressure_ledger_t *ledger = &pressure->ledger;
+
+    pthread_mutex_lock(&pressure->record_lock);
+    *snapshot = pressure->record;
+    pthread_mutex_unlock(&pressure->record_lock);
+    for (unsigned i = 0; i < PRESSURE_NUM_CLASSES; ++i) {
+        snapshot->reserved_bytes[i] = atomic_load_explicit(&ledger->class_bytes[i], memory_order_relaxed);
+        snapshot->reserved_total_bytes += snapshot->reserved_bytes[i];
+    }
+    snapshot->reservations_granted = atomic_load_explicit(&ledger->num_granted, memory_order_relaxed);
+    snapshot->reservations_refused = atomic_load_explicit(&ledger->num_refused, memory_order_relaxed);
+}

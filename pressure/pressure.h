@@ -1,0 +1,228 @@
+/*
+ * pressure.h - the coordinator: watches the resident set against a budget, publishes a level, tells every cache to shrink in time,
+ * and grants memory before it is allocated.
+ *
+ * Levels (fractions of the budget; all of them settings)
+ *   normal < elevated 70 % < degraded 75 % < high 80 % < critical 90 % < emergency 95 %
+ *   Up at the first sample that reaches a mark. Down only when the reading is `down_gap` below the mark of the present level, and
+ *   stayed so for a dwell; then to the highest level seen in the dwell. See level.h, where this is a pure function.
+ *
+ * Events: crossing elevated, high, critical or emergency upwards broadcasts that event once per generation, ascending, to all
+ * listeners in the order of (phase, registration). The level is published before the first listener runs, so that admission and
+ * the front filter change first. If the listeners of a generation released something, or emergency was crossed, the allocator is
+ * purged once (`config.purge`), the resident set is sampled again, and the outcome is kept (pressure_snapshot_t.last_reclaim).
+ * A level that persists is acted on again: the highest event whose mark the reading still reaches is repeated (a generation of its
+ * own) when the last reclaim is complete and a pause has passed since: elevated 10 s, high and critical 2 s, emergency 1 s.
+ * Degraded is published, but has no event. A wish for room (pressure_want_room) is a generation of its own too, of one event at the
+ * level of elevated that names the bytes; it is not counted as a crossing.
+ *
+ * Readings: a failed one keeps the last value and breaks a dwell. Without a good one for `stale_after_ms` the published level is
+ * one higher, but not above high (a broken meter alone must not shut the service), until the next good one. Listeners are not
+ * called then: an eviction whose effect nobody can read has no end.
+ *
+ * Reservations: memory-hungry work asks before it allocates, frees what it allocated, and then releases. The ledger is a
+ * compare-and-swap per grant; a grant is given only below critical, and only if
+ *     max(last reading + what is reserved more than at that reading,
+ *         settled + released source bytes since that reading + all that is reserved) + bytes
+ * stays at or below the mark of `high`. `settled` is an upper bound of what belongs to no reservation; it makes the sum an upper
+ * bound of the resident set even if every reserved page is yet to be touched. When that holds, and how far it can be off, is said
+ * in reservation.c. Before the first good reading nothing is granted.
+ *
+ * Threads: the coordinator has one thread of its own, which samples, runs the listeners and purges. Every other function may be
+ * called from any thread, unless it says otherwise. pressure_level() takes no lock. pressure_reserve(), _resize() and _release()
+ * take none either, except that the first kick since the last step takes the mutex of the coordinator's nap for an instant; a
+ * reservation kicks only when it is refused for now or when the sum above reaches a further mark.
+ */
+#ifndef pressure__pressure_h
+#define pressure__pressure_h
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef enum en_pressure_level_t {
+    PRESSURE_NORMAL,
+    PRESSURE_ELEVATED,
+    PRESSURE_DEGRADED,
+    PRESSURE_HIGH,
+    PRESSURE_CRITICAL,
+    PRESSURE_EMERGENCY,
+    PRESSURE_NUM_LEVELS
+} pressure_level_t;
+
+/**
+ * what a reservation is for, which says what becomes of its bytes at pressure_release(). SOURCE: bytes as fetched; they may live
+ * on, in a cache, and are taken to do so until a reading shows otherwise. DECODE: scratch memory; all of it was freed before the
+ * release. Shrink a reservation (pressure_resize) to what will really stay before it is released.
+ */
+typedef enum en_pressure_class_t { PRESSURE_CLASS_SOURCE, PRESSURE_CLASS_DECODE, PRESSURE_NUM_CLASSES } pressure_class_t;
+
+enum { PRESSURE_OK = 0, PRESSURE_NOT_NOW = -1 /* ask again later */, PRESSURE_NEVER = -2 /* cannot fit into this budget, ever */ };
+
+/**
+ * a reading. Returns 0 and the resident bytes, or -1 (a failed reading never counts as zero, see above).
+ * Called by pressure_create(), and then by one thread at a time.
+ */
+typedef int (*pressure_sample_cb)(void *ctx, uint64_t *resident_bytes);
+
+typedef struct st_pressure_config_t {
+    uint64_t budget_bytes;
+    unsigned mark_permille[PRESSURE_NUM_LEVELS]; /* [PRESSURE_NORMAL] is 0; never descending, at most 1000 */
+    unsigned down_gap_permille;                  /* 50 */
+    uint64_t dwell_ms, dwell_critical_ms;        /* 5000, 10000 */
+    uint64_t stale_after_ms;                     /* 3000 */
+    pressure_sample_cb sample;                   /* pressure_sample_statm, or a test's own */
+    void *sample_ctx;
+    uint64_t (*now_ms)(void); /* a monotonic clock; the thread's own nap uses CLOCK_MONOTONIC */
+    void (*purge)(void);      /* gives free heap pages back to the system; coordinator's thread only; may be NULL */
+    /**
+     * one line for the operator at each change of level, each reclaim, each failure; may be NULL. Coordinator's thread.
+     */
+    void (*log)(void *ctx, const char *line);
+    void *log_ctx;
+} pressure_config_t;
+
+typedef struct st_pressure_event_t {
+    uint64_t generation;          /* grows by one with each step that caused events */
+    pressure_level_t level;       /* the mark that was crossed: ELEVATED, HIGH, CRITICAL or EMERGENCY */
+    pressure_level_t final_level; /* the published level, which this generation ends at */
+    uint64_t resident_bytes, budget_bytes;
+    uint64_t wanted_bytes; /* 0, or: no mark was crossed, this much room is asked for (pressure_want_room); level is ELEVATED then */
+} pressure_event_t;
+
+typedef struct st_pressure_result_t {
+    uint64_t bytes_freed, objects_freed;
+} pressure_result_t;
+
+/**
+ * a listener: called on the coordinator's thread with no lock of the coordinator held. Must not block on a thread that waits for
+ * the coordinator. Must tolerate being asked when it has nothing to give.
+ * One that is registered during a broadcast hears the next one.
+ */
+typedef struct st_pressure_listener_t {
+    const char *name; /* kept by reference */
+    int phase;        /* lower runs first */
+    pressure_result_t (*on_event)(void *ctx, const pressure_event_t *event);
+    void *ctx;
+} pressure_listener_t;
+
+typedef struct st_pressure_registration_t pressure_registration_t;
+typedef struct st_pressure_t pressure_t;
+
+typedef struct st_pressure_reclaim_t {
+    uint64_t generation, at_ms, duration_ms;              /* at its end; from the sample before to the sample after */
+    pressure_level_t level;                               /* the highest event of the generation */
+    uint64_t claimed_bytes, objects;                      /* as the listeners say */
+    uint64_t resident_before_bytes, resident_after_bytes; /* the same if the sample after failed */
+} pressure_reclaim_t;
+
+typedef struct st_pressure_snapshot_t {
+    pressure_level_t level;
+    uint64_t budget_bytes, resident_bytes, peak_resident_bytes;
+    uint64_t reserved_bytes[PRESSURE_NUM_CLASSES], reserved_total_bytes;
+    uint64_t reservations_granted, reservations_refused;
+    uint64_t failed_in_row; /* samples that failed since the last good one */
+    uint64_t samples, failed_samples; /* at the creation, one per step, one after each reclaim; `samples` are the good ones */
+    uint64_t generations, events[PRESSURE_NUM_LEVELS]; /* repeated ones included */
+    uint64_t level_since_ms;
+    pressure_reclaim_t last_reclaim; /* all zero: none yet */
+} pressure_snapshot_t;
+
+/**
+ * fills in the defaults named above; budget, sample, now_ms are left to the caller
+ */
+void pressure_config_init(pressure_config_t *config);
+/**
+ * returns a sentence that names what is wrong with the marks, the gap or the budget, or NULL if nothing is
+ */
+const char *pressure_config_check(const pressure_config_t *config);
+/**
+ * copies the config, takes the first sample (the level stays normal until the first step). sample and now_ms must be set. Returns
+ * NULL if pressure_config_check() has something to say (EINVAL) or if there is no memory for it (ENOMEM).
+ */
+pressure_t *pressure_create(const pressure_config_t *config);
+/**
+ * stops the thread if it runs, and frees; sets *pressure to NULL. No reservation and no registration may be left. *pressure may be
+ * NULL. Not from a listener.
+ */
+void pressure_destroy(pressure_t **pressure);
+/**
+ * starts the coordinator's thread, at most once, with all signals blocked. Returns 0 or -1 (errno of pthread_create). A process
+ * that forks must do so before.
+ */
+int pressure_start(pressure_t *pressure);
+/**
+ * one step: sample, decide, publish, tell. What the thread does each period; for tests that have no thread. Returns the
+ * milliseconds until the next step is due: 1000 when calm, 250 from 60 % or while the level is above normal or the reading failed,
+ * 100 from 70 %, 25 from 85 % of the budget. While another thread is in a step it returns at once.
+ */
+uint64_t pressure_step(pressure_t *pressure);
+/**
+ * wakes the coordinator for a step now; cheap, from any thread
+ */
+void pressure_kick(pressure_t *pressure);
+
+/**
+ * the level as of the last sample: one relaxed load
+ */
+static inline pressure_level_t pressure_level(const pressure_t *pressure);
+
+/**
+ * copies *listener. Returns 0, or -1 (no memory; *registration is NULL).
+ */
+int pressure_register(pressure_t *pressure, const pressure_listener_t *listener, pressure_registration_t **registration);
+/**
+ * after the return the listener is not running and will not be called again; *registration is NULL. May be called with any lock
+ * held that this listener itself does not take. A listener must not unregister itself; another one it may.
+ */
+void pressure_unregister(pressure_t *pressure, pressure_registration_t **registration);
+
+/**
+ * asks for `bytes`. PRESSURE_OK: they are reserved until pressure_release(). PRESSURE_NOT_NOW: the mark of `high`, or a level from
+ * critical on, is in the way (the coordinator is kicked; ask again later). PRESSURE_NEVER: bytes plus base_bytes exceed the mark of
+ * `high` even if all caches were empty, where base_bytes is the smallest resident set seen since the start.
+ */
+int pressure_reserve(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes);
+/**
+ * changes a reservation. Growing may be refused as above (the old one stays; NEVER refers to new_bytes); shrinking always works,
+ * and means that the difference was freed or will not be allocated.
+ */
+int pressure_resize(pressure_t *pressure, pressure_class_t resource_class, uint64_t old_bytes, uint64_t new_bytes);
+/**
+ * gives back what is left of a reservation. More than is reserved in the class is a bug of the caller and asserted.
+ */
+void pressure_release(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes);
+
+/**
+ * says that a reservation of `bytes` was refused for now and is still wanted. The coordinator's next step asks the listeners for what
+ * is missing (event->wanted_bytes), purges the allocator and samples; the caller then tries again. Of several wishes the largest
+ * counts. Without a lock but for the kick; never fails, promises nothing.
+ */
+void pressure_want_room(pressure_t *pressure, uint64_t bytes);
+
+void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot);
+const char *pressure_level_name(pressure_level_t level);
+
+/**
+ * reads the resident set from /proc/self/statm through a descriptor that is opened at the first call, kept, and opened anew after a
+ * fork. ctx is ignored.
+ */
+int pressure_sample_statm(void *ctx, uint64_t *resident_bytes);
+/**
+ * `auto`: 95 % of the smallest of physical memory and the limits on this process's own cgroup chain (v1, v2, hybrid). What cannot
+ * be read is no limit. Returns 0 if there is no limit at all.
+ * @param proc_root,sys_root "/proc" and "/sys/fs/cgroup"; parameters for tests
+ * @param physical_bytes of the machine; 0: not known
+ */
+uint64_t pressure_auto_budget(const char *proc_root, const char *sys_root, uint64_t physical_bytes);
+
+/* below this line: what the inline function needs */
+struct st_pressure_public_t {
+    _Atomic int level;
+};
+static inline pressure_level_t pressure_level(const pressure_t *pressure)
+{
+    return (pressure_level_t)atomic_load_explicit(&((const struct st_pressure_public_t *)(const void *)pressure)->level,
+                                                  memory_order_relaxed);
+}
+
+#endif

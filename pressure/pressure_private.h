@@ -1,0 +1,130 @@
+/*
+ * pressure_private.h - what the files of pressure/ share. Nothing else includes it, except tests.
+ *
+ * Locks: listeners.lock (the registry), record_lock (the snapshot), wake_lock (the thread's nap). Each is held for a few
+ * instructions, no two at once, and never during a callback. What a step works on (`step`, `state`, `told_ms`) belongs to the
+ * thread that holds `stepping`. The ledger has no lock, see reservation.c.
+ */
+#ifndef pressure__pressure_private_h
+#define pressure__pressure_private_h
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stddef.h>
+#include "pressure/level.h"
+
+/* --- listeners.c --- */
+
+typedef struct st_pressure_listeners_t {
+    pthread_mutex_t lock;
+    pthread_cond_t idle; /* a listener has returned */
+    pressure_registration_t *first;
+    uint64_t last_id;
+    pthread_t runner; /* valid while any registration is running */
+} pressure_listeners_t;
+
+int pressure_listeners_init(pressure_listeners_t *listeners);
+void pressure_listeners_dispose(pressure_listeners_t *listeners);
+/**
+ * tells each level of the set (bits 1u << level), ascending, to every listener that was registered before the call. Fills in
+ * event->level and adds up what was freed. One caller at a time.
+ */
+pressure_result_t pressure_listeners_broadcast(pressure_listeners_t *listeners, unsigned levels, pressure_event_t *event);
+
+/* --- reservation.c --- */
+
+/**
+ * what the last good sample says of the ledger; settled_bytes is explained in reservation.c
+ */
+typedef struct st_pressure_reading_t {
+    uint64_t resident_bytes, settled_bytes, base_bytes;
+    uint64_t reserved_bytes, kept_bytes; /* the ledger as it was just before the sample */
+} pressure_reading_t;
+
+typedef struct st_pressure_ledger_t {
+    /* sums since the start; what is reserved now is granted - released */
+    _Atomic uint64_t granted_bytes, released_bytes, kept_bytes;
+    _Atomic uint64_t class_bytes[PRESSURE_NUM_CLASSES];
+    _Atomic uint64_t num_granted, num_refused;
+    /* readings published so far; 0: none. The last one is in slots[num_readings % 2] */
+    _Atomic uint64_t num_readings;
+    struct {
+        _Atomic uint64_t resident_bytes, settled_bytes, base_bytes, reserved_bytes, kept_bytes;
+    } slots[2];
+} pressure_ledger_t;
+
+/**
+ * pure: the upper bound of the resident set for a reading and a ledger
+ */
+uint64_t pressure_committed_bytes(const pressure_reading_t *reading, uint64_t reserved_bytes, uint64_t kept_bytes);
+/**
+ * pure: the reading that follows `last` (NULL: the first one). The ledger's sums are those from just before the sample.
+ */
+pressure_reading_t pressure_next_reading(const pressure_reading_t *last, uint64_t resident_bytes, uint64_t reserved_bytes,
+                                         uint64_t kept_bytes);
+/**
+ * how many bytes a reservation of `bytes` is away from being granted; 0: none
+ */
+uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes);
+/**
+ * takes a sample and publishes it to the ledger. Returns 0 or -1 (the sample failed, nothing is changed). One caller at a time.
+ */
+int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *config, uint64_t *resident_bytes);
+
+/* --- sample.c, auto_budget.c --- */
+
+/**
+ * the resident set, in pages, from the text of a statm file. Returns 0 or -1.
+ */
+int pressure_parse_statm(const char *text, size_t len, uint64_t *pages);
+/**
+ * decimal digits, as many as there are. Returns their number, or 0 if there is none or the value does not fit.
+ */
+size_t pressure_parse_digits(const char *text, size_t len, uint64_t *value);
+
+/* --- pressure.c, step.c --- */
+
+struct st_pressure_t {
+    struct st_pressure_public_t public; /* first: pressure_level() reads it */
+    pressure_config_t config;
+    pressure_level_rules_t rules;
+    uint64_t mark_bytes[PRESSURE_NUM_LEVELS];
+
+    /* on lines of its own: a grant must not slow down the readers of the level */
+    alignas(64) pressure_ledger_t ledger;
+
+    alignas(64) pressure_listeners_t listeners;
+
+    _Atomic uint64_t wanted_bytes; /* the largest wish for room since the last step */
+
+    atomic_flag stepping;
+    pressure_level_state_t state;
+    uint64_t wish_ms;                      /* when the last wish for room was granted */
+    uint64_t told_ms[PRESSURE_NUM_LEVELS]; /* when the last reclaim for this event was over */
+    struct {
+        uint64_t good_ms; /* of the last good sample */
+        int failing;      /* the last sample failed */
+        int stale;        /* ... and so did all others for stale_after_ms */
+    } step;
+
+    pthread_mutex_t record_lock;
+    pressure_snapshot_t record; /* written under record_lock by the thread that holds `stepping` */
+
+    pthread_mutex_t wake_lock;
+    pthread_cond_t wake;
+    atomic_int kicked;
+    int stop; /* guarded by wake_lock */
+    int has_thread;
+    pthread_t thread;
+};
+
+/**
+ * samples, for the ledger and for the snapshot. Returns 0 or -1. Only while holding `stepping`, or before anyone else can.
+ */
+int pressure_take_sample(pressure_t *pressure, uint64_t *resident_bytes);
+/**
+ * pure: the time until the next step
+ */
+uint64_t pressure_period_ms(uint64_t resident_bytes, uint64_t budget_bytes, pressure_level_t level);
+
+#endif
