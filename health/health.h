@@ -1,0 +1,98 @@
+/*
+ * health.h - from a snapshot of numbers to what operators and machines read: verdict, JSON, Prometheus text.
+ *
+ * The caller fills a health_snapshot_t (plain numbers, no pointers into live structures but names) and gets text back. Nothing here
+ * samples, locks or keeps state, so it answers at every pressure level. JSON is written by jansson.
+ *
+ * Metrics are rows of one table (metrics_table.h): name, type, unit, help, and where the value stands in the snapshot. The
+ * Prometheus text is written from that table, so that a metric cannot exist without type and help.
+ */
+#ifndef health__health_h
+#define health__health_h
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEALTH_MAX_CACHES 4
+#define HEALTH_NUM_REASONS 6 /* capacity, pressure, expired, purged, replaced, too_large: see health_reason_names */
+#define HEALTH_NUM_LEVELS 6
+#define HEALTH_NUM_CLASSES 2                /* source, decode */
+#define HEALTH_NUM_SPANS 5                  /* queue, fetch, decode, transform, encode */
+#define HEALTH_MAX_TEXT_BYTES (1024 * 1024) /* no answer is longer than this, its NUL included */
+#define HEALTH_BLIND_SAMPLES 3              /* so many failed samples in a row make the verdict degraded */
+
+extern const char *const health_reason_names[HEALTH_NUM_REASONS];
+extern const char *const health_level_names[HEALTH_NUM_LEVELS]; /* normal, elevated, degraded, high, critical, emergency */
+
+typedef struct st_health_cache_t {
+    const char *name; /* "image", "metadata": distinct; part of the metrics' names, and the value of their label `cache` */
+    uint64_t capacity_bytes, used_bytes, pinned_bytes, entries;
+    uint64_t hits, misses, coalesced, inserts;
+    uint64_t evictions[HEALTH_NUM_REASONS], evicted_bytes[HEALTH_NUM_REASONS];
+} health_cache_t;
+
+typedef struct st_health_snapshot_t {
+    const char *version;
+    double uptime_seconds;
+    /* pressure */
+    int level; /* index into health_level_names */
+    uint64_t resident_bytes, peak_resident_bytes, budget_bytes;
+    double degraded_ratio, critical_ratio;
+    uint64_t reserved_bytes[HEALTH_NUM_CLASSES];
+    uint64_t reservations_granted, reservations_refused;
+    uint64_t samples, failed_samples, events[HEALTH_NUM_LEVELS];
+    uint64_t failed_samples_in_row; /* 0: the last sample was good */
+    struct {
+        uint64_t generation, claimed_bytes, objects, resident_before_bytes, resident_after_bytes, duration_ms, age_ms;
+    } last_reclaim; /* generation 0: none yet */
+    /* caches */
+    size_t num_caches;
+    health_cache_t caches[HEALTH_MAX_CACHES];
+    /* requests; the array is by hundred: [1] is 1xx, [0] are those that ended without an answer */
+    uint64_t responses[6], requests_in_progress, shed;
+    uint64_t errors_bad_request, errors_origin, errors_image, errors_no_room, errors_timeout;
+    /* origin */
+    uint64_t origin_fetches, origin_failures, origin_bytes, origin_in_progress;
+    /* transforms */
+    uint64_t transforms, transform_failures, transforms_cancelled, transforms_in_progress, transforms_queued;
+    double transform_seconds;
+    uint64_t vips_memory_bytes, vips_memory_peak_bytes;
+    /* process */
+    double process_cpu_seconds, process_start_time_seconds;
+    uint64_t process_virtual_bytes, process_threads;
+} health_snapshot_t;
+
+typedef enum en_health_status_t { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_CRITICAL } health_status_t;
+
+#define HEALTH_MAX_REASONS 6
+typedef struct st_health_verdict_t {
+    health_status_t status;
+    int http_status; /* 200, 200, 503 */
+    size_t num_reasons;
+    const char *reasons[HEALTH_MAX_REASONS];         /* constant sentences, no numbers */
+    const char *recommendations[HEALTH_MAX_REASONS]; /* the same index; may be NULL */
+} health_verdict_t;
+
+/**
+ * critical: level >= critical. degraded: level >= degraded, or the last HEALTH_BLIND_SAMPLES samples failed, or none ever
+ * succeeded. A level outside of health_level_names counts as the nearest one. Reasons are given unless the status is healthy, the
+ * level's own first; behind it what makes it worse: capacities that add up to more than the degraded mark, a tenth of the budget
+ * pinned by slow readers, a quarter of it reserved, a reclaim of the last minute that gave back less than half. A pure function.
+ */
+void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict);
+
+/**
+ * Each of these returns text that the caller frees with free(), its length in *len, or NULL when memory is out or the text would be
+ * longer than HEALTH_MAX_TEXT_BYTES. Bytes of a string that are not UTF-8 come out as U+FFFD; a NULL string as "". A number that is
+ * not finite is 0 in JSON and NaN in Prometheus text. A hit ratio is hits / (hits + misses + coalesced), or 0. Any thread.
+ */
+char *health_json(const health_snapshot_t *snapshot, size_t *len);             /* GET /api/health */
+char *health_cache_json(const health_snapshot_t *snapshot, size_t *len);       /* GET /api/metrics/cache */
+char *health_cache_prometheus(const health_snapshot_t *snapshot, size_t *len); /* the same as text */
+char *health_prometheus(const health_snapshot_t *snapshot, size_t *len);       /* GET /metrics: everything */
+/**
+ * RFC 9457 problem details: type (about:blank), status, title, detail, code; the strings may come from a request
+ */
+char *health_problem_json(int status, const char *title, const char *detail, const char *code, size_t *len);
+
+#endif

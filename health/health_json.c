@@ -1,0 +1,257 @@
+/*
+ * JSON answers. Every constructor of jansson returns NULL when memory is out and every setter takes NULL for an answer, so the
+ * functions here build without looking and dump() asks once: `add` remembers in the object's place that a member is missing.
+ * The text goes through our own buffer, because jansson's dump has no ceiling and need not be good for free().
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "health/names.h"
+#include "health/writers.h"
+
+/* takes over value, and drops *object for good if anything fails: a later add finds NULL and fails too */
+static void add(json_t **object, const char *key, json_t *value)
+{
+    if (json_object_set_new(*object, key, value) != 0) {
+        json_decref(*object);
+        *object = NULL;
+    }
+}
+
+static void push(json_t **array, json_t *value)
+{
+    if (json_array_append_new(*array, value) != 0) {
+        json_decref(*array);
+        *array = NULL;
+    }
+}
+
+static json_t *new_integer(uint64_t value)
+{
+    return json_integer(value <= INT64_MAX ? (json_int_t)value : INT64_MAX);
+}
+
+/* rounds to a 1/scale, so that 0.8 does not come out with 17 digits */
+static json_t *new_real(double value, double scale)
+{
+    if (!isfinite(value))
+        value = 0;
+    if (value > 0 && value * scale < 9e15)
+        value = (double)(uint64_t)(value * scale + 0.5) / scale;
+    return json_real(value);
+}
+
+/* `like` lends its allocator and ceiling */
+static json_t *new_string(const health_text_t *like, const char *s)
+{
+    health_text_t clean;
+    size_t len;
+
+    health_text_init(&clean, like->ceiling, like->resize);
+    while (s != NULL && *s != '\0')
+        s += health_text_put_char(&clean, s);
+    char *bytes = health_text_take(&clean, &len);
+    json_t *string = bytes != NULL ? json_stringn(bytes, len) : NULL;
+    free(bytes);
+    return string;
+}
+
+static json_t *new_integers(const char *const *names, const uint64_t *values, size_t count)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i != count; ++i)
+        add(&object, names[i], new_integer(values[i]));
+    return object;
+}
+
+static int append_dumped(const char *bytes, size_t len, void *text)
+{
+    return health_text_append(text, bytes, len);
+}
+
+/* consumes root */
+static char *dump(health_text_t *text, json_t *root, size_t *len)
+{
+    int failed = root == NULL || json_dump_callback(root, append_dumped, text, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0;
+    json_decref(root);
+    char *bytes = health_text_take(text, len);
+    if (failed && bytes != NULL) {
+        free(bytes);
+        bytes = NULL;
+    }
+    return bytes;
+}
+
+static json_t *new_memory(const health_snapshot_t *snapshot)
+{
+    json_t *object = json_object();
+    add(&object, "level", json_string(health_level_names[health_level_index(snapshot->level)]));
+    add(&object, "resident_bytes", new_integer(snapshot->resident_bytes));
+    add(&object, "peak_resident_bytes", new_integer(snapshot->peak_resident_bytes));
+    add(&object, "budget_bytes", new_integer(snapshot->budget_bytes));
+    add(&object, "ratio", new_real(health_usage_ratio(snapshot), 1e4));
+    add(&object, "reserved_bytes", new_integers(health_class_names, snapshot->reserved_bytes, HEALTH_NUM_CLASSES));
+    return object;
+}
+
+static void add_size(json_t **object, const health_cache_t *cache)
+{
+    add(object, "bytes", new_integer(cache->used_bytes));
+    add(object, "capacity_bytes", new_integer(cache->capacity_bytes));
+    add(object, "pinned_bytes", new_integer(cache->pinned_bytes));
+    add(object, "entries", new_integer(cache->entries));
+}
+
+/* the name may be odd; as a key it has to be the cleaned one */
+static json_t *new_cache_sizes(const health_text_t *text, const health_snapshot_t *snapshot)
+{
+    json_t *caches = json_object();
+    for (size_t i = 0; i != health_num_caches(snapshot); ++i) {
+        const health_cache_t *cache = &snapshot->caches[i];
+        json_t *name = new_string(text, cache->name), *object = json_object();
+        add_size(&object, cache);
+        add(&object, "hit_ratio", new_real(health_hit_ratio(cache), 1e4));
+        add(&caches, json_string_value(name), object);
+        json_decref(name);
+    }
+    return caches;
+}
+
+static json_t *new_operations(const health_snapshot_t *snapshot)
+{
+    json_t *object = json_object();
+    add(&object, "fetches", new_integer(snapshot->origin_in_progress));
+    add(&object, "transforms", new_integer(snapshot->transforms_in_progress));
+    add(&object, "transforms_queued", new_integer(snapshot->transforms_queued));
+    add(&object, "requests", new_integer(snapshot->requests_in_progress));
+    return object;
+}
+
+static json_t *new_sentences(const char *const *sentences, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i != count; ++i)
+        if (sentences[i] != NULL)
+            push(&array, json_string(sentences[i]));
+    return array;
+}
+
+static json_t *new_reclaim(const health_snapshot_t *snapshot)
+{
+    if (snapshot->last_reclaim.generation == 0)
+        return json_null();
+    json_t *object = json_object();
+    add(&object, "generation", new_integer(snapshot->last_reclaim.generation));
+    add(&object, "claimed_bytes", new_integer(snapshot->last_reclaim.claimed_bytes));
+    add(&object, "objects", new_integer(snapshot->last_reclaim.objects));
+    add(&object, "resident_before_bytes", new_integer(snapshot->last_reclaim.resident_before_bytes));
+    add(&object, "resident_after_bytes", new_integer(snapshot->last_reclaim.resident_after_bytes));
+    add(&object, "duration_ms", new_integer(snapshot->last_reclaim.duration_ms));
+    add(&object, "age_ms", new_integer(snapshot->last_reclaim.age_ms));
+    return object;
+}
+
+char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, size_t *len)
+{
+    static const char *const status_names[] = {"healthy", "degraded", "critical"};
+    health_verdict_t verdict;
+    json_t *root = json_object();
+
+    health_judge(snapshot, &verdict);
+    add(&root, "status", json_string(status_names[verdict.status]));
+    add(&root, "version", new_string(text, snapshot->version));
+    add(&root, "uptime_seconds", new_real(snapshot->uptime_seconds, 1e3));
+    add(&root, "memory", new_memory(snapshot));
+    add(&root, "caches", new_cache_sizes(text, snapshot));
+    add(&root, "operations", new_operations(snapshot));
+    add(&root, "shed_total", new_integer(snapshot->shed));
+    add(&root, "reasons", new_sentences(verdict.reasons, verdict.num_reasons));
+    add(&root, "recommendations", new_sentences(verdict.recommendations, verdict.num_reasons));
+    add(&root, "last_reclaim", new_reclaim(snapshot));
+    return dump(text, root, len);
+}
+
+static void add_counts(json_t **object, const health_cache_t *cache)
+{
+    add_size(object, cache);
+    add(object, "hits", new_integer(cache->hits));
+    add(object, "misses", new_integer(cache->misses));
+    add(object, "coalesced", new_integer(cache->coalesced));
+    add(object, "inserts", new_integer(cache->inserts));
+    add(object, "hit_ratio", new_real(health_hit_ratio(cache), 1e4));
+    add(object, "evictions", new_integers(health_reason_names, cache->evictions, HEALTH_NUM_REASONS));
+    add(object, "evicted_bytes", new_integers(health_reason_names, cache->evicted_bytes, HEALTH_NUM_REASONS));
+}
+
+static uint64_t saturate_sum(uint64_t a, uint64_t b)
+{
+    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+static void sum_up(health_cache_t *sum, const health_cache_t *cache)
+{
+    sum->used_bytes = saturate_sum(sum->used_bytes, cache->used_bytes);
+    sum->capacity_bytes = saturate_sum(sum->capacity_bytes, cache->capacity_bytes);
+    sum->pinned_bytes = saturate_sum(sum->pinned_bytes, cache->pinned_bytes);
+    sum->entries = saturate_sum(sum->entries, cache->entries);
+    sum->hits = saturate_sum(sum->hits, cache->hits);
+    sum->misses = saturate_sum(sum->misses, cache->misses);
+    sum->coalesced = saturate_sum(sum->coalesced, cache->coalesced);
+    sum->inserts = saturate_sum(sum->inserts, cache->inserts);
+    for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
+        sum->evictions[i] = saturate_sum(sum->evictions[i], cache->evictions[i]);
+        sum->evicted_bytes[i] = saturate_sum(sum->evicted_bytes[i], cache->evicted_bytes[i]);
+    }
+}
+
+char *health_write_cache_json(health_text_t *text, const health_snapshot_t *snapshot, size_t *len)
+{
+    health_cache_t sum = {0};
+    json_t *root = json_object(), *caches = json_array(), *totals = json_object();
+
+    for (size_t i = 0; i != health_num_caches(snapshot); ++i) {
+        json_t *object = json_object();
+        add(&object, "name", new_string(text, snapshot->caches[i].name));
+        add_counts(&object, &snapshot->caches[i]);
+        push(&caches, object);
+        sum_up(&sum, &snapshot->caches[i]);
+    }
+    add_counts(&totals, &sum);
+    add(&root, "caches", caches);
+    add(&root, "totals", totals);
+    return dump(text, root, len);
+}
+
+char *health_write_problem_json(health_text_t *text, int status, const char *title, const char *detail, const char *code,
+                                size_t *len)
+{
+    json_t *root = json_object();
+    add(&root, "type", json_string("about:blank"));
+    add(&root, "status", json_integer(status));
+    add(&root, "title", new_string(text, title));
+    add(&root, "detail", new_string(text, detail));
+    add(&root, "code", new_string(text, code));
+    return dump(text, root, len);
+}
+
+char *health_json(const health_snapshot_t *snapshot, size_t *len)
+{
+    health_text_t text;
+    health_text_init(&text, HEALTH_MAX_TEXT_BYTES, realloc);
+    return health_write_json(&text, snapshot, len);
+}
+
+char *health_cache_json(const health_snapshot_t *snapshot, size_t *len)
+{
+    health_text_t text;
+    health_text_init(&text, HEALTH_MAX_TEXT_BYTES, realloc);
+    return health_write_cache_json(&text, snapshot, len);
+}
+
+char *health_problem_json(int status, const char *title, const char *detail, const char *code, size_t *len)
+{
+    health_text_t text;
+    health_text_init(&text, HEALTH_MAX_TEXT_BYTES, realloc);
+    return health_write_problem_json(&text, status, title, detail, code, len);
+}

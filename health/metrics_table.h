@@ -1,0 +1,123 @@
+/*
+ * metrics_table.h - every metric, one row each. Private to health/.
+ *
+ *     X(name, type, unit, scope, place, help)
+ *
+ * name   full name of the family; `*` stands for the name of a cache. Neighbouring rows of one name are one family; only the first
+ *        one's type and help are written.
+ * type   counter (only ever grows, ends in _total) or gauge
+ * unit   bytes, seconds, ratio (the name ends in it, before _total), or none: a plain number
+ * scope  CACHE rows are written once per cache, RECLAIM rows only after the first reclaim; all others once
+ * place  where the value stands in health_snapshot_t (CACHE rows: in health_cache_t) and which label it gets:
+ *          U64(f) INT(f) REAL(f)      a field, no label
+ *          MS(f)                      a field in milliseconds, written in seconds
+ *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
+ *          EACH(f, label, names)      an array, one series per element, names[i] being the label's value
+ *          COMPUTED(function)         of the snapshot or the cache
+ *          INFO(f, label)             1, with the string f as label
+ * help   one sentence; never empty
+ */
+#ifndef health__metrics_table_h
+#define health__metrics_table_h
+
+#define HEALTH_METRICS(X) HEALTH_METRICS_SYSTEM(X) HEALTH_METRICS_WORK(X) HEALTH_METRICS_PROCESS(X)
+
+/* clang-format off */
+#define HEALTH_METRICS_SYSTEM(X) \
+    X("sluice_build_info", gauge, none, PROCESS, INFO(version, "version"), "Version of the module, always 1.") \
+    X("sluice_uptime_seconds", gauge, seconds, PROCESS, REAL(uptime_seconds), "Time since the module was started.") \
+    X("sluice_*_cache_bytes", gauge, bytes, CACHE, CACHE_U64(used_bytes), "Memory charged to what is in the cache.") \
+    X("sluice_*_cache_capacity_bytes", gauge, bytes, CACHE, CACHE_U64(capacity_bytes), "Upper bound for the memory of the cache.") \
+    X("sluice_*_cache_pinned_bytes", gauge, bytes, CACHE, CACHE_U64(pinned_bytes), \
+      "Memory of objects that left the cache and are still being sent.") \
+    X("sluice_*_cache_entries", gauge, none, CACHE, CACHE_U64(entries), "Objects in the cache.") \
+    X("sluice_*_cache_hits_total", counter, none, CACHE, CACHE_U64(hits), "Lookups answered from the cache.") \
+    X("sluice_*_cache_misses_total", counter, none, CACHE, CACHE_U64(misses), "Lookups that had to produce the object.") \
+    X("sluice_*_cache_coalesced_total", counter, none, CACHE, CACHE_U64(coalesced), \
+      "Lookups that joined a production already under way.") \
+    X("sluice_*_cache_inserts_total", counter, none, CACHE, CACHE_U64(inserts), "Objects stored.") \
+    X("sluice_*_cache_hit_ratio", gauge, ratio, CACHE, CACHE_COMPUTED(hit_ratio), \
+      "Hits among all lookups since the start, 0 to 1.") \
+    X("sluice_*_cache_evictions_total", counter, none, CACHE, CACHE_EACH(evictions, "reason", health_reason_names), \
+      "Objects that left the cache or were refused, by reason.") \
+    X("sluice_*_cache_evicted_bytes_total", counter, bytes, CACHE, CACHE_EACH(evicted_bytes, "reason", health_reason_names), \
+      "Memory of the objects that left the cache or were refused, by reason.") \
+    X("sluice_pressure_level", gauge, none, PRESSURE, COMPUTED(level_number), \
+      "Memory pressure: 0 normal, 1 elevated, 2 degraded, 3 high, 4 critical, 5 emergency.") \
+    X("sluice_pressure_resident_bytes", gauge, bytes, PRESSURE, U64(resident_bytes), "Resident set as of the last sample.") \
+    X("sluice_pressure_peak_resident_bytes", gauge, bytes, PRESSURE, U64(peak_resident_bytes), \
+      "Largest resident set sampled since the start.") \
+    X("sluice_pressure_budget_bytes", gauge, bytes, PRESSURE, U64(budget_bytes), \
+      "Memory budget of the process (pressure.budget).") \
+    X("sluice_pressure_usage_ratio", gauge, ratio, PRESSURE, COMPUTED(usage_ratio), "Resident set divided by the budget.") \
+    X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, degraded_ratio, "level", "degraded"), \
+      "Part of the budget from which a level holds, by level.") \
+    X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, critical_ratio, "level", "critical"), \
+      "Part of the budget from which a level holds, by level.") \
+    X("sluice_pressure_reserved_bytes", gauge, bytes, PRESSURE, EACH(reserved_bytes, "class", health_class_names), \
+      "Memory reserved for work under way, by class.") \
+    X("sluice_pressure_reservations_granted_total", counter, none, PRESSURE, U64(reservations_granted), "Reservations granted.") \
+    X("sluice_pressure_reservations_refused_total", counter, none, PRESSURE, U64(reservations_refused), "Reservations refused.") \
+    X("sluice_pressure_samples_total", counter, none, PRESSURE, U64(samples), "Samples of the resident set.") \
+    X("sluice_pressure_failed_samples_total", counter, none, PRESSURE, U64(failed_samples), \
+      "Samples of the resident set that failed.") \
+    X("sluice_pressure_failed_samples_in_row", gauge, none, PRESSURE, U64(failed_samples_in_row), \
+      "Samples that failed since the last good one.") \
+    X("sluice_pressure_events_total", counter, none, PRESSURE, EACH(events, "level", health_level_names), \
+      "Marks crossed upwards and told to the caches, by level.") \
+    X("sluice_pressure_last_reclaim_generation", gauge, none, RECLAIM, U64(last_reclaim.generation), \
+      "Generation of events that caused the last reclaim.") \
+    X("sluice_pressure_last_reclaim_claimed_bytes", gauge, bytes, RECLAIM, U64(last_reclaim.claimed_bytes), \
+      "Memory that the caches said they released at the last reclaim.") \
+    X("sluice_pressure_last_reclaim_objects", gauge, none, RECLAIM, U64(last_reclaim.objects), \
+      "Objects that the caches said they released at the last reclaim.") \
+    X("sluice_pressure_last_reclaim_resident_before_bytes", gauge, bytes, RECLAIM, U64(last_reclaim.resident_before_bytes), \
+      "Resident set before the last reclaim.") \
+    X("sluice_pressure_last_reclaim_resident_after_bytes", gauge, bytes, RECLAIM, U64(last_reclaim.resident_after_bytes), \
+      "Resident set after the last reclaim.") \
+    X("sluice_pressure_last_reclaim_duration_seconds", gauge, seconds, RECLAIM, MS(last_reclaim.duration_ms), \
+      "Time that the last reclaim took.") \
+    X("sluice_pressure_last_reclaim_age_seconds", gauge, seconds, RECLAIM, MS(last_reclaim.age_ms), "Time since the last reclaim.")
+
+#define HEALTH_METRICS_WORK(X) \
+    X("sluice_requests_total", counter, none, REQUEST, COMPUTED(finished_requests), "Requests that ended, answered or not.") \
+    X("sluice_request_responses_total", counter, none, REQUEST, EACH(responses, "class", health_response_names), \
+      "Requests that ended, by class of status; none: without an answer.") \
+    X("sluice_requests_in_progress", gauge, none, REQUEST, U64(requests_in_progress), "Requests being answered.") \
+    X("sluice_requests_shed_total", counter, none, REQUEST, U64(shed), "Requests refused because of memory pressure.") \
+    X("sluice_errors_total", counter, none, REQUEST, LABELLED(U64, errors_bad_request, "type", "bad_request"), \
+      "Requests that failed, by type.") \
+    X("sluice_errors_total", counter, none, REQUEST, LABELLED(U64, errors_origin, "type", "origin"), \
+      "Requests that failed, by type.") \
+    X("sluice_errors_total", counter, none, REQUEST, LABELLED(U64, errors_image, "type", "image"), \
+      "Requests that failed, by type.") \
+    X("sluice_errors_total", counter, none, REQUEST, LABELLED(U64, errors_no_room, "type", "no_room"), \
+      "Requests that failed, by type.") \
+    X("sluice_errors_total", counter, none, REQUEST, LABELLED(U64, errors_timeout, "type", "timeout"), \
+      "Requests that failed, by type.") \
+    X("sluice_origin_fetches_total", counter, none, ORIGIN, U64(origin_fetches), "Fetches from an origin.") \
+    X("sluice_origin_failures_total", counter, none, ORIGIN, U64(origin_failures), "Fetches from an origin that failed.") \
+    X("sluice_origin_received_bytes_total", counter, bytes, ORIGIN, U64(origin_bytes), "Bytes of bodies received from origins.") \
+    X("sluice_origin_fetches_in_progress", gauge, none, ORIGIN, U64(origin_in_progress), "Fetches under way.") \
+    X("sluice_transforms_total", counter, none, TRANSFORM, U64(transforms), "Transforms ended.") \
+    X("sluice_transform_failures_total", counter, none, TRANSFORM, U64(transform_failures), "Transforms that failed.") \
+    X("sluice_transform_cancellations_total", counter, none, TRANSFORM, U64(transforms_cancelled), \
+      "Transforms given up because nobody waited for them any more.") \
+    X("sluice_transform_queued", gauge, none, TRANSFORM, U64(transforms_queued), "Transforms that wait for a worker.") \
+    X("sluice_transform_seconds_total", counter, seconds, TRANSFORM, REAL(transform_seconds), \
+      "Time that workers spent on transforms.") \
+    X("sluice_images_in_progress", gauge, none, TRANSFORM, U64(transforms_in_progress), "Images being transformed.") \
+    X("sluice_vips_memory_bytes", gauge, bytes, TRANSFORM, U64(vips_memory_bytes), "Memory that libvips tracks as allocated.") \
+    X("sluice_vips_max_memory_bytes", gauge, bytes, TRANSFORM, U64(vips_memory_peak_bytes), \
+      "Largest amount of memory that libvips tracked.")
+
+#define HEALTH_METRICS_PROCESS(X) \
+    X("process_resident_memory_bytes", gauge, bytes, PROCESS, U64(resident_bytes), "Resident set as of the last sample.") \
+    X("process_virtual_memory_bytes", gauge, bytes, PROCESS, U64(process_virtual_bytes), "Size of the address space.") \
+    X("process_cpu_seconds_total", counter, seconds, PROCESS, REAL(process_cpu_seconds), "User and system time spent.") \
+    X("process_start_time_seconds", gauge, seconds, PROCESS, REAL(process_start_time_seconds), \
+      "Start of the process, since the Unix epoch.") \
+    X("process_threads", gauge, none, PROCESS, U64(process_threads), "Threads of the process.")
+/* clang-format on */
+
+#endif

@@ -1,0 +1,27 @@
+#include "health/names.h"
+
+const char *const health_reason_names[HEALTH_NUM_REASONS] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large"};
+const char *const health_level_names[HEALTH_NUM_LEVELS] = {"normal", "elevated", "degraded", "high", "critical", "emergency"};
+const char *const health_class_names[HEALTH_NUM_CLASSES] = {"source", "decode"};
+const char *const health_response_names[HEALTH_NUM_RESPONSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+int health_level_index(int level)
+{
+    return level < 0 ? 0 : level >= HEALTH_NUM_LEVELS ? HEALTH_NUM_LEVELS - 1 : level;
+}
+
+double health_usage_ratio(const health_snapshot_t *snapshot)
+{
+    return snapshot->budget_bytes == 0 ? 0 : (double)snapshot->resident_bytes / (double)snapshot->budget_bytes;
+}
+
+double health_hit_ratio(const health_cache_t *cache)
+{
+    double lookups = (double)cache->hits + (double)cache->misses + (double)cache->coalesced;
+    return lookups > 0 ? (double)cache->hits / lookups : 0;
+}
+
+size_t health_num_caches(const health_snapshot_t *snapshot)
+{
+    return snapshot->num_caches < HEALTH_MAX_CACHES ? snapshot->num_caches : HEALTH_MAX_CACHES;
+}

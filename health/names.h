@@ -1,0 +1,28 @@
+/*
+ * names.h - the words that stand in JSON members and label values. Private to health/, but for those that health.h declares.
+ */
+#ifndef health__names_h
+#define health__names_h
+
+#include "health/health.h"
+
+#define HEALTH_NUM_RESPONSES 6
+
+/* indexes into health_level_names that mean something here */
+enum { HEALTH_LEVEL_DEGRADED = 2, HEALTH_LEVEL_HIGH, HEALTH_LEVEL_CRITICAL, HEALTH_LEVEL_EMERGENCY };
+
+extern const char *const health_class_names[HEALTH_NUM_CLASSES];
+extern const char *const health_response_names[HEALTH_NUM_RESPONSES];
+
+/**
+ * the level as an index that is safe to use: the nearest one there is
+ */
+int health_level_index(int level);
+double health_usage_ratio(const health_snapshot_t *snapshot);
+double health_hit_ratio(const health_cache_t *cache);
+/**
+ * as many of the caches as may be looked at
+ */
+size_t health_num_caches(const health_snapshot_t *snapshot);
+
+#endif

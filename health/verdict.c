@@ -1,0 +1,129 @@
+/*
+ * The verdict. The status comes from the level alone (it has the hysteresis already) and from whether there are readings at all;
+ * what else may be wrong only explains a bad status, never makes one, so that a full cache in a calm server is not a fault.
+ */
+#include "health/names.h"
+
+enum { PINNED_PERCENT = 10, RESERVED_PERCENT = 25, RECENT_RECLAIM_MS = 60000 };
+
+typedef struct st_finding_t {
+    int (*holds)(const health_snapshot_t *snapshot);
+    const char *reason, *recommendation;
+} finding_t;
+
+static int is_degraded(const health_snapshot_t *snapshot)
+{
+    return health_level_index(snapshot->level) == HEALTH_LEVEL_DEGRADED;
+}
+
+static int is_high(const health_snapshot_t *snapshot)
+{
+    return health_level_index(snapshot->level) == HEALTH_LEVEL_HIGH;
+}
+
+static int is_critical(const health_snapshot_t *snapshot)
+{
+    return health_level_index(snapshot->level) == HEALTH_LEVEL_CRITICAL;
+}
+
+static int is_emergency(const health_snapshot_t *snapshot)
+{
+    return health_level_index(snapshot->level) == HEALTH_LEVEL_EMERGENCY;
+}
+
+/* a lone failure is not yet blindness, unless there never was a reading */
+static int is_blind(const health_snapshot_t *snapshot)
+{
+    return snapshot->failed_samples_in_row >= HEALTH_BLIND_SAMPLES ||
+           (snapshot->failed_samples != 0 && snapshot->resident_bytes == 0);
+}
+
+static int is_oversized(const health_snapshot_t *snapshot)
+{
+    double capacities = 0;
+    for (size_t i = 0; i != health_num_caches(snapshot); ++i)
+        capacities += (double)snapshot->caches[i].capacity_bytes;
+    return snapshot->degraded_ratio > 0 && capacities > snapshot->degraded_ratio * (double)snapshot->budget_bytes;
+}
+
+static int is_percent_of_budget(double bytes, unsigned percent, const health_snapshot_t *snapshot)
+{
+    return snapshot->budget_bytes != 0 && bytes * 100 >= (double)snapshot->budget_bytes * percent;
+}
+
+static int is_pinned(const health_snapshot_t *snapshot)
+{
+    double pinned = 0;
+    for (size_t i = 0; i != health_num_caches(snapshot); ++i)
+        pinned += (double)snapshot->caches[i].pinned_bytes;
+    return is_percent_of_budget(pinned, PINNED_PERCENT, snapshot);
+}
+
+static int is_reserved(const health_snapshot_t *snapshot)
+{
+    double reserved = 0;
+    for (size_t i = 0; i != HEALTH_NUM_CLASSES; ++i)
+        reserved += (double)snapshot->reserved_bytes[i];
+    return is_percent_of_budget(reserved, RESERVED_PERCENT, snapshot);
+}
+
+static int is_reclaim_futile(const health_snapshot_t *snapshot)
+{
+    uint64_t before = snapshot->last_reclaim.resident_before_bytes, after = snapshot->last_reclaim.resident_after_bytes;
+    uint64_t returned = before > after ? before - after : 0;
+
+    if (snapshot->last_reclaim.generation == 0 || snapshot->last_reclaim.age_ms > RECENT_RECLAIM_MS)
+        return 0;
+    return returned < snapshot->last_reclaim.claimed_bytes - snapshot->last_reclaim.claimed_bytes / 2;
+}
+
+/* the first four exclude each other, so all that hold fit into a verdict */
+static const finding_t findings[] = {
+    {is_degraded, "the resident set has reached the degraded mark of the memory budget",
+     "raise pressure.budget, or lower image-cache.capacity to leave more room for work under way"},
+    {is_high, "the resident set has reached the high mark of the memory budget: new transforms are refused or wait",
+     "raise pressure.budget, or lower image-cache.capacity to leave more room for work under way"},
+    {is_critical, "the resident set has reached the critical mark of the memory budget: all but exempt routes are answered 503",
+     "raise pressure.budget if the machine has memory to spare; if not, lower image-cache.capacity and "
+     "image-cache.max-object-size"},
+    {is_emergency,
+     "the resident set has reached the emergency mark of the memory budget: clearing the caches did not bring it down",
+     "raise pressure.budget if the machine has memory to spare; if this comes back with a lower image-cache.capacity, the memory "
+     "is "
+     "held outside of the caches"},
+    {is_blind, "the resident set cannot be read, so the level may be out of date",
+     "make /proc/self/statm readable for the server and raise its limit of open files; until then pressure.budget is not enforced"},
+    {is_oversized, "the capacities of the caches add up to more than the degraded mark: full caches alone lead there",
+     "lower image-cache.capacity, or raise pressure.budget, until the capacities stay below that mark"},
+    {is_pinned, "a tenth of the memory budget or more is held by evicted pictures that are still being sent to slow clients",
+     "lower max-connections or image-cache.max-object-size"},
+    {is_reserved, "a quarter of the memory budget or more is reserved for fetches and transforms under way",
+     "raise pressure.budget, or lower image-cache.max-object-size so that one picture may claim less"},
+    {is_reclaim_futile, "less than half of what the caches released at the last reclaim left the resident set",
+     "lower image-cache.capacity or raise pressure.budget: freed memory is slow to return here, so the settings must leave "
+     "headroom"},
+};
+
+_Static_assert(sizeof(findings) / sizeof(findings[0]) - 3 <= HEALTH_MAX_REASONS, "a reason more than a verdict holds");
+
+static health_status_t judge_status(const health_snapshot_t *snapshot)
+{
+    int level = health_level_index(snapshot->level);
+    if (level >= HEALTH_LEVEL_CRITICAL)
+        return HEALTH_CRITICAL;
+    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) ? HEALTH_DEGRADED : HEALTH_HEALTHY;
+}
+
+void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict)
+{
+    *verdict = (health_verdict_t){.status = judge_status(snapshot)};
+    verdict->http_status = verdict->status == HEALTH_CRITICAL ? 503 : 200;
+    if (verdict->status == HEALTH_HEALTHY)
+        return;
+    for (size_t i = 0; i != sizeof(findings) / sizeof(findings[0]); ++i) {
+        if (!findings[i].holds(snapshot))
+            continue;
+        verdict->reasons[verdict->num_reasons] = findings[i].reason;
+        verdict->recommendations[verdict->num_reasons++] = findings[i].recommendation;
+    }
+}

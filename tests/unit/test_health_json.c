@@ -1,0 +1,446 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include "health/health.h"
+#include "health/writers.h"
+
+typedef char *(*write_cb)(health_text_t *text, const health_snapshot_t *snapshot, size_t *len);
+
+static uint64_t next_value;
+
+/* distinct everywhere, so that a value in a wrong place is seen */
+static uint64_t value(void)
+{
+    return next_value += 1000003;
+}
+
+static void fill_cache(health_cache_t *cache, const char *name)
+{
+    cache->name = name;
+    cache->capacity_bytes = value();
+    cache->used_bytes = value();
+    cache->pinned_bytes = value();
+    cache->entries = value();
+    cache->hits = value();
+    cache->misses = value();
+    cache->coalesced = value();
+    cache->inserts = value();
+    for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
+        cache->evictions[i] = value();
+        cache->evicted_bytes[i] = value();
+    }
+}
+
+static void fill(health_snapshot_t *snapshot)
+{
+    memset(snapshot, 0, sizeof(*snapshot));
+    next_value = 0;
+    snapshot->version = "1.2.3";
+    snapshot->uptime_seconds = 1234.5678;
+    snapshot->level = 3;
+    snapshot->resident_bytes = 812345678;
+    snapshot->peak_resident_bytes = value();
+    snapshot->budget_bytes = 1000000000;
+    snapshot->reserved_bytes[0] = value();
+    snapshot->reserved_bytes[1] = value();
+    snapshot->last_reclaim.generation = value();
+    snapshot->last_reclaim.claimed_bytes = value();
+    snapshot->last_reclaim.objects = value();
+    snapshot->last_reclaim.resident_before_bytes = value();
+    snapshot->last_reclaim.resident_after_bytes = value();
+    snapshot->last_reclaim.duration_ms = value();
+    snapshot->last_reclaim.age_ms = value();
+    snapshot->num_caches = 2;
+    fill_cache(&snapshot->caches[0], "image");
+    fill_cache(&snapshot->caches[1], "metadata");
+    snapshot->shed = value();
+    snapshot->requests_in_progress = value();
+    snapshot->origin_in_progress = value();
+    snapshot->transforms_in_progress = value();
+    snapshot->transforms_queued = value();
+}
+
+static json_t *parse(char *text, size_t len)
+{
+    json_error_t error;
+    assert_non_null(text);
+    assert_int_equal(strlen(text), len);
+    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL)
+        fail_msg("%s in %s", error.text, text);
+    free(text);
+    return root;
+}
+
+static json_t *member(const json_t *object, const char *key)
+{
+    json_t *found = json_object_get(object, key);
+    if (found == NULL)
+        fail_msg("no member %s", key);
+    return found;
+}
+
+static void check_integer(const json_t *object, const char *key, uint64_t expected)
+{
+    json_t *found = member(object, key);
+    if (!json_is_integer(found) || (uint64_t)json_integer_value(found) != expected)
+        fail_msg("%s is %lld instead of %llu", key, (long long)json_integer_value(found), (unsigned long long)expected);
+}
+
+static void check_real(const json_t *object, const char *key, double expected, double tolerance)
+{
+    json_t *found = member(object, key);
+    assert_true(json_is_real(found));
+    if (!(fabs(json_real_value(found) - expected) <= tolerance))
+        fail_msg("%s is %f instead of %f", key, json_real_value(found), expected);
+}
+
+static void check_string(const json_t *object, const char *key, const char *expected)
+{
+    json_t *found = member(object, key);
+    assert_true(json_is_string(found));
+    assert_string_equal(json_string_value(found), expected);
+}
+
+static double ratio_of(const health_cache_t *cache)
+{
+    return (double)cache->hits / (double)(cache->hits + cache->misses + cache->coalesced);
+}
+
+static void health_by_field(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    fill(&snapshot);
+    char *text = health_json(&snapshot, &len);
+    json_t *root = parse(text, len), *memory = member(root, "memory"), *caches = member(root, "caches");
+
+    assert_int_equal(json_object_size(root), 10);
+    check_string(root, "status", "degraded");
+    check_string(root, "version", "1.2.3");
+    check_real(root, "uptime_seconds", 1234.568, 1e-9);
+    assert_int_equal(json_object_size(memory), 6);
+    check_string(memory, "level", "high");
+    check_integer(memory, "resident_bytes", snapshot.resident_bytes);
+    check_integer(memory, "peak_resident_bytes", snapshot.peak_resident_bytes);
+    check_integer(memory, "budget_bytes", snapshot.budget_bytes);
+    check_real(memory, "ratio", 0.8123, 1e-9);
+    assert_int_equal(json_object_size(member(memory, "reserved_bytes")), 2);
+    check_integer(member(memory, "reserved_bytes"), "source", snapshot.reserved_bytes[0]);
+    check_integer(member(memory, "reserved_bytes"), "decode", snapshot.reserved_bytes[1]);
+    assert_int_equal(json_object_size(caches), 2);
+    for (size_t i = 0; i != 2; ++i) {
+        const health_cache_t *cache = &snapshot.caches[i];
+        json_t *object = member(caches, cache->name);
+        assert_int_equal(json_object_size(object), 5);
+        check_integer(object, "bytes", cache->used_bytes);
+        check_integer(object, "capacity_bytes", cache->capacity_bytes);
+        check_integer(object, "pinned_bytes", cache->pinned_bytes);
+        check_integer(object, "entries", cache->entries);
+        check_real(object, "hit_ratio", ratio_of(cache), 5e-5);
+    }
+    json_t *operations = member(root, "operations");
+    assert_int_equal(json_object_size(operations), 4);
+    check_integer(operations, "fetches", snapshot.origin_in_progress);
+    check_integer(operations, "transforms", snapshot.transforms_in_progress);
+    check_integer(operations, "transforms_queued", snapshot.transforms_queued);
+    check_integer(operations, "requests", snapshot.requests_in_progress);
+    check_integer(root, "shed_total", snapshot.shed);
+    json_t *reclaim = member(root, "last_reclaim");
+    assert_int_equal(json_object_size(reclaim), 7);
+    check_integer(reclaim, "generation", snapshot.last_reclaim.generation);
+    check_integer(reclaim, "claimed_bytes", snapshot.last_reclaim.claimed_bytes);
+    check_integer(reclaim, "objects", snapshot.last_reclaim.objects);
+    check_integer(reclaim, "resident_before_bytes", snapshot.last_reclaim.resident_before_bytes);
+    check_integer(reclaim, "resident_after_bytes", snapshot.last_reclaim.resident_after_bytes);
+    check_integer(reclaim, "duration_ms", snapshot.last_reclaim.duration_ms);
+    check_integer(reclaim, "age_ms", snapshot.last_reclaim.age_ms);
+    json_decref(root);
+}
+
+static void health_repeats_the_verdict(void **state)
+{
+    (void)state;
+    static const char *const statuses[] = {"healthy", "healthy", "degraded", "degraded", "critical", "critical"};
+    for (int level = 0; level != HEALTH_NUM_LEVELS; ++level) {
+        health_snapshot_t snapshot;
+        health_verdict_t verdict;
+        size_t len;
+        fill(&snapshot);
+        snapshot.level = level;
+        health_judge(&snapshot, &verdict);
+        char *text = health_json(&snapshot, &len);
+        json_t *root = parse(text, len), *reasons = member(root, "reasons"), *advice = member(root, "recommendations");
+        check_string(root, "status", statuses[level]);
+        check_string(member(root, "memory"), "level", health_level_names[level]);
+        assert_int_equal(json_array_size(reasons), verdict.num_reasons);
+        assert_int_equal(json_array_size(advice), verdict.num_reasons);
+        for (size_t i = 0; i != verdict.num_reasons; ++i) {
+            assert_string_equal(json_string_value(json_array_get(reasons, i)), verdict.reasons[i]);
+            assert_string_equal(json_string_value(json_array_get(advice, i)), verdict.recommendations[i]);
+        }
+        json_decref(root);
+    }
+}
+
+static void check_counts(const json_t *object, const health_cache_t *cache)
+{
+    json_t *evictions = member(object, "evictions"), *evicted_bytes = member(object, "evicted_bytes");
+
+    check_integer(object, "bytes", cache->used_bytes);
+    check_integer(object, "capacity_bytes", cache->capacity_bytes);
+    check_integer(object, "pinned_bytes", cache->pinned_bytes);
+    check_integer(object, "entries", cache->entries);
+    check_integer(object, "hits", cache->hits);
+    check_integer(object, "misses", cache->misses);
+    check_integer(object, "coalesced", cache->coalesced);
+    check_integer(object, "inserts", cache->inserts);
+    check_real(object, "hit_ratio", ratio_of(cache), 5e-5);
+    assert_int_equal(json_object_size(evictions), HEALTH_NUM_REASONS);
+    assert_int_equal(json_object_size(evicted_bytes), HEALTH_NUM_REASONS);
+    static const char *const reasons[] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large"};
+    for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
+        check_integer(evictions, reasons[i], cache->evictions[i]);
+        check_integer(evicted_bytes, reasons[i], cache->evicted_bytes[i]);
+    }
+}
+
+static void caches_by_field(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    fill(&snapshot);
+    char *text = health_cache_json(&snapshot, &len);
+    json_t *root = parse(text, len), *caches = member(root, "caches"), *totals = member(root, "totals");
+    const health_cache_t *a = &snapshot.caches[0], *b = &snapshot.caches[1];
+    health_cache_t sum = {.capacity_bytes = a->capacity_bytes + b->capacity_bytes,
+                          .used_bytes = a->used_bytes + b->used_bytes,
+                          .pinned_bytes = a->pinned_bytes + b->pinned_bytes,
+                          .entries = a->entries + b->entries,
+                          .hits = a->hits + b->hits,
+                          .misses = a->misses + b->misses,
+                          .coalesced = a->coalesced + b->coalesced,
+                          .inserts = a->inserts + b->inserts};
+    for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
+        sum.evictions[i] = a->evictions[i] + b->evictions[i];
+        sum.evicted_bytes[i] = a->evicted_bytes[i] + b->evicted_bytes[i];
+    }
+    assert_int_equal(json_object_size(root), 2);
+    assert_int_equal(json_array_size(caches), 2);
+    for (size_t i = 0; i != 2; ++i) {
+        json_t *object = json_array_get(caches, i);
+        assert_int_equal(json_object_size(object), 12);
+        check_string(object, "name", snapshot.caches[i].name);
+        check_counts(object, &snapshot.caches[i]);
+    }
+    assert_int_equal(json_object_size(totals), 11);
+    check_counts(totals, &sum);
+    json_decref(root);
+}
+
+static void empty_snapshot(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    memset(&snapshot, 0, sizeof(snapshot));
+    char *text = health_json(&snapshot, &len);
+    json_t *root = parse(text, len);
+    assert_true(json_is_null(member(root, "last_reclaim")));
+    check_real(member(root, "memory"), "ratio", 0, 0);
+    check_string(root, "version", "");
+    assert_int_equal(json_object_size(member(root, "caches")), 0);
+    json_decref(root);
+    text = health_cache_json(&snapshot, &len);
+    root = parse(text, len);
+    assert_int_equal(json_array_size(member(root, "caches")), 0);
+    check_real(member(root, "totals"), "hit_ratio", 0, 0);
+    check_integer(member(root, "totals"), "hits", 0);
+    json_decref(root);
+}
+
+static void extreme_numbers(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    fill(&snapshot);
+    snapshot.level = -7;
+    snapshot.uptime_seconds = NAN;
+    snapshot.shed = UINT64_MAX;
+    snapshot.caches[0].used_bytes = snapshot.caches[1].used_bytes = (uint64_t)INT64_MAX;
+    snapshot.caches[0].hits = UINT64_MAX;
+    snapshot.num_caches = HEALTH_MAX_CACHES + 1;
+    fill_cache(&snapshot.caches[2], "c");
+    fill_cache(&snapshot.caches[3], "d");
+    char *text = health_json(&snapshot, &len);
+    json_t *root = parse(text, len);
+    check_real(root, "uptime_seconds", 0, 0);
+    check_integer(root, "shed_total", (uint64_t)INT64_MAX);
+    check_string(member(root, "memory"), "level", "normal");
+    assert_int_equal(json_object_size(member(root, "caches")), HEALTH_MAX_CACHES);
+    json_decref(root);
+    text = health_cache_json(&snapshot, &len);
+    root = parse(text, len);
+    check_integer(member(root, "totals"), "bytes", (uint64_t)INT64_MAX);
+    check_integer(member(root, "totals"), "hits", (uint64_t)INT64_MAX);
+    check_real(member(root, "totals"), "hit_ratio", 1, 1e-4);
+    json_decref(root);
+}
+
+static void odd_strings(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    fill(&snapshot);
+    snapshot.version = "1\"\\\n\xc3";
+    snapshot.caches[0].name = "q\"b\\n\n\xff"
+                              "e\xc3\xa9";
+    snapshot.caches[1].name = NULL;
+    char *text = health_json(&snapshot, &len);
+    json_t *root = parse(text, len);
+    check_string(root, "version", "1\"\\\n\xef\xbf\xbd");
+    check_integer(member(member(root, "caches"), "q\"b\\n\n\xef\xbf\xbd"
+                                                 "e\xc3\xa9"),
+                  "bytes", snapshot.caches[0].used_bytes);
+    json_decref(root);
+    text = health_cache_json(&snapshot, &len);
+    root = parse(text, len);
+    check_string(json_array_get(member(root, "caches"), 1), "name", "");
+    json_decref(root);
+}
+
+static void problem(void **state)
+{
+    (void)state;
+    size_t len;
+    char *text = health_problem_json(422, "too \"wide\"", "w=99999\x01 \xc0\xaf: at most 8192", "width_out_of_range", &len);
+    json_t *root = parse(text, len);
+    assert_int_equal(json_object_size(root), 5);
+    check_string(root, "type", "about:blank");
+    check_integer(root, "status", 422);
+    check_string(root, "title", "too \"wide\"");
+    check_string(root, "detail", "w=99999\x01 \xef\xbf\xbd\xef\xbf\xbd: at most 8192");
+    check_string(root, "code", "width_out_of_range");
+    json_decref(root);
+}
+
+static void ceilings(void **state)
+{
+    (void)state;
+    size_t len, size = HEALTH_MAX_TEXT_BYTES;
+    char *big = malloc(size);
+    memset(big, 'x', size);
+    big[size - 1] = '\0';
+    assert_null(health_problem_json(400, "t", big, "c", &len));
+    big[size - 200] = '\0';
+    char *text = health_problem_json(400, "t", big, "c", &len);
+    json_decref(parse(text, len));
+    free(big);
+
+    health_snapshot_t snapshot;
+    fill(&snapshot);
+    text = health_json(&snapshot, &len);
+    assert_non_null(text);
+    free(text);
+    for (size_t ceiling = 0; ceiling <= len + 1; ++ceiling) {
+        health_text_t limited;
+        size_t limited_len;
+        health_text_init(&limited, ceiling, realloc);
+        text = health_write_json(&limited, &snapshot, &limited_len);
+        assert_int_equal(text != NULL, ceiling == len + 1);
+        free(text);
+    }
+}
+
+static unsigned long allocations, fail_at;
+static long outstanding;
+
+static int fails_now(void)
+{
+    return ++allocations == fail_at;
+}
+
+static void *failing_malloc(size_t size)
+{
+    void *block = fails_now() ? NULL : malloc(size);
+    outstanding += block != NULL;
+    return block;
+}
+
+static void counting_free(void *block)
+{
+    outstanding -= block != NULL;
+    free(block);
+}
+
+static void *failing_resize(void *bytes, size_t size)
+{
+    return fails_now() ? NULL : realloc(bytes, size);
+}
+
+static char *write_problem(health_text_t *text, const health_snapshot_t *snapshot, size_t *len)
+{
+    (void)snapshot;
+    return health_write_problem_json(text, 503, "title", "detail", "code", len);
+}
+
+/* lets the first, second, ... allocation fail until none does */
+static void check_failures(write_cb write, unsigned long at_least)
+{
+    health_snapshot_t snapshot;
+    char *text = NULL;
+    fill(&snapshot);
+    for (fail_at = 1; text == NULL; ++fail_at) {
+        health_text_t buffer;
+        size_t len;
+        allocations = 0;
+        health_text_init(&buffer, HEALTH_MAX_TEXT_BYTES, failing_resize);
+        text = write(&buffer, &snapshot, &len);
+        assert_int_equal(outstanding, 0);
+        assert_int_equal(text == NULL, allocations >= fail_at);
+        assert_null(buffer.bytes);
+    }
+    assert_true(fail_at > at_least);
+    free(text);
+    fail_at = 0;
+}
+
+static void every_allocation_fails_once(void **state)
+{
+    (void)state;
+    json_malloc_t old_malloc;
+    json_free_t old_free;
+    json_get_alloc_funcs(&old_malloc, &old_free);
+    json_set_alloc_funcs(failing_malloc, counting_free);
+    check_failures(health_write_json, 100);
+    check_failures(health_write_cache_json, 100);
+    check_failures(write_problem, 10);
+    json_set_alloc_funcs(old_malloc, old_free);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(health_by_field),
+        cmocka_unit_test(health_repeats_the_verdict),
+        cmocka_unit_test(caches_by_field),
+        cmocka_unit_test(empty_snapshot),
+        cmocka_unit_test(extreme_numbers),
+        cmocka_unit_test(odd_strings),
+        cmocka_unit_test(problem),
+        cmocka_unit_test(ceilings),
+        cmocka_unit_test(every_allocation_fails_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

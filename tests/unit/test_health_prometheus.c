@@ -1,0 +1,407 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "health/health.h"
+
+#define MAX_SERIES 512
+#define MAX_NAME 256
+
+/* ---- what is expected: filled together with the snapshot, so that no series can be forgotten on one side only */
+
+static struct {
+    char series[MAX_NAME];
+    double value;
+} expected[MAX_SERIES];
+static size_t num_expected;
+
+static void expect(double value, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void expect(double value, const char *format, ...)
+{
+    va_list args;
+    assert_true(num_expected < MAX_SERIES);
+    va_start(args, format);
+    vsnprintf(expected[num_expected].series, MAX_NAME, format, args);
+    va_end(args);
+    expected[num_expected++].value = value;
+}
+
+static uint64_t next_value;
+
+static void set(uint64_t *field, const char *series)
+{
+    *field = next_value += 1000003;
+    expect((double)*field, "%s", series);
+}
+
+static void set_real(double *field, const char *series)
+{
+    *field = (double)(next_value += 1000003) / 1000;
+    expect(*field, "%s", series);
+}
+
+static void set_ms(uint64_t *field, const char *series)
+{
+    *field = next_value += 1000003;
+    expect((double)*field / 1000, "%s", series);
+}
+
+static void set_each(uint64_t *fields, size_t count, const char *format, const char *const *names)
+{
+    for (size_t i = 0; i != count; ++i) {
+        char series[MAX_NAME];
+        const char *at = strchr(format, '@');
+        snprintf(series, sizeof(series), "%.*s%s%s", (int)(at - format), format, names[i], at + 1);
+        set(&fields[i], series);
+    }
+}
+
+static void set_cache(health_cache_t *cache, const char *name)
+{
+    static const char *const reasons[] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large"};
+    struct {
+        uint64_t *field;
+        const char *suffix;
+    } fields[] = {
+        {&cache->used_bytes, "bytes"},          {&cache->capacity_bytes, "capacity_bytes"},
+        {&cache->pinned_bytes, "pinned_bytes"}, {&cache->entries, "entries"},
+        {&cache->hits, "hits_total"},           {&cache->misses, "misses_total"},
+        {&cache->coalesced, "coalesced_total"}, {&cache->inserts, "inserts_total"},
+    };
+    char series[MAX_NAME];
+
+    cache->name = name;
+    for (size_t i = 0; i != sizeof(fields) / sizeof(fields[0]); ++i) {
+        snprintf(series, sizeof(series), "sluice_%s_cache_%s{cache=\"%s\"}", name, fields[i].suffix, name);
+        set(fields[i].field, series);
+    }
+    expect((double)cache->hits / (double)(cache->hits + cache->misses + cache->coalesced),
+           "sluice_%s_cache_hit_ratio{cache=\"%s\"}", name, name);
+    snprintf(series, sizeof(series), "sluice_%s_cache_evictions_total{cache=\"%s\",reason=\"@\"}", name, name);
+    set_each(cache->evictions, HEALTH_NUM_REASONS, series, reasons);
+    snprintf(series, sizeof(series), "sluice_%s_cache_evicted_bytes_total{cache=\"%s\",reason=\"@\"}", name, name);
+    set_each(cache->evicted_bytes, HEALTH_NUM_REASONS, series, reasons);
+}
+
+static void set_caches(health_snapshot_t *snapshot)
+{
+    snapshot->num_caches = 2;
+    set_cache(&snapshot->caches[0], "image");
+    set_cache(&snapshot->caches[1], "metadata");
+}
+
+static void set_pressure(health_snapshot_t *snapshot)
+{
+    static const char *const levels[] = {"normal", "elevated", "degraded", "high", "critical", "emergency"};
+    static const char *const classes[] = {"source", "decode"};
+
+    snapshot->level = 3;
+    expect(3, "sluice_pressure_level");
+    set(&snapshot->resident_bytes, "sluice_pressure_resident_bytes");
+    expect((double)snapshot->resident_bytes, "process_resident_memory_bytes");
+    set(&snapshot->peak_resident_bytes, "sluice_pressure_peak_resident_bytes");
+    set(&snapshot->budget_bytes, "sluice_pressure_budget_bytes");
+    expect((double)snapshot->resident_bytes / (double)snapshot->budget_bytes, "sluice_pressure_usage_ratio");
+    set_real(&snapshot->degraded_ratio, "sluice_pressure_mark_ratio{level=\"degraded\"}");
+    set_real(&snapshot->critical_ratio, "sluice_pressure_mark_ratio{level=\"critical\"}");
+    set_each(snapshot->reserved_bytes, HEALTH_NUM_CLASSES, "sluice_pressure_reserved_bytes{class=\"@\"}", classes);
+    set(&snapshot->reservations_granted, "sluice_pressure_reservations_granted_total");
+    set(&snapshot->reservations_refused, "sluice_pressure_reservations_refused_total");
+    set(&snapshot->samples, "sluice_pressure_samples_total");
+    set(&snapshot->failed_samples, "sluice_pressure_failed_samples_total");
+    set(&snapshot->failed_samples_in_row, "sluice_pressure_failed_samples_in_row");
+    set_each(snapshot->events, HEALTH_NUM_LEVELS, "sluice_pressure_events_total{level=\"@\"}", levels);
+}
+
+static void set_reclaim(health_snapshot_t *snapshot)
+{
+    set(&snapshot->last_reclaim.generation, "sluice_pressure_last_reclaim_generation");
+    set(&snapshot->last_reclaim.claimed_bytes, "sluice_pressure_last_reclaim_claimed_bytes");
+    set(&snapshot->last_reclaim.objects, "sluice_pressure_last_reclaim_objects");
+    set(&snapshot->last_reclaim.resident_before_bytes, "sluice_pressure_last_reclaim_resident_before_bytes");
+    set(&snapshot->last_reclaim.resident_after_bytes, "sluice_pressure_last_reclaim_resident_after_bytes");
+    set_ms(&snapshot->last_reclaim.duration_ms, "sluice_pressure_last_reclaim_duration_seconds");
+    set_ms(&snapshot->last_reclaim.age_ms, "sluice_pressure_last_reclaim_age_seconds");
+}
+
+static void set_work(health_snapshot_t *snapshot)
+{
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    uint64_t sum = 0;
+
+    set_each(snapshot->responses, 6, "sluice_request_responses_total{class=\"@\"}", classes);
+    for (size_t i = 0; i != 6; ++i)
+        sum += snapshot->responses[i];
+    expect((double)sum, "sluice_requests_total");
+    set(&snapshot->requests_in_progress, "sluice_requests_in_progress");
+    set(&snapshot->shed, "sluice_requests_shed_total");
+    set(&snapshot->errors_bad_request, "sluice_errors_total{type=\"bad_request\"}");
+    set(&snapshot->errors_origin, "sluice_errors_total{type=\"origin\"}");
+    set(&snapshot->errors_image, "sluice_errors_total{type=\"image\"}");
+    set(&snapshot->errors_no_room, "sluice_errors_total{type=\"no_room\"}");
+    set(&snapshot->errors_timeout, "sluice_errors_total{type=\"timeout\"}");
+    set(&snapshot->origin_fetches, "sluice_origin_fetches_total");
+    set(&snapshot->origin_failures, "sluice_origin_failures_total");
+    set(&snapshot->origin_bytes, "sluice_origin_received_bytes_total");
+    set(&snapshot->origin_in_progress, "sluice_origin_fetches_in_progress");
+    set(&snapshot->transforms, "sluice_transforms_total");
+    set(&snapshot->transform_failures, "sluice_transform_failures_total");
+    set(&snapshot->transforms_cancelled, "sluice_transform_cancellations_total");
+    set(&snapshot->transforms_queued, "sluice_transform_queued");
+    set_real(&snapshot->transform_seconds, "sluice_transform_seconds_total");
+    set(&snapshot->transforms_in_progress, "sluice_images_in_progress");
+    set(&snapshot->vips_memory_bytes, "sluice_vips_memory_bytes");
+    set(&snapshot->vips_memory_peak_bytes, "sluice_vips_max_memory_bytes");
+    set_real(&snapshot->process_cpu_seconds, "process_cpu_seconds_total");
+    set_real(&snapshot->process_start_time_seconds, "process_start_time_seconds");
+    set(&snapshot->process_virtual_bytes, "process_virtual_memory_bytes");
+    set(&snapshot->process_threads, "process_threads");
+}
+
+static void start(health_snapshot_t *snapshot)
+{
+    memset(snapshot, 0, sizeof(*snapshot));
+    next_value = 0;
+    num_expected = 0;
+}
+
+static void fill(health_snapshot_t *snapshot)
+{
+    start(snapshot);
+    set_caches(snapshot);
+    set_pressure(snapshot);
+    set_reclaim(snapshot);
+    set_work(snapshot);
+    snapshot->version = "1.2.3";
+    expect(1, "sluice_build_info{version=\"1.2.3\"}");
+    set_real(&snapshot->uptime_seconds, "sluice_uptime_seconds");
+}
+
+/* ---- a parser of the text format that knows nothing of the writer */
+
+static struct {
+    char series[MAX_NAME];
+    double value;
+} parsed[MAX_SERIES];
+static size_t num_parsed, num_families;
+static char families[MAX_SERIES][MAX_NAME], types[MAX_SERIES][MAX_NAME];
+
+static int is_name(const char *s, size_t len)
+{
+    return len != 0 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_") >= len && (s[0] < '0' || s[0] > '9');
+}
+
+static void open_family(const char *name, size_t len)
+{
+    assert_true(is_name(name, len) && len < MAX_NAME && num_families < MAX_SERIES);
+    for (size_t i = 0; i != num_families; ++i)
+        if (strlen(families[i]) == len && memcmp(families[i], name, len) == 0)
+            fail_msg("family %s is described or used in two places", families[i]);
+    memcpy(families[num_families], name, len);
+    families[num_families][len] = '\0';
+    types[num_families++][0] = '\0';
+}
+
+/* where the labels end; fails on anything that is not {name="value",...} with the three escapes */
+static const char *skip_labels(const char *at)
+{
+    if (*at != '{')
+        return at;
+    do {
+        size_t len = strcspn(++at, "=");
+        assert_true(is_name(at, len));
+        at += len + 1;
+        assert_int_equal(*at, '"');
+        for (++at; *at != '"'; ++at) {
+            assert_int_not_equal(*at, '\0');
+            if (*at == '\\')
+                assert_non_null(strchr("\\n\"", *++at));
+        }
+        ++at;
+    } while (*at == ',');
+    assert_int_equal(*at, '}');
+    return at + 1;
+}
+
+static void parse_sample(const char *line)
+{
+    size_t name_len = strcspn(line, "{ ");
+    const char *end = skip_labels(line + name_len);
+    char *rest;
+
+    assert_true(num_families != 0);
+    if (strlen(families[num_families - 1]) != name_len || memcmp(families[num_families - 1], line, name_len) != 0)
+        fail_msg("not in the family that was opened last: %s", line);
+    assert_string_not_equal(types[num_families - 1], "");
+    assert_int_equal(*end, ' ');
+    assert_true(num_parsed < MAX_SERIES && (size_t)(end - line) < MAX_NAME);
+    memcpy(parsed[num_parsed].series, line, (size_t)(end - line));
+    parsed[num_parsed].series[end - line] = '\0';
+    for (size_t i = 0; i != num_parsed; ++i)
+        if (strcmp(parsed[i].series, parsed[num_parsed].series) == 0)
+            fail_msg("%s is there twice", parsed[i].series);
+    parsed[num_parsed++].value = strtod(end + 1, &rest);
+    assert_true(rest != end + 1 && *rest == '\0');
+}
+
+static void parse_line(const char *line)
+{
+    if (strncmp(line, "# HELP ", 7) == 0) {
+        size_t len = strcspn(line + 7, " ");
+        open_family(line + 7, len);
+        assert_true(strlen(line + 7) > len + 1);
+    } else if (strncmp(line, "# TYPE ", 7) == 0) {
+        size_t len = strcspn(line + 7, " ");
+        assert_true(num_families != 0 && strlen(families[num_families - 1]) == len);
+        assert_memory_equal(line + 7, families[num_families - 1], len);
+        assert_string_equal(types[num_families - 1], "");
+        assert_true(strcmp(line + 7 + len, " counter") == 0 || strcmp(line + 7 + len, " gauge") == 0);
+        snprintf(types[num_families - 1], MAX_NAME, "%s", line + 8 + len);
+    } else {
+        parse_sample(line);
+    }
+}
+
+/* consumes the text */
+static void parse(char *text, size_t len)
+{
+    assert_non_null(text);
+    assert_int_equal(strlen(text), len);
+    num_parsed = num_families = 0;
+    for (char *line = text, *end; *line != '\0'; line = end + 1) {
+        end = strchr(line, '\n');
+        assert_non_null(end); /* the last line has to end in one too */
+        *end = '\0';
+        parse_line(line);
+    }
+    free(text);
+}
+
+static double value_of(const char *series)
+{
+    for (size_t i = 0; i != num_parsed; ++i)
+        if (strcmp(parsed[i].series, series) == 0)
+            return parsed[i].value;
+    fail_msg("no series %s", series);
+    return 0;
+}
+
+static void compare_with_expected(void)
+{
+    for (size_t i = 0; i != num_expected; ++i) {
+        double value = value_of(expected[i].series);
+        if (!(fabs(value - expected[i].value) < 1e-6))
+            fail_msg("%s is %f instead of %f", expected[i].series, value, expected[i].value);
+    }
+    assert_int_equal(num_parsed, num_expected);
+}
+
+/* ---- the tests */
+
+static void everything_is_written_once(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    fill(&snapshot);
+    char *text = health_prometheus(&snapshot, &len);
+    parse(text, len);
+    compare_with_expected();
+    for (size_t i = 0; i != num_families; ++i) {
+        size_t name_len = strlen(families[i]);
+        int total = name_len > 6 && strcmp(families[i] + name_len - 6, "_total") == 0;
+        assert_int_equal(strcmp(types[i], "counter") == 0, total);
+    }
+}
+
+static void caches_alone(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    start(&snapshot);
+    set_caches(&snapshot);
+    char *text = health_cache_prometheus(&snapshot, &len);
+    parse(text, len);
+    compare_with_expected();
+}
+
+static void no_reclaim_yet(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    fill(&snapshot);
+    memset(&snapshot.last_reclaim, 0, sizeof(snapshot.last_reclaim));
+    char *text = health_prometheus(&snapshot, &len);
+    assert_non_null(text);
+    assert_null(strstr(text, "last_reclaim"));
+    parse(text, len);
+    assert_int_equal(num_parsed, num_expected - 7);
+}
+
+static void empty_and_odd_numbers(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    memset(&snapshot, 0, sizeof(snapshot));
+    char *text = health_prometheus(&snapshot, &len);
+    parse(text, len);
+    assert_true(value_of("sluice_pressure_usage_ratio") == 0);
+    assert_true(value_of("sluice_build_info{version=\"\"}") == 1);
+    text = health_cache_prometheus(&snapshot, &len);
+    assert_non_null(text);
+    assert_string_equal(text, "");
+    free(text);
+
+    snapshot.level = 77;
+    snapshot.num_caches = SIZE_MAX;
+    for (size_t i = 0; i != HEALTH_MAX_CACHES; ++i)
+        snapshot.caches[i].name = (const char *const[]){"a", "b", "c", "d"}[i];
+    snapshot.shed = UINT64_MAX;
+    snapshot.transform_seconds = NAN;
+    text = health_prometheus(&snapshot, &len);
+    assert_non_null(strstr(text, "sluice_requests_shed_total 18446744073709551615\n"));
+    parse(text, len);
+    assert_true(value_of("sluice_pressure_level") == 5);
+    assert_true(isnan(value_of("sluice_transform_seconds_total")));
+    assert_true(value_of("sluice_d_cache_hit_ratio{cache=\"d\"}") == 0);
+}
+
+static void odd_names_are_escaped(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    size_t len;
+    memset(&snapshot, 0, sizeof(snapshot));
+    snapshot.version = "1\"2\\3\n4\xff"
+                       "5\xc3\xa9";
+    snapshot.num_caches = 4;
+    snapshot.caches[0] = (health_cache_t){.name = "a-b", .hits = 1};
+    snapshot.caches[1] = (health_cache_t){.name = "Q\"\\\n}", .hits = 2};
+    snapshot.caches[2] = (health_cache_t){.name = "a_b", .hits = 3};
+    snapshot.caches[3] = (health_cache_t){.name = "a_bc", .hits = 4};
+    char *text = health_prometheus(&snapshot, &len);
+    parse(text, len);
+    assert_true(value_of("sluice_build_info{version=\"1\\\"2\\\\3\\n4\xef\xbf\xbd"
+                         "5\xc3\xa9\"}") == 1);
+    assert_true(value_of("sluice_a_b_cache_hits_total{cache=\"a-b\"}") == 1);
+    assert_true(value_of("sluice_q_____cache_hits_total{cache=\"Q\\\"\\\\\\n}\"}") == 2);
+    assert_true(value_of("sluice_a_b_cache_hits_total{cache=\"a_b\"}") == 3);
+    assert_true(value_of("sluice_a_bc_cache_hits_total{cache=\"a_bc\"}") == 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_is_written_once), cmocka_unit_test(caches_alone),          cmocka_unit_test(no_reclaim_yet),
+        cmocka_unit_test(empty_and_odd_numbers),      cmocka_unit_test(odd_names_are_escaped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
