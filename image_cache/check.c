@@ -1,0 +1,133 @@
+/*
+ * The consistency walk: everything that is kept twice is compared.
+ */
+#include "image_cache/image_cache_private.h"
+
+#define CHECK(cond)                                                                                                                \
+    do {                                                                                                                           \
+        if (!(cond))                                                                                                               \
+            return __LINE__;                                                                                                       \
+    } while (0)
+
+static int check_object(const icache_t *cache, const icache_object_t *object)
+{
+    icache_key_t key = {.lo = object->_hash_lo, .hi = object->_hash_hi, .text = object->key, .len = object->key_len};
+
+    CHECK(object->_linked && object->_sealed && object->_ledger == NULL);
+    CHECK(atomic_load_explicit(&object->_refs, memory_order_relaxed) >= 1);
+    CHECK(object->_charge_bytes == icache_object_measure(object));
+    CHECK(object->body_len <= cache->config.max_object_bytes);
+    CHECK(icache_table_find(&cache->index.table, &key) == object);
+    return 0;
+}
+
+static int check_policy(const icache_t *cache)
+{
+    const icache_object_t *object = cache->index.policy.newest, *prev = NULL;
+    uint64_t bytes[ICACHE_NUM_CLASSES] = {0}, entries[ICACHE_NUM_CLASSES] = {0}, total_bytes = 0, total_entries = 0;
+
+    for (; object != NULL; prev = object, object = object->_lru_next) {
+        int line = check_object(cache, object);
+        if (line != 0)
+            return line;
+        CHECK(object->_lru_prev == prev);
+        CHECK(++total_entries <= cache->index.table.num_objects);
+        total_bytes += object->_charge_bytes;
+        bytes[object->object_class] += object->_charge_bytes;
+        ++entries[object->object_class];
+    }
+    CHECK(cache->index.policy.oldest == prev);
+    CHECK(total_entries == cache->index.table.num_objects);
+    CHECK(total_bytes == cache->index.used_bytes);
+    CHECK(total_bytes <= cache->config.capacity_bytes);
+    for (int i = 0; i < ICACHE_NUM_CLASSES; ++i)
+        CHECK(bytes[i] == cache->index.class_bytes[i] && entries[i] == cache->index.class_entries[i]);
+    return 0;
+}
+
+static int check_table(const icache_table_t *table)
+{
+    size_t num_objects = 0;
+
+    CHECK(table->num_buckets <= table->mask + 1 && table->num_buckets > table->mask >> 1);
+    CHECK(table->num_buckets <= table->max_buckets && table->num_buckets <= table->touched_buckets);
+    CHECK(table->num_buckets * sizeof(*table->buckets) <=
+          table->num_objects * ICACHE_INDEX_SHARE_BYTES + ICACHE_TABLE_MIN_BUCKETS * sizeof(*table->buckets));
+    for (size_t i = 0; i < table->num_buckets; ++i)
+        for (const icache_object_t *object = table->buckets[i]; object != NULL; object = object->_next_in_bucket) {
+            CHECK(icache_table_bucket_of(table, object->_hash_lo) == i);
+            CHECK(++num_objects <= table->num_objects);
+        }
+    CHECK(num_objects == table->num_objects);
+    return 0;
+}
+
+int icache_check_index_locked(const icache_t *cache)
+{
+    uint64_t gone = 0;
+    int line;
+
+    if ((line = check_table(&cache->index.table)) != 0 || (line = check_policy(cache)) != 0)
+        return line;
+    for (int i = 0; i < ICACHE_NUM_REASONS; ++i)
+        gone += i != ICACHE_REASON_TOO_LARGE ? cache->index.removed[i] : 0;
+    CHECK(cache->index.inserts == cache->index.table.num_objects + gone);
+    return 0;
+}
+
+/* counts the waiters of a circle, all of which have to be the flight's (any flight's that has landed, for a lane) and the lane's */
+static int check_waiters(const icache_waiter_t *head, const icache_flight_t *flight, const icache_lane_t *lane, uint64_t *count)
+{
+    const icache_waiter_t *waiter = head;
+
+    if (waiter == NULL)
+        return 0;
+    CHECK(lane != NULL);
+    do {
+        CHECK(waiter->_next->_prev == waiter && waiter->lane == lane);
+        CHECK(flight != NULL ? waiter->_flight == flight : waiter->_flight->state == ICACHE_FLIGHT_LANDED);
+        ++*count;
+    } while ((waiter = waiter->_next) != head);
+    return 0;
+}
+
+static int check_flight(const icache_t *cache, const icache_flight_t *flight, uint64_t *total_waiters)
+{
+    uint64_t count = 0;
+
+    CHECK(flight->state == ICACHE_FLIGHT_FLYING || flight->state == ICACHE_FLIGHT_COMPLETING);
+    for (unsigned i = 0; i < ICACHE_MAX_LANES; ++i) {
+        int line = check_waiters(flight->waiters[i], flight, cache->flights.lanes[i], &count);
+        if (line != 0)
+            return line;
+        CHECK((flight->waiters[i] != NULL) == (flight->lanes >> i & 1));
+    }
+    CHECK(count == flight->num_waiters);
+    CHECK(count != 0 || flight->state == ICACHE_FLIGHT_COMPLETING);
+    for (const icache_flight_t *other = flight->next_in_bucket; other != NULL; other = other->next_in_bucket)
+        CHECK(other->hash_lo != flight->hash_lo || other->hash_hi != flight->hash_hi);
+    *total_waiters += count;
+    return 0;
+}
+
+int icache_check_flights_locked(const icache_t *cache)
+{
+    uint64_t num_flights = 0, num_waiters = 0;
+    int line;
+
+    for (unsigned i = 0; i < ICACHE_FLIGHT_BUCKETS; ++i)
+        for (const icache_flight_t *flight = cache->flights.buckets[i]; flight != NULL; flight = flight->next_in_bucket) {
+            CHECK(flight->hash_lo % ICACHE_FLIGHT_BUCKETS == i);
+            if ((line = check_flight(cache, flight, &num_waiters)) != 0)
+                return line;
+            ++num_flights;
+        }
+    for (unsigned i = 0; i < ICACHE_MAX_LANES; ++i) {
+        const icache_lane_t *lane = cache->flights.lanes[i];
+        if (lane != NULL && (line = check_waiters(lane->pending, NULL, lane, &num_waiters)) != 0)
+            return line;
+    }
+    CHECK(num_flights == cache->flights.num_flights);
+    CHECK(num_waiters == cache->flights.num_waiters);
+    return 0;
+}

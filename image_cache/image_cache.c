@@ -1,0 +1,271 @@
+/*
+ * The cache: the index under its lock, the bytes, and what goes in and out.
+ *
+ * Each object linked is in the table and in the policy, holds one reference of the cache, and is part of used_bytes; the four
+ * change together, in link_locked() and unlink_locked() and nowhere else. Unlinked objects leave as a list of victims (through
+ * `_lru_next`, which the policy is done with), and lose the cache's reference after the unlock. From the unlink to their last
+ * unreference their bytes are on the ledger of pinned ones, so a byte is always in used, or pinned, or gone.
+ *
+ * One mutex: an insert is rare beside the work that made the object, and a hit holds it for a bucket, a relink and an increment.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include "image_cache/image_cache_private.h"
+
+#define SHRINK_BATCH 256 /* objects unlinked in one hold of the lock */
+
+icache_t *icache_create(const icache_config_t *config)
+{
+    icache_t *cache = aligned_alloc(alignof(icache_t), sizeof(*cache));
+
+    if (cache == NULL)
+        return NULL;
+    *cache = (icache_t){.config = *config};
+    if ((cache->ledger = icache_ledger_create()) == NULL)
+        goto fail_ledger;
+    if (icache_table_init(&cache->index.table, config->capacity_bytes / (sizeof(icache_object_t) + ICACHE_INDEX_SHARE_BYTES)) != 0)
+        goto fail_table;
+    pthread_mutex_init(&cache->index.lock, NULL);
+    pthread_mutex_init(&cache->flights.lock, NULL);
+    pthread_cond_init(&cache->flights.callback_done, NULL);
+    return cache;
+fail_table:
+    icache_ledger_unref(cache->ledger);
+fail_ledger:
+    free(cache);
+    return NULL;
+}
+
+void icache_destroy(icache_t **_cache)
+{
+    icache_t *cache = *_cache;
+
+    if (cache == NULL)
+        return;
+    *_cache = NULL;
+    assert(cache->flights.num_flights == 0 && cache->flights.num_waiters == 0);
+    icache_clear(cache);
+    icache_table_dispose(&cache->index.table);
+    icache_ledger_unref(cache->ledger);
+    pthread_cond_destroy(&cache->flights.callback_done);
+    pthread_mutex_destroy(&cache->flights.lock);
+    pthread_mutex_destroy(&cache->index.lock);
+    free(cache);
+}
+
+static void link_locked(icache_t *cache, icache_object_t *object)
+{
+    assert(object->_charge_bytes <= cache->config.capacity_bytes - cache->index.used_bytes);
+    object->_linked = 1;
+    icache_object_ref(object);
+    icache_table_link(&cache->index.table, object);
+    icache_policy_on_insert(&cache->index.policy, object);
+    cache->index.used_bytes += object->_charge_bytes;
+    cache->index.class_bytes[object->object_class] += object->_charge_bytes;
+    ++cache->index.class_entries[object->object_class];
+    ++cache->index.inserts;
+}
+
+static void count_removed_locked(icache_t *cache, const icache_object_t *object, icache_reason_t reason)
+{
+    ++cache->index.removed[reason];
+    cache->index.removed_bytes[reason] += object->_charge_bytes;
+}
+
+static void unlink_locked(icache_t *cache, icache_object_t *object, icache_reason_t reason, icache_object_t **victims)
+{
+    icache_table_unlink(&cache->index.table, object);
+    icache_policy_on_remove(&cache->index.policy, object);
+    cache->index.used_bytes -= object->_charge_bytes;
+    cache->index.class_bytes[object->object_class] -= object->_charge_bytes;
+    --cache->index.class_entries[object->object_class];
+    count_removed_locked(cache, object, reason);
+    icache_object_pin(object, cache->ledger);
+    object->_lru_next = *victims;
+    *victims = object;
+}
+
+void icache_release(icache_object_t *victims)
+{
+    while (victims != NULL) {
+        icache_object_t *next = victims->_lru_next;
+        icache_object_unref(&victims);
+        victims = next;
+    }
+}
+
+icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_object_t **victims)
+{
+    pthread_mutex_lock(&cache->index.lock);
+    icache_object_t *object = icache_table_find(&cache->index.table, key);
+    if (object != NULL && now_ms >= object->expires_ms) {
+        unlink_locked(cache, object, ICACHE_REASON_EXPIRED, victims);
+        object = NULL;
+    }
+    if (object != NULL) {
+        icache_object_ref(object);
+        icache_policy_on_hit(&cache->index.policy, object);
+        ++cache->index.hits;
+    }
+    pthread_mutex_unlock(&cache->index.lock);
+    return object;
+}
+
+icache_object_t *icache_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms)
+{
+    icache_object_t *victims = NULL;
+    icache_object_t *object = icache_index_get(cache, key, now_ms, &victims);
+
+    icache_release(victims);
+    return object;
+}
+
+static int is_too_large(const icache_config_t *config, const icache_object_t *object)
+{
+    return object->body_len > config->max_object_bytes || object->_charge_bytes > config->capacity_bytes;
+}
+
+static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_t now_ms)
+{
+    if (object->_linked || now_ms >= object->expires_ms)
+        return 1;
+    if (!is_too_large(&cache->config, object))
+        return 0;
+    count_removed_locked(cache, object, ICACHE_REASON_TOO_LARGE);
+    return 1;
+}
+
+static void make_room_locked(icache_t *cache, uint64_t charge_bytes, icache_object_t **victims)
+{
+    while (charge_bytes > cache->config.capacity_bytes - cache->index.used_bytes)
+        unlink_locked(cache, icache_policy_victim(&cache->index.policy), ICACHE_REASON_CAPACITY, victims);
+}
+
+static int store_locked(icache_t *cache, icache_object_t *object, int keep_existing, uint64_t now_ms, icache_object_t **victims)
+{
+    icache_key_t key = {.lo = object->_hash_lo, .hi = object->_hash_hi, .text = object->key, .len = object->key_len};
+
+    if (refuse_locked(cache, object, now_ms))
+        return -1;
+    icache_object_t *existing = icache_table_find(&cache->index.table, &key);
+    if (existing != NULL) {
+        if (keep_existing && now_ms < existing->expires_ms)
+            return -1;
+        unlink_locked(cache, existing, ICACHE_REASON_REPLACED, victims);
+    }
+    make_room_locked(cache, object->_charge_bytes, victims);
+    link_locked(cache, object);
+    return 0;
+}
+
+int icache_index_store(icache_t *cache, icache_object_t *object, int keep_existing, uint64_t now_ms)
+{
+    icache_object_t *victims = NULL;
+
+    pthread_mutex_lock(&cache->index.lock);
+    int result = store_locked(cache, object, keep_existing, now_ms, &victims);
+    pthread_mutex_unlock(&cache->index.lock);
+    icache_release(victims);
+    return result;
+}
+
+int icache_insert(icache_t *cache, icache_object_t *object, uint64_t now_ms)
+{
+    icache_object_seal(object);
+    int result = icache_index_store(cache, object, 0, now_ms);
+    icache_object_unref(&object);
+    return result;
+}
+
+int icache_remove(icache_t *cache, const icache_key_t *key)
+{
+    icache_object_t *victims = NULL;
+
+    pthread_mutex_lock(&cache->index.lock);
+    icache_object_t *object = icache_table_find(&cache->index.table, key);
+    if (object != NULL)
+        unlink_locked(cache, object, ICACHE_REASON_PURGED, &victims);
+    pthread_mutex_unlock(&cache->index.lock);
+    icache_release(victims);
+    return object != NULL;
+}
+
+/* one hold of the lock; *done is set when nothing is left to do */
+static uint64_t shrink_step(icache_t *cache, uint64_t bytes, int *done)
+{
+    icache_object_t *victims = NULL;
+
+    pthread_mutex_lock(&cache->index.lock);
+    uint64_t before = cache->index.used_bytes;
+    for (unsigned i = 0; i < SHRINK_BATCH && cache->index.used_bytes > bytes; ++i)
+        unlink_locked(cache, icache_policy_victim(&cache->index.policy), ICACHE_REASON_PRESSURE, &victims);
+    uint64_t unlinked = before - cache->index.used_bytes;
+    *done = cache->index.used_bytes <= bytes;
+    pthread_mutex_unlock(&cache->index.lock);
+    icache_release(victims);
+    return unlinked;
+}
+
+uint64_t icache_shrink_to(icache_t *cache, uint64_t bytes)
+{
+    uint64_t unlinked = 0;
+    int done = 0;
+
+    while (!done)
+        unlinked += shrink_step(cache, bytes, &done);
+    return unlinked;
+}
+
+uint64_t icache_clear(icache_t *cache)
+{
+    return icache_shrink_to(cache, 0);
+}
+
+static void copy_index_stats(icache_t *cache, icache_stats_t *stats)
+{
+    pthread_mutex_lock(&cache->index.lock);
+    stats->used_bytes = cache->index.used_bytes;
+    stats->entries = cache->index.table.num_objects;
+    stats->hits = cache->index.hits;
+    stats->inserts = cache->index.inserts;
+    for (int i = 0; i < ICACHE_NUM_CLASSES; ++i) {
+        stats->class_bytes[i] = cache->index.class_bytes[i];
+        stats->class_entries[i] = cache->index.class_entries[i];
+    }
+    for (int i = 0; i < ICACHE_NUM_REASONS; ++i) {
+        stats->removed[i] = cache->index.removed[i];
+        stats->removed_bytes[i] = cache->index.removed_bytes[i];
+    }
+    pthread_mutex_unlock(&cache->index.lock);
+}
+
+static void copy_flight_stats(icache_t *cache, icache_stats_t *stats)
+{
+    pthread_mutex_lock(&cache->flights.lock);
+    stats->flights = cache->flights.num_flights;
+    stats->waiters = cache->flights.num_waiters;
+    stats->misses = cache->flights.misses;
+    stats->coalesced = cache->flights.coalesced;
+    stats->abandoned = cache->flights.abandoned;
+    pthread_mutex_unlock(&cache->flights.lock);
+}
+
+void icache_get_stats(icache_t *cache, icache_stats_t *stats)
+{
+    *stats = (icache_stats_t){.capacity_bytes = cache->config.capacity_bytes};
+    copy_index_stats(cache, stats);
+    copy_flight_stats(cache, stats);
+    stats->pinned_bytes = atomic_load_explicit(&cache->ledger->pinned_bytes, memory_order_relaxed);
+}
+
+int icache_check(icache_t *cache)
+{
+    pthread_mutex_lock(&cache->flights.lock);
+    pthread_mutex_lock(&cache->index.lock);
+    int line = icache_check_index_locked(cache);
+    if (line == 0)
+        line = icache_check_flights_locked(cache);
+    pthread_mutex_unlock(&cache->index.lock);
+    pthread_mutex_unlock(&cache->flights.lock);
+    return line;
+}

@@ -1,0 +1,247 @@
+/*
+ * image_cache.h - a byte-accounted cache of immutable, reference-counted buffers, with request coalescing.
+ *
+ * The model
+ *   An *object* is one immutable buffer (a rendition or a source) with its canonical key and a small block of the caller's own
+ *   metadata, in one allocation of known size. A *cache* holds one reference to each object that it links; a reader holds another,
+ *   so eviction only unlinks and the bytes go when the last reader is done (until then they are counted as pinned).
+ *   A *flight* is the work that produces the object of a key that is not cached. There is at most one live flight per key, over
+ *   all threads. Whoever starts it is told LEAD and must end it with icache_flight_complete(); all others are told WAIT. Leader and
+ *   followers alike leave a *waiter* behind, so the flight outlives the client that started it.
+ *   A *lane* is a thread (an event loop, say) on which waiters want to be called back. A completed flight wakes each lane that has
+ *   waiters in it once; the lane's thread then calls icache_lane_run().
+ *
+ * Life of a flight
+ *     lookup: LEAD          more lookups: WAIT            complete()                 lane_run() on each lane
+ *   (none) -----> FLYING(1 waiter) -----> FLYING(n) ---------------> LANDED(n waiters) ----------------> (freed)
+ *                    |  last waiter detached: on_abandon, unlinked          the result object itself goes to every waiter,
+ *                    +--> ABANDONED --complete()--> (freed)                 whether or not it could be stored
+ *
+ * Threads: every function may be called from any thread, except where it says otherwise. Nothing here blocks but on two short
+ * mutexes, save that icache_flight_complete() waits for an on_abandon that is running, and icache_lane_destroy() for a wake().
+ * Order of locks: flights, then index. No callback, no free of a payload and no I/O happens under either.
+ *
+ * Bytes: the charge of an object is what the allocator really gave for it, plus its share of the index (ICACHE_INDEX_SHARE_BYTES).
+ * The sum of charges never exceeds the capacity, not even during an insert: room is made first, then the object is linked. A charge
+ * is taken when the object is created and again, if its tail can be given back, when it is handed over; it never changes after.
+ *
+ * Time is a parameter (`now_ms`, any monotonic clock in milliseconds); the library never reads a clock.
+ */
+#ifndef image_cache__image_cache_h
+#define image_cache__image_cache_h
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ICACHE_INDEX_SHARE_BYTES 16 /* two bucket pointers per object; the index never takes more, but for one page */
+#define ICACHE_MAX_LANES 64
+
+typedef struct st_icache_t icache_t;
+typedef struct st_icache_flight_t icache_flight_t;
+typedef struct st_icache_lane_t icache_lane_t;
+
+typedef enum en_icache_class_t { ICACHE_CLASS_RENDITION, ICACHE_CLASS_SOURCE, ICACHE_NUM_CLASSES } icache_class_t;
+
+/**
+ * why an object left the cache, or never got in
+ */
+typedef enum en_icache_reason_t {
+    ICACHE_REASON_CAPACITY,  /* evicted to make room for another one */
+    ICACHE_REASON_PRESSURE,  /* evicted by icache_shrink_to() or icache_clear() */
+    ICACHE_REASON_EXPIRED,   /* its time was up */
+    ICACHE_REASON_PURGED,    /* removed by key */
+    ICACHE_REASON_REPLACED,  /* a newer object of the same key took its place */
+    ICACHE_REASON_TOO_LARGE, /* refused: larger than max_object_bytes or than the capacity; it was never in */
+    ICACHE_NUM_REASONS
+} icache_reason_t;
+
+typedef struct st_icache_config_t {
+    uint64_t capacity_bytes;   /* upper bound for the sum of charges */
+    uint64_t max_object_bytes; /* upper bound for the body of one object; a larger one is served but never stored */
+    uint64_t seed;             /* of the hash; take it from the system's random source, so that keys cannot be made to collide */
+} icache_config_t;
+
+/**
+ * A key: the canonical text and its seeded XXH3-128. The text is the caller's and only borrowed for the call.
+ */
+typedef struct st_icache_key_t {
+    uint64_t lo, hi;
+    const char *text; /* need not be NUL-terminated */
+    size_t len;
+} icache_key_t;
+
+/**
+ * An object. Fields without underscore may be read by whoever holds a reference, and written by the creator until the object is
+ * handed to icache_flight_complete() or icache_insert(); from then on they never change.
+ */
+typedef struct st_icache_object_t {
+    uint8_t *body;   /* body_len bytes, in the object's own allocation */
+    size_t body_len; /* may be lowered by the creator before the object is handed over; a block with a mapping of its own then
+                        gives its tail pages back, one from the heap keeps its size and charge */
+    void *meta;      /* meta_len bytes, 16-byte aligned, zeroed at creation */
+    const char *key; /* canonical text, NUL-terminated */
+    size_t key_len;
+    uint64_t created_ms;
+    uint64_t expires_ms; /* UINT64_MAX: never */
+    uint32_t cost_us;    /* what it cost to make */
+    icache_class_t object_class;
+    /* private to the library */
+    _Atomic uint32_t _refs;
+    uint64_t _hash_lo, _hash_hi;
+    uint64_t _charge_bytes;
+    size_t _mapped_bytes; /* non-zero: the block has its own mapping of that size */
+    struct st_icache_object_t *_next_in_bucket, *_lru_prev, *_lru_next;
+    struct st_icache_ledger_t *_ledger; /* set when unlinked: where the bytes are pinned until the last reference goes */
+    uint8_t _sealed, _linked;           /* was handed over; was linked (an object is linked once in its life) */
+} icache_object_t;
+
+typedef enum en_icache_verdict_t {
+    ICACHE_HIT,    /* *object is set, with a reference that the caller gives back with icache_object_unref() */
+    ICACHE_LEAD,   /* *flight is set: the caller must produce the object and call icache_flight_complete() exactly once */
+    ICACHE_WAIT,   /* somebody else is at it */
+    ICACHE_REFUSED /* out of memory: nothing was registered, the waiter will not be called */
+} icache_verdict_t;
+
+/**
+ * A waiter, embedded in the caller's own structure. It must stay in place until on_done was called or icache_waiter_detach()
+ * returned 1.
+ */
+typedef struct st_icache_waiter_t {
+    /**
+     * called once, on the lane's thread, from icache_lane_run(), with no lock held. `object` comes with a reference that now
+     * belongs to the callee, or is NULL and `error` is what the leader gave. The waiter may be freed or used again inside the
+     * callback.
+     */
+    void (*on_done)(struct st_icache_waiter_t *waiter, icache_object_t *object, int error);
+    icache_lane_t *lane;
+    icache_flight_t *_flight;
+    struct st_icache_waiter_t *_prev, *_next;
+} icache_waiter_t;
+
+typedef struct st_icache_stats_t {
+    uint64_t capacity_bytes, used_bytes, pinned_bytes; /* pinned: unlinked, still referenced */
+    uint64_t entries, flights, waiters;                /* gauges; abandoned flights are not counted, waiters not yet called are */
+    uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
+    uint64_t hits, misses, coalesced, inserts, abandoned; /* counters; misses = LEAD answers, coalesced = WAIT answers */
+    uint64_t removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS]; /* inserts = entries + removed - TOO_LARGE */
+} icache_stats_t;
+
+/**
+ * creates a cache, or returns NULL when memory is out. Owned by the caller.
+ */
+icache_t *icache_create(const icache_config_t *config);
+/**
+ * destroys the cache and sets the pointer to NULL; NULL inside is allowed. All flights must have been completed and all lanes
+ * destroyed. Objects that are still referenced stay valid; the accounting they point to is kept until the last of them is gone.
+ */
+void icache_destroy(icache_t **cache);
+
+/**
+ * hashes a canonical text with the cache's seed; good for this cache alone
+ */
+icache_key_t icache_key(const icache_t *cache, const char *text, size_t len);
+
+/**
+ * creates an object with one reference, or returns NULL when memory is out. The body is writable, 16-byte aligned and
+ * uninitialised. Blocks (header, key, meta and body together) of ICACHE_MAP_BYTES and more get a mapping of their own, whose pages
+ * go back to the system with the last reference. created_ms is 0 and expires_ms UINT64_MAX until the creator sets them.
+ */
+#define ICACHE_MAP_BYTES (256 * 1024)
+icache_object_t *icache_object_create(icache_class_t object_class, const icache_key_t *key, size_t meta_len, size_t body_len);
+icache_object_t *icache_object_ref(icache_object_t *object);
+/**
+ * gives a reference back and sets the pointer to NULL; NULL inside is allowed
+ */
+void icache_object_unref(icache_object_t **object);
+/**
+ * what the object costs: what the allocator gave, plus its share of the index
+ */
+uint64_t icache_object_charge(const icache_object_t *object);
+
+/**
+ * The one question of the request path. HIT when the object is cached and fresh (now_ms < expires_ms); otherwise joins or starts a
+ * flight for the key and links `waiter` into it, whose `on_done` and `lane` the caller has set. An expired object is removed. On
+ * HIT and REFUSED the waiter is not linked, and icache_waiter_detach() returns 0 for it.
+ * @param object set on HIT, else NULL
+ * @param flight set on LEAD
+ */
+icache_verdict_t icache_lookup(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_waiter_t *waiter,
+                               icache_object_t **object, icache_flight_t **flight);
+/**
+ * HIT or NULL, without a flight. Counted as a hit when it is one, and not at all when it is none.
+ */
+icache_object_t *icache_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms);
+
+/**
+ * takes a waiter out of its flight. Returns 1 if on_done will never be called (the caller may free the waiter), 0 if it was called
+ * already or is being called by another thread right now. On the lane's own thread 0 always means "was called". When the last
+ * waiter leaves a flight that has not landed, the flight is unlinked (the next lookup starts a new one) and its on_abandon is
+ * called from here. The waiter must have been through icache_lookup().
+ */
+int icache_waiter_detach(icache_waiter_t *waiter);
+
+/**
+ * registers what to do when nobody wants the result any more: called at most once, without a lock, on the thread of the last
+ * detach, never after icache_flight_complete() was entered. If that moment has already passed, it is called at once. Only whoever
+ * will complete the flight may call this, and before anybody else can complete it. The callback may complete the flight itself; it
+ * must not wait for another thread that does.
+ */
+void icache_flight_on_abandon(icache_flight_t *flight, void (*cb)(void *ctx), void *ctx);
+/**
+ * whether anybody still waits; a hint for the leader to stop early
+ */
+int icache_flight_wanted(const icache_flight_t *flight);
+/**
+ * ends a flight, exactly once, and sets the pointer to NULL. All waiters get `object` (one reference each) whether or not it could
+ * be stored, or `error` when it is NULL. The leader's reference to the object is consumed. Cannot fail; allocates nothing. When
+ * an on_abandon of the flight is being called by another thread, waits for its return: after this call its context may be freed.
+ * @param store non-zero to link the object into the cache before the flight is taken down, on the terms of icache_insert(). An
+ *              abandoned flight's object is linked only if no fresh one is there: a later flight may have overtaken it.
+ */
+void icache_flight_complete(icache_flight_t **flight, icache_object_t *object, int error, int store, uint64_t now_ms);
+
+/**
+ * creates a lane. `wake` is called without a lock, from any thread, when waiters of the lane have a result; it must arrange for
+ * icache_lane_run() to be called on the lane's thread (or call it itself, where any thread will do). Returns NULL when memory or
+ * the number of lanes (ICACHE_MAX_LANES) is out.
+ */
+icache_lane_t *icache_lane_create(icache_t *cache, void (*wake)(void *ctx), void *ctx);
+/**
+ * no waiter of the lane may be linked any more. Not to be called from the lane's own wake(), nor with a lock held that wake()
+ * takes: returns when no thread is inside wake() any more. NULL inside is allowed.
+ */
+void icache_lane_destroy(icache_lane_t **lane);
+/**
+ * calls on_done of all waiters that have a result, and of those that get one meanwhile, in order of landing
+ */
+void icache_lane_run(icache_lane_t *lane);
+
+/**
+ * links an object that no flight produced, in place of any of the same key; consumes the reference. Returns 0, or -1 if it was
+ * refused: too large, expired already, or linked before. A refused object leaves the cache as it was, the old one of its key
+ * included.
+ */
+int icache_insert(icache_t *cache, icache_object_t *object, uint64_t now_ms);
+/**
+ * unlinks the object of a key. Returns 1 if there was one. A flight under way is left alone, and may store its result later.
+ */
+int icache_remove(icache_t *cache, const icache_key_t *key);
+/**
+ * evicts, least recently used first, until at most `bytes` are used. Returns the bytes unlinked (pinned ones included). Works in
+ * batches, between which other threads get at the cache.
+ */
+uint64_t icache_shrink_to(icache_t *cache, uint64_t bytes);
+uint64_t icache_clear(icache_t *cache);
+/**
+ * a snapshot; the counters are exact at rest and may be torn by a few while threads run
+ */
+void icache_get_stats(icache_t *cache, icache_stats_t *stats);
+
+/**
+ * walks the whole cache and returns 0 if bytes, counts, index, list and references agree, or a line number of the check that
+ * failed. For tests; holds both locks for the time of the walk.
+ */
+int icache_check(icache_t *cache);
+
+#endif

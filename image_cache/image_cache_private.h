@@ -1,0 +1,166 @@
+/*
+ * image_cache_private.h - what the files of the image cache know of each other.
+ *
+ *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics. No other file takes the index lock.
+ *   table.c        key -> object. Called with the index lock held.
+ *   lru.c          the policy: which object goes next. Called with the index lock held, told about every insert, hit and removal,
+ *                  and ignorant of bytes and keys, so that another policy can take its place behind the same four functions.
+ *   object.c       one object: its block, its charge, its references. No lock.
+ *   flight.c       flights and waiters; the flights lock.
+ *   lane.c         lanes, and the lists of waiters; the flights lock.
+ *   check.c        the consistency walk. Called with both locks held.
+ *
+ * Locks: flights before index. Either may be taken alone.
+ */
+#ifndef image_cache__image_cache_private_h
+#define image_cache__image_cache_private_h
+
+#include <pthread.h>
+#include <stdalign.h>
+#include "image_cache/image_cache.h"
+
+#define ICACHE_CACHE_LINE_BYTES 64
+#define ICACHE_FLIGHT_BUCKETS 1024
+
+/**
+ * Bytes that the cache let go and readers still hold. A block of its own, because those readers may outlive the cache; owned by
+ * the cache and by each object that was unlinked, freed with the last of them.
+ */
+typedef struct st_icache_ledger_t {
+    _Atomic uint64_t refs;
+    _Atomic uint64_t pinned_bytes;
+} icache_ledger_t;
+
+icache_ledger_t *icache_ledger_create(void);
+void icache_ledger_unref(icache_ledger_t *ledger);
+
+typedef struct st_icache_table_t {
+    icache_object_t **buckets; /* reserved for max_buckets, the first num_buckets in use, the rest never or no longer touched */
+    size_t num_buckets, max_buckets, touched_buckets, num_objects;
+    uint64_t mask; /* smallest 2^k - 1 that reaches num_buckets - 1 */
+} icache_table_t;
+
+#define ICACHE_TABLE_MIN_BUCKETS 512
+
+/**
+ * returns 0, or -1 when there is no address space for that many objects
+ */
+int icache_table_init(icache_table_t *table, uint64_t max_objects);
+void icache_table_dispose(icache_table_t *table);
+size_t icache_table_bucket_of(const icache_table_t *table, uint64_t hash_lo);
+icache_object_t *icache_table_find(const icache_table_t *table, const icache_key_t *key);
+void icache_table_link(icache_table_t *table, icache_object_t *object);
+void icache_table_unlink(icache_table_t *table, icache_object_t *object);
+
+typedef struct st_icache_policy_t {
+    icache_object_t *newest, *oldest;
+} icache_policy_t;
+
+void icache_policy_on_insert(icache_policy_t *policy, icache_object_t *object);
+void icache_policy_on_hit(icache_policy_t *policy, icache_object_t *object);
+void icache_policy_on_remove(icache_policy_t *policy, icache_object_t *object);
+/**
+ * who would have to go next (NULL: nobody is left); changes nothing
+ */
+icache_object_t *icache_policy_victim(const icache_policy_t *policy);
+
+/**
+ * the charge as it follows from the block alone
+ */
+uint64_t icache_object_measure(const icache_object_t *object);
+/**
+ * fixes the object at handover: gives the pages behind a lowered body_len back and takes the charge. Idempotent, and a plain read
+ * when it was done before.
+ */
+void icache_object_seal(icache_object_t *object);
+/**
+ * marks the bytes as pinned until the last reference goes. The caller holds one.
+ */
+void icache_object_pin(icache_object_t *object, icache_ledger_t *ledger);
+
+/* states: FLYING -> COMPLETING -> LANDED, or FLYING -> ABANDONED -> LANDED; in the table of flights while FLYING or COMPLETING */
+typedef enum en_icache_flight_state_t {
+    ICACHE_FLIGHT_FLYING,
+    ICACHE_FLIGHT_COMPLETING, /* complete() was entered: it can be joined, but no longer abandoned */
+    ICACHE_FLIGHT_LANDED,     /* the waiters left are on their lanes' pending lists; the last one frees the flight */
+    ICACHE_FLIGHT_ABANDONED
+} icache_flight_state_t;
+
+struct st_icache_flight_t {
+    icache_t *cache;
+    icache_flight_t *next_in_bucket;
+    icache_flight_state_t state;
+    _Atomic uint32_t num_waiters;               /* written under the flights lock */
+    uint64_t lanes;                             /* a bit for each lane that has waiters below */
+    icache_waiter_t *waiters[ICACHE_MAX_LANES]; /* until it lands */
+    icache_object_t *object;                    /* the result, with a reference of the flight's own */
+    int error;
+    void (*on_abandon)(void *ctx);
+    void *abandon_ctx;
+    int in_callback; /* on_abandon is being called, by callback_thread */
+    pthread_t callback_thread;
+    uint64_t hash_lo, hash_hi;
+    size_t key_len;
+    char key[];
+};
+
+/**
+ * frees a flight that has landed and has no waiter left; no lock may be held
+ */
+void icache_flight_dispose(icache_flight_t *flight);
+
+struct st_icache_lane_t {
+    icache_t *cache;
+    void (*wake)(void *ctx);
+    void *ctx;
+    unsigned index;
+    icache_waiter_t *pending; /* waiters whose flight has landed */
+    _Atomic uint32_t wakers;  /* threads between their decision to call wake() and its return */
+};
+
+/* lists of waiters: a circle, the head points to the first; all O(1) */
+void icache_waiters_push(icache_waiter_t **head, icache_waiter_t *waiter);
+void icache_waiters_remove(icache_waiter_t **head, icache_waiter_t *waiter);
+void icache_waiters_splice(icache_waiter_t **head, icache_waiter_t **from);
+
+struct st_icache_t {
+    icache_config_t config;
+    icache_ledger_t *ledger;
+
+    struct {
+        alignas(ICACHE_CACHE_LINE_BYTES) pthread_mutex_t lock;
+        icache_table_t table;
+        icache_policy_t policy;
+        uint64_t used_bytes, class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
+        uint64_t hits, inserts, removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS];
+    } index;
+
+    struct {
+        alignas(ICACHE_CACHE_LINE_BYTES) pthread_mutex_t lock;
+        pthread_cond_t callback_done; /* some flight's in_callback was cleared */
+        icache_flight_t *buckets[ICACHE_FLIGHT_BUCKETS];
+        icache_lane_t *lanes[ICACHE_MAX_LANES];
+        uint64_t num_flights, num_waiters, misses, coalesced, abandoned;
+    } flights;
+};
+
+/**
+ * a counted hit with a reference, or NULL. An expired object is put on `victims`, which the caller gives to icache_release() once
+ * it holds no lock. Takes the index lock.
+ */
+icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_object_t **victims);
+/**
+ * links a sealed object, with a reference of the cache's own; returns 0, or -1 if it was refused. Takes the index lock.
+ * @param keep_existing refuse when the key is present, rather than replace it
+ */
+int icache_index_store(icache_t *cache, icache_object_t *object, int keep_existing, uint64_t now_ms);
+/**
+ * drops the cache's reference of each object on the list
+ */
+void icache_release(icache_object_t *victims);
+
+/* 0 or the line of the check that failed; both locks are held */
+int icache_check_index_locked(const icache_t *cache);
+int icache_check_flights_locked(const icache_t *cache);
+
+#endif

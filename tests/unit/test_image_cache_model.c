@@ -1,0 +1,405 @@
+/*
+ * The image cache against a naive model: after every random step bytes, counts, counters, the order of the list, flights and
+ * waiters have to be what linear searches over plain arrays say.
+ */
+#include "tests/unit/test_image_cache_model.h"
+
+static void assert_intact(const icache_object_t *object, int key)
+{
+    assert_int_equal(*(const int *)object->meta, key);
+    if (object->body_len != 0) {
+        assert_int_equal(object->body[0], (uint8_t)key);
+        assert_int_equal(object->body[object->body_len - 1], (uint8_t)key);
+    }
+}
+
+static void hold_or_drop(struct st_model_object_t *object)
+{
+    icache_object_t *real = object->real;
+    struct st_model_object_t **place = &m.held[draw(MAX_HELD)];
+
+    assert_intact(real, object->key);
+    if (*place == NULL) {
+        *place = object;
+        ++object->refs;
+    } else {
+        icache_object_unref(&real);
+    }
+}
+
+static void step_drop_held(void)
+{
+    struct st_model_object_t **place = &m.held[draw(MAX_HELD)], *object = *place;
+
+    if (object == NULL)
+        return;
+    *place = NULL;
+    icache_object_t *real = object->real;
+    assert_intact(real, object->key);
+    --object->refs;
+    model_forget_if_dead(object);
+    icache_object_unref(&real);
+}
+
+static size_t draw_body_len(void)
+{
+    switch (draw(12)) {
+    case 0:
+        return 0;
+    case 1:
+        return m.max_object + 1 + draw(64);
+    case 2:
+        return m.max_object;
+    case 3:
+        return m.capacity + draw(64);
+    default:
+        return draw(m.max_object / 2 + 1);
+    }
+}
+
+static struct st_model_object_t *make_object(int key)
+{
+    struct st_model_object_t *object = model_find(NULL);
+    icache_key_t real_key = make_key(key);
+    size_t body_len = draw_body_len();
+
+    *object = (struct st_model_object_t){.key = key, .refs = 1, .object_class = (icache_class_t)draw(ICACHE_NUM_CLASSES)};
+    object->expires_ms = draw(3) == 0 ? UINT64_MAX : m.now_ms + draw(2000);
+    object->real = icache_object_create(object->object_class, &real_key, sizeof(int) + draw(40), body_len);
+    assert_non_null(object->real);
+    if (draw(4) == 0)
+        body_len = object->real->body_len = draw(body_len + 1);
+    object->real->expires_ms = object->expires_ms;
+    *(int *)object->real->meta = key;
+    memset(object->real->body, key, body_len);
+    /* the charge that the block has after the handover, from first principles */
+    size_t needed = (size_t)(object->real->body - (uint8_t *)object->real) + body_len;
+    object->charge = icache_object_charge(object->real);
+    if (object->real->_mapped_bytes != 0)
+        object->charge = (needed + 4095) / 4096 * 4096 + ICACHE_INDEX_SHARE_BYTES;
+    return object;
+}
+
+static void step_insert(void)
+{
+    struct st_model_object_t *object = make_object((int)draw(NUM_KEYS));
+    int expected = model_store(object, object->real->body_len, 0);
+    icache_object_t *real = object->real;
+
+    --object->refs;
+    model_forget_if_dead(object);
+    assert_int_equal(icache_insert(m.cache, real, m.now_ms), expected);
+}
+
+static void step_get(void)
+{
+    int key = (int)draw(NUM_KEYS);
+    icache_key_t real_key = make_key(key);
+    struct st_model_object_t *expected = model_get(key);
+    icache_object_t *object = icache_get(m.cache, &real_key, m.now_ms);
+
+    assert_ptr_equal(object, expected != NULL ? expected->real : NULL);
+    if (object != NULL)
+        hold_or_drop(expected);
+}
+
+static void step_remove(void)
+{
+    int key = (int)draw(NUM_KEYS);
+    icache_key_t real_key = make_key(key);
+    struct st_model_object_t *object = model_linked(key);
+    int expected = object != NULL;
+
+    if (object != NULL)
+        model_unlink(object, ICACHE_REASON_PURGED);
+    assert_int_equal(icache_remove(m.cache, &real_key), expected);
+}
+
+static void step_shrink(int clear)
+{
+    uint64_t target = clear ? 0 : draw(m.capacity + 2), before = m.expected.used_bytes;
+
+    while (m.expected.used_bytes > target)
+        model_unlink(model_oldest(), ICACHE_REASON_PRESSURE);
+    uint64_t unlinked = clear ? icache_clear(m.cache) : icache_shrink_to(m.cache, target);
+    assert_int_equal(unlinked, before - m.expected.used_bytes);
+}
+
+static void finish_flight_if_over(struct st_model_flight_t *flight)
+{
+    if (!flight->landed || flight->num_waiters != 0)
+        return;
+    if (flight->object != NULL) {
+        --flight->object->refs;
+        model_forget_if_dead(flight->object);
+    }
+    flight->real = NULL;
+}
+
+static void on_done(icache_waiter_t *real, icache_object_t *object, int error)
+{
+    struct st_model_waiter_t *waiter = (struct st_model_waiter_t *)real;
+    struct st_model_flight_t *flight = waiter->flight;
+
+    assert_non_null(flight);
+    assert_true(flight->landed);
+    assert_int_equal(error, flight->error);
+    assert_ptr_equal(object, flight->object != NULL ? flight->object->real : NULL);
+    ++waiter->calls;
+    waiter->flight = NULL;
+    --flight->num_waiters;
+    --m.expected.waiters;
+    if (object != NULL)
+        hold_or_drop(flight->object);
+    finish_flight_if_over(flight);
+}
+
+static void on_wake(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+static void on_abandon(void *ctx)
+{
+    struct st_model_flight_t *flight = ctx;
+    assert_false(flight->flying);
+    ++flight->abandon_calls;
+}
+
+static struct st_model_waiter_t *idle_waiter(void)
+{
+    for (int i = 0; i < NUM_WAITERS; ++i)
+        if (m.waiters[i].flight == NULL)
+            return &m.waiters[i];
+    return NULL;
+}
+
+static struct st_model_flight_t *free_flight(void)
+{
+    for (int i = 0; i < NUM_FLIGHTS; ++i)
+        if (m.flights[i].real == NULL)
+            return &m.flights[i];
+    return NULL;
+}
+
+static void join_flight(struct st_model_waiter_t *waiter, struct st_model_flight_t *flight)
+{
+    waiter->flight = flight;
+    ++flight->num_waiters;
+    ++m.expected.waiters;
+}
+
+static void step_lookup(void)
+{
+    struct st_model_waiter_t *waiter = idle_waiter();
+    struct st_model_flight_t *free_place = free_flight();
+    int key = (int)draw(NUM_KEYS);
+    icache_key_t real_key = make_key(key);
+    icache_object_t *object = NULL;
+    icache_flight_t *flight = NULL;
+
+    if (waiter == NULL || free_place == NULL)
+        return;
+    waiter->lane = (int)draw(NUM_LANES);
+    waiter->real = (icache_waiter_t){.on_done = on_done, .lane = m.lanes[waiter->lane]};
+    struct st_model_object_t *expected = model_get(key);
+    icache_verdict_t verdict = icache_lookup(m.cache, &real_key, m.now_ms, &waiter->real, &object, &flight);
+    if (expected != NULL) {
+        assert_int_equal(verdict, ICACHE_HIT);
+        assert_ptr_equal(object, expected->real);
+        hold_or_drop(expected);
+    } else if (model_flying(key) != NULL) {
+        assert_int_equal(verdict, ICACHE_WAIT);
+        ++m.expected.coalesced;
+        join_flight(waiter, model_flying(key));
+    } else {
+        assert_int_equal(verdict, ICACHE_LEAD);
+        ++m.expected.misses;
+        ++m.expected.flights;
+        *free_place = (struct st_model_flight_t){.real = flight, .key = key, .flying = 1};
+        join_flight(waiter, free_place);
+        if (draw(2) == 0) {
+            free_place->registered = 1;
+            icache_flight_on_abandon(flight, on_abandon, free_place);
+        }
+    }
+}
+
+static void step_detach(void)
+{
+    struct st_model_waiter_t *waiter = &m.waiters[draw(NUM_WAITERS)];
+    struct st_model_flight_t *flight = waiter->flight;
+
+    if (waiter->real.lane == NULL)
+        return;
+    if (flight != NULL && flight->num_waiters == 1 && flight->flying) {
+        flight->flying = 0;
+        --m.expected.flights;
+        ++m.expected.abandoned;
+    }
+    assert_int_equal(icache_waiter_detach(&waiter->real), flight != NULL);
+    if (flight == NULL)
+        return;
+    waiter->flight = NULL;
+    --flight->num_waiters;
+    --m.expected.waiters;
+    if (!flight->landed)
+        assert_int_equal(icache_flight_wanted(flight->real), flight->num_waiters != 0);
+    assert_int_equal(flight->abandon_calls, flight->registered && !flight->flying && !flight->landed);
+    finish_flight_if_over(flight);
+}
+
+static void expect_wakes(const struct st_model_flight_t *flight, const int *before)
+{
+    for (int lane = 0; lane < NUM_LANES; ++lane) {
+        int concerned = 0;
+        for (int i = 0; i < NUM_WAITERS; ++i)
+            concerned |= m.waiters[i].flight == flight && m.waiters[i].lane == lane;
+        assert_int_equal(m.wakes[lane] - before[lane], concerned);
+    }
+}
+
+static void step_complete(void)
+{
+    struct st_model_flight_t *flight = &m.flights[draw(NUM_FLIGHTS)];
+    int before[NUM_LANES], store = draw(4) != 0;
+
+    if (flight->real == NULL || flight->landed)
+        return;
+    if (!flight->flying && flight->registered)
+        assert_int_equal(flight->abandon_calls, 1);
+    flight->object = draw(4) != 0 ? make_object(flight->key) : NULL;
+    flight->error = flight->object != NULL ? 0 : -(int)draw(9) - 1;
+    if (flight->object != NULL && store)
+        model_store(flight->object, flight->object->real->body_len, !flight->flying);
+    memcpy(before, m.wakes, sizeof(before));
+    icache_flight_t *real = flight->real;
+    icache_flight_complete(&real, flight->object != NULL ? flight->object->real : NULL, flight->error, store, m.now_ms);
+    assert_null(real);
+    expect_wakes(flight, before);
+    m.expected.flights -= (uint64_t)flight->flying;
+    flight->flying = 0;
+    flight->landed = 1;
+    finish_flight_if_over(flight);
+}
+
+static void step(void)
+{
+    uint64_t kind = draw(100);
+
+    if (kind < 30)
+        step_lookup();
+    else if (kind < 45)
+        step_get();
+    else if (kind < 60)
+        step_complete();
+    else if (kind < 68)
+        step_detach();
+    else if (kind < 76)
+        icache_lane_run(m.lanes[draw(NUM_LANES)]);
+    else if (kind < 84)
+        step_insert();
+    else if (kind < 91)
+        step_drop_held();
+    else if (kind < 94)
+        step_remove();
+    else if (kind < 99)
+        m.now_ms += draw(40);
+    else if (draw(3) == 0)
+        step_shrink(draw(8) == 0);
+}
+
+static void compare(void)
+{
+    icache_stats_t stats;
+    uint64_t last = 0, count = 0;
+
+    m.expected.capacity_bytes = m.capacity;
+    m.expected.pinned_bytes = model_pinned_bytes();
+    icache_get_stats(m.cache, &stats);
+    assert_memory_equal(&stats, &m.expected, sizeof(stats));
+    assert_true(stats.used_bytes <= m.capacity);
+    assert_int_equal(icache_check(m.cache), 0);
+    for (icache_object_t *object = m.cache->index.policy.oldest; object != NULL; object = object->_lru_prev, ++count) {
+        uint64_t recency = model_find(object)->recency;
+        assert_true(recency > last);
+        last = recency;
+    }
+    assert_int_equal(count, m.expected.entries);
+}
+
+static void wind_up(void)
+{
+    for (int i = 0; i < NUM_FLIGHTS; ++i)
+        if (m.flights[i].real != NULL && !m.flights[i].landed) {
+            icache_flight_complete(&m.flights[i].real, NULL, -1, 0, m.now_ms);
+            m.flights[i].landed = 1;
+            m.flights[i].error = -1;
+        }
+    for (int i = 0; i < NUM_LANES; ++i) {
+        icache_lane_run(m.lanes[i]);
+        icache_lane_destroy(&m.lanes[i]);
+        assert_null(m.lanes[i]);
+    }
+    icache_destroy(&m.cache);
+    assert_null(m.cache);
+    /* readers outlive the cache */
+    for (int i = 0; i < MAX_HELD; ++i)
+        if (m.held[i] != NULL) {
+            assert_intact(m.held[i]->real, m.held[i]->key);
+            icache_object_t *real = m.held[i]->real;
+            icache_object_unref(&real);
+        }
+}
+
+static void run_model(uint64_t seed, uint64_t capacity, uint64_t max_object, int steps)
+{
+    icache_config_t config = {capacity, max_object, seed};
+
+    memset(&m, 0, sizeof(m));
+    m.random = seed;
+    m.capacity = capacity;
+    m.max_object = max_object;
+    m.now_ms = 1000;
+    m.cache = icache_create(&config);
+    assert_non_null(m.cache);
+    for (int i = 0; i < NUM_LANES; ++i)
+        m.lanes[i] = icache_lane_create(m.cache, on_wake, &m.wakes[i]);
+    for (int i = 0; i < steps; ++i) {
+        step();
+        compare();
+    }
+    wind_up();
+}
+
+static void small_objects(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; ++seed)
+        run_model(seed, 40 * 1024, 16 * 1024, 20000);
+}
+
+static void mapped_objects(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 11; seed <= 12; ++seed)
+        run_model(seed, 2 * 1024 * 1024, 800 * 1024, 5000);
+}
+
+static void hardly_any_room(void **state)
+{
+    (void)state;
+    run_model(21, 0, 4096, 10000);
+    run_model(22, 700, 4096, 10000);
+    run_model(23, 64 * 1024, 0, 10000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_objects),
+        cmocka_unit_test(mapped_objects),
+        cmocka_unit_test(hardly_any_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
