@@ -1,0 +1,178 @@
+# Sluice: `make help` lists the targets.
+CC ?= cc
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+PORT ?= 8080
+PYTHON ?= /usr/bin/python3
+
+# one build folder per flavour, so that objects never mix; FLAVOUR follows SANITIZER
+SANITIZER ?=
+ifeq ($(SANITIZER),)
+B := build
+else ifeq ($(SANITIZER),address,undefined)
+B := build/asan
+else ifeq ($(SANITIZER),thread)
+B := build/tsan
+else
+$(error SANITIZER is "$(SANITIZER)"; it can be "address,undefined" or "thread")
+endif
+
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+endif
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -fPIC -pthread -I. -Imodule \
+    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
+    -Wformat=2 -Wimplicit-fallthrough -fno-omit-frame-pointer -fstack-protector-strong \
+    $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) $(if $(WERROR),-Werror) $(CFLAGS)
+ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
+
+BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev
+TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
+    python3-pytest python3-pil libvips-tools varnish nghttp2-client prometheus
+BENCH_PACKAGES := $(BUILD_PACKAGES) python3 nginx-light varnish wrk nghttp2-client
+
+# pkg-config is asked when a recipe runs, not when this file is read: the packages may be what is about to be installed
+MODULE_PKGS := vips libcurl jansson
+PKG_CFLAGS = $(shell pkg-config --cflags $(MODULE_PKGS) | sed 's/-I/-isystem /g')
+PKG_LIBS = $(shell pkg-config --libs $(MODULE_PKGS)) -lm
+
+LIB_SRCS := $(wildcard image_cache/*.c pressure/*.c health/*.c)
+LOADER_SRCS := module/loader.c
+MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
+# the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,config_values errors geometry image_options knobs picture_facts source_path worker_pool)
+UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
+FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/e2e/modules,$d/*.c $d/*.h))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: all help deps-build deps-test deps-bench run test check bench install uninstall clean units stress samples docs check-docs \
+    check-format check-includes format
+
+all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo "variables: CC CFLAGS LDFLAGS PREFIX DESTDIR PORT, V=1 (show commands), WERROR=1, SANITIZER=address,undefined|thread"
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC      $<")
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter module/% tests/% bench/%,$<),$(PKG_CFLAGS)) -MMD -MP -c -o $@ $<
+
+# the module leaves h2o_* undefined: they resolve from the server that loads it
+$(B)/sluice.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS)) module/sluice.map
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,--version-script=module/sluice.map -o $@ $(filter %.o,$^) $(PKG_LIBS)
+
+# the loader is preloaded into other programs too, and reads memory that is not its own: never with a sanitizer
+$(B)/sluice-loader.so: override SANITIZER :=
+$(B)/sluice-loader.so: $(call obj,$(LOADER_SRCS))
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^ -ldl
+
+$(B)/h2o-sluice: module/h2o-sluice.sh
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
+
+build/make-pictures: $(patsubst %.c,build/obj/%.o,tests/pictures.c tests/paint.c)
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+samples: build/samples/sample.jpg
+build/samples/sample.jpg: build/make-pictures
+	$(if $(Q),@echo "  GEN     build/samples")
+	$(Q)rm -rf build/samples && mkdir -p build/samples && build/make-pictures samples build/samples >/dev/null
+
+# a unit test may ask for linker flags of its own in its first line: /* ldflags: ... */
+test_ldflags = $(shell sed -n '1s|^/\* ldflags: \(.*\) \*/$$|\1|p' $(1))
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(call test_ldflags,tests/unit/$*.c) -o $@ $^ -lcmocka -ljansson -lm
+$(B)/tests/%: $(B)/obj/tests/stress/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lm
+$(B)/leak-check.so: tests/e2e/leak_check.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
+$(B)/bench_lookup: $(B)/obj/bench/bench_lookup.o $(call obj,$(wildcard image_cache/*.c))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+
+units: $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRCS)) ## build the unit tests
+stress: $(patsubst tests/stress/%.c,$(B)/tests/%,$(STRESS_SRCS)) ## build the stress tests
+
+build/knobs-doc: $(patsubst %.c,build/obj/%.o,tests/knobs_doc.c module/knobs.c module/config_values.c)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+docs: build/knobs-doc ## write the table of settings into README.md and h2o.conf
+	$(Q)build/knobs-doc README.md h2o.conf
+check-docs: build/knobs-doc
+	$(Q)build/knobs-doc --check README.md h2o.conf
+
+# $(1): packages; says what it does, asks for nothing
+define install_missing
+	@missing=; for p in $(1); do \
+	    dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; sudo=; [ $$(id -u) = 0 ] || sudo=sudo; \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 sh -c \
+	    "apt-get update -qq && apt-get install -y -qq --no-install-recommends$$missing >/dev/null"; fi
+endef
+deps-build:
+	$(call install_missing,$(BUILD_PACKAGES))
+deps-test:
+	$(call install_missing,$(TEST_PACKAGES))
+deps-bench:
+	$(call install_missing,$(BENCH_PACKAGES))
+
+run: deps-build ## install what is missing, build, serve on 127.0.0.1:$(PORT) in the foreground
+	@$(MAKE) --no-print-directory all
+	@sed -e 's/^\( *port: \)8080$$/\1$(PORT)/' -e 's|: build/|: |' h2o.conf >build/run.conf
+	@echo "try: curl -sD- -o a.jpg 'http://127.0.0.1:$(PORT)/images/sample.jpg?w=300'"
+	@exec build/h2o-sluice -c build/run.conf
+
+test: deps-test ## install what is missing, build, run every test
+	@$(PYTHON) tests/run.py
+
+bench: deps-bench ## hits: Sluice, h2o file.dir, nginx proxy_cache and Varnish side by side
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) bench/hits.py $(BENCH_OPTIONS)
+
+check-format:
+	$(Q)clang-format --dry-run --Werror $(FORMATTED)
+format: ## format the sources
+	$(Q)clang-format -i $(FORMATTED)
+
+# dependencies point one way: module/ -> image_cache/, pressure/, health/, which do not know of each other
+check-includes:
+	$(Q)! grep -nE '#include [<"](h2o|vips|curl)' image_cache/* pressure/* health/*.[ch]
+	$(Q)! grep -nE '#include "(pressure|health|module|tests|bench)/' image_cache/*
+	$(Q)! grep -nE '#include "(image_cache|health|module|tests|bench)/' pressure/*
+	$(Q)! grep -nE '#include "(image_cache|pressure|module|tests|bench)/' health/*.[ch]
+	$(Q)! grep -nE '#include "(tests|bench)/' module/*.[ch]
+	$(Q)! grep -nE '\b(strcpy|strcat|sprintf|sscanf|atoi|strtok|alloca)\(' module/*.[ch] image_cache/* pressure/* health/*.[ch]
+
+install: all ## install below PREFIX (and DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sluice $(DESTDIR)$(PREFIX)/share/sluice $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 build/h2o-sluice $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 build/sluice.so build/sluice-loader.so $(DESTDIR)$(PREFIX)/lib/sluice/
+	sed -e 's|: build/sluice.so|: $(PREFIX)/lib/sluice/sluice.so|' -e 's|: build/samples|: /var/www|' h2o.conf \
+	    >$(DESTDIR)$(PREFIX)/share/sluice/h2o.conf
+	sed -e 's|/usr/local|$(PREFIX)|' module/systemd/h2o.service.d/sluice.conf >$(DESTDIR)$(PREFIX)/share/sluice/h2o.service.d-sluice.conf
+	install -m 644 module/h2o-sluice.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/h2o-sluice $(DESTDIR)$(PREFIX)/share/man/man8/h2o-sluice.8
+	rm -rf $(DESTDIR)$(PREFIX)/lib/sluice $(DESTDIR)$(PREFIX)/share/sluice
+
+clean: ## remove what was built
+	rm -rf build
+
+-include $(shell test -d $(B)/obj && find $(B)/obj -name '*.d')

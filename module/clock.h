@@ -1,0 +1,27 @@
+/*
+ * clock.h - the one clock of the module: milliseconds since an arbitrary point, never running backwards, a few nanoseconds to read
+ * and exact to a few milliseconds. The second one is exact to the microsecond, for durations.
+ */
+#ifndef module__clock_h
+#define module__clock_h
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t sluice_now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static inline uint64_t sluice_now_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * One configurator for all directives. Directives that are a plain value come from the table of knobs; the few others have callbacks
+ * of their own. Path settings live on a stack that is copied when h2o enters a host or path and popped when it leaves.
+ *
+ * The module is loaded by a line of the configuration, in the middle of its global level, where a program that embeds h2o registers it
+ * before that level. So as not to depend on who calls `enter` for it, the global level is never pushed or popped: it is the bottom of
+ * the stack.
+ */
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "module/yoml.h"
+#include <h2o.h>
+#include <h2o/configurator.h>
+#include "module/config.h"
+#include "module/handlers.h"
+#include "module/origin_config.h"
+
+struct st_vars_t {
+    sluice_path_settings_t settings;
+    sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
+};
+
+struct st_sluice_configurator_t {
+    h2o_configurator_t super;
+    sluice_t *sluice;
+    struct st_vars_t *vars, stack[H2O_CONFIGURATOR_NUM_LEVELS + 1];
+};
+
+static const char *const default_exempt[] = {"/api/health", "/api/metrics", "/metrics", NULL};
+
+static int is_global(const h2o_configurator_context_t *ctx)
+{
+    return ctx->hostconf == NULL && ctx->pathconf == NULL;
+}
+
+static int on_enter(h2o_configurator_t *_self, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)_self;
+
+    (void)node;
+    if (is_global(ctx))
+        return 0;
+    ++self->vars;
+    self->vars[0] = self->vars[-1];
+    self->vars->origin = NULL;
+    if (ctx->pathconf != NULL)
+        sluice_front_filter_create(ctx->pathconf, self->sluice);
+    return 0;
+}
+
+static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
+{
+    const sluice_settings_t *s = &self->sluice->settings;
+    pressure_config_t config;
+    const char *fault;
+
+    pressure_config_init(&config);
+    config.budget_bytes = s->budget_bytes != 0 ? s->budget_bytes : 1 << 30; /* auto: any will do for this check */
+    config.mark_permille[PRESSURE_ELEVATED] = (unsigned)s->elevated_permille;
+    config.mark_permille[PRESSURE_DEGRADED] = (unsigned)s->degraded_permille;
+    config.mark_permille[PRESSURE_HIGH] = (unsigned)s->high_permille;
+    config.mark_permille[PRESSURE_CRITICAL] = (unsigned)s->critical_permille;
+    config.mark_permille[PRESSURE_EMERGENCY] = (unsigned)s->emergency_permille;
+    config.down_gap_permille = (unsigned)s->down_gap_permille;
+    if ((fault = pressure_config_check(&config)) == NULL)
+        return 0;
+    h2o_configurator_errprintf(NULL, node, "%s", fault);
+    return -1;
+}
+
+static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)_self;
+
+    if (is_global(ctx))
+        return check_settings(self, node);
+    if (self->vars->origin != NULL)
+        self->vars->origin->settings = self->vars->settings;
+    --self->vars;
+    return 0;
+}
+
+static int on_knob(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    const sluice_knob_t *knob = sluice_knob_find(cmd->name);
+    void *settings = knob->scope == SLUICE_SCOPE_PROCESS ? (void *)&self->sluice->settings : (void *)&self->vars->settings;
+    char error[256];
+
+    (void)ctx;
+    if (sluice_knob_set(knob, settings, node->data.scalar, error, sizeof(error)) == 0)
+        return 0;
+    h2o_configurator_errprintf(cmd, node, "%s", error);
+    return -1;
+}
+
+static int on_origin(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    char error[512], *filename = strdup(node->filename != NULL ? node->filename : ".");
+
+    if (filename == NULL || self->vars->origin != NULL) {
+        h2o_configurator_errprintf(cmd, node, "a path has one origin");
+        free(filename);
+        return -1;
+    }
+    self->vars->origin = sluice_origin_create(self->sluice, node->data.scalar, dirname(filename), error, sizeof(error));
+    free(filename);
+    if (self->vars->origin == NULL) {
+        h2o_configurator_errprintf(cmd, node, "%s", error);
+        return -1;
+    }
+    sluice_image_handler_create(ctx->pathconf, self->vars->origin);
+    return 0;
+}
+
+static int read_switch(h2o_configurator_command_t *cmd, yoml_t *node)
+{
+    uint64_t on;
+
+    if (sluice_parse_value(SLUICE_UNIT_SWITCH, node->data.scalar, &on) == 0)
+        return (int)on;
+    h2o_configurator_errprintf(cmd, node, "`%s` is not ON or OFF", node->data.scalar);
+    return -1;
+}
+
+static int on_health(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    int on = read_switch(cmd, node);
+
+    if (on == 1)
+        sluice_health_handler_create(ctx->pathconf, self->sluice,
+                                     strcmp(cmd->name, "health.api") == 0 ? SLUICE_HEALTH_API : SLUICE_HEALTH_PROMETHEUS);
+    return on == -1 ? -1 : 0;
+}
+
+static void free_list(char **list)
+{
+    for (char **entry = list; entry != NULL && *entry != NULL; ++entry)
+        free(*entry);
+    free(list);
+}
+
+static int set_exempt(sluice_t *sluice, const char *const *prefixes, size_t count)
+{
+    char **list = calloc(count + 1, sizeof(*list));
+
+    for (size_t i = 0; list != NULL && i != count; ++i) {
+        if ((list[i] = strdup(prefixes[i])) == NULL) {
+            free_list(list);
+            list = NULL;
+        }
+    }
+    if (list == NULL)
+        return -1;
+    free_list(sluice->exempt);
+    sluice->exempt = list;
+    return 0;
+}
+
+static int on_exempt(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    size_t count = node->type == YOML_TYPE_SEQUENCE ? node->data.sequence.size : 1;
+    const char **prefixes = calloc(count + 1, sizeof(*prefixes));
+    int ret = prefixes == NULL ? -1 : 0;
+
+    (void)ctx;
+    for (size_t i = 0; ret == 0 && i != count; ++i) {
+        yoml_t *entry = node->type == YOML_TYPE_SEQUENCE ? node->data.sequence.elements[i] : node;
+        if (entry->type != YOML_TYPE_SCALAR || entry->data.scalar[0] != '/') {
+            h2o_configurator_errprintf(cmd, entry, "takes paths that start with a slash, such as [\"/api/health\", \"/metrics\"]");
+            ret = -1;
+        } else {
+            prefixes[i] = entry->data.scalar;
+        }
+    }
+    if (ret == 0)
+        ret = set_exempt(self->sluice, prefixes, count);
+    free(prefixes);
+    return ret;
+}
+
+static int on_dispose(h2o_configurator_t *_self)
+{
+    sluice_destroy(&((struct st_sluice_configurator_t *)_self)->sluice);
+    return 0;
+}
+
+void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
+{
+    struct st_sluice_configurator_t *self = (void *)h2o_configurator_create(globalconf, sizeof(*self));
+    h2o_configurator_t *c = &self->super;
+    const int path = H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR;
+    const int levels[] = {[SLUICE_SCOPE_PROCESS] = H2O_CONFIGURATOR_FLAG_GLOBAL,
+                          [SLUICE_SCOPE_PATH] = H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH};
+
+    self->sluice = sluice;
+    self->vars = self->stack;
+    self->vars->origin = NULL;
+    sluice_knobs_default(SLUICE_SCOPE_PATH, &self->vars->settings);
+    set_exempt(sluice, default_exempt, sizeof(default_exempt) / sizeof(default_exempt[0]) - 1);
+    c->enter = on_enter;
+    c->exit = on_exit_level;
+    c->dispose = on_dispose;
+    for (size_t i = 0; i != sluice_num_knobs; ++i)
+        h2o_configurator_define_command(c, sluice_knobs[i].name, levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
+                                        on_knob);
+    h2o_configurator_define_command(c, "image.origin", path, on_origin);
+    h2o_configurator_define_command(c, "health.api", path, on_health);
+    h2o_configurator_define_command(c, "health.prometheus", path, on_health);
+    h2o_configurator_define_command(
+        c, "pressure.exempt",
+        H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_exempt);
+}
+
+static int apply_variable(sluice_t *sluice, const sluice_knob_t *knob)
+{
+    const char *value = getenv(knob->env);
+    char error[256];
+
+    if (value == NULL || value[0] == '\0' || sluice_knob_set(knob, &sluice->settings, value, error, sizeof(error)) == 0)
+        return 0;
+    fprintf(stderr, "sluice: environment variable %s (the default of %s): %s\n", knob->env, knob->name, error);
+    return -1;
+}
+
+static int apply_metrics_format(sluice_t *sluice)
+{
+    const char *value = getenv("METRICS_FORMAT");
+
+    if (value == NULL || value[0] == '\0' || strcasecmp(value, "json") == 0)
+        return 0;
+    if (strcasecmp(value, "prometheus") == 0) {
+        sluice->prometheus_by_default = 1;
+        return 0;
+    }
+    fprintf(stderr, "sluice: environment variable METRICS_FORMAT: `%s` is not prometheus or json\n", value);
+    return -1;
+}
+
+int sluice_config_apply_environment(sluice_t *sluice)
+{
+    int ret = apply_metrics_format(sluice);
+
+    for (size_t i = 0; i != sluice_num_knobs; ++i)
+        if (sluice_knobs[i].env != NULL)
+            ret |= apply_variable(sluice, sluice_knobs + i);
+    return ret;
+}

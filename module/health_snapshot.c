@@ -1,0 +1,167 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include "module/health_snapshot.h"
+#include "module/loop.h"
+#include "module/transform.h"
+#include "module/version.h"
+
+_Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES == PRESSURE_NUM_CLASSES &&
+                   HEALTH_NUM_REASONS == ICACHE_NUM_REASONS,
+               "health/ has its own copies of these numbers");
+
+static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
+{
+    pressure_snapshot_t p;
+
+    pressure_get_snapshot(sluice->pressure, &p);
+    out->level = (int)p.level;
+    out->resident_bytes = p.resident_bytes;
+    out->peak_resident_bytes = p.peak_resident_bytes;
+    out->budget_bytes = p.budget_bytes;
+    out->degraded_ratio = (double)sluice->settings.degraded_permille / 1000;
+    out->critical_ratio = (double)sluice->settings.critical_permille / 1000;
+    memcpy(out->reserved_bytes, p.reserved_bytes, sizeof(out->reserved_bytes));
+    out->reservations_granted = p.reservations_granted;
+    out->reservations_refused = p.reservations_refused;
+    out->samples = p.samples;
+    out->failed_samples = p.failed_samples;
+    out->failed_samples_in_row = p.failed_in_row;
+    memcpy(out->events, p.events, sizeof(out->events));
+    if (p.last_reclaim.generation != 0) {
+        out->last_reclaim.generation = p.last_reclaim.generation;
+        out->last_reclaim.claimed_bytes = p.last_reclaim.claimed_bytes;
+        out->last_reclaim.objects = p.last_reclaim.objects;
+        out->last_reclaim.resident_before_bytes = p.last_reclaim.resident_before_bytes;
+        out->last_reclaim.resident_after_bytes = p.last_reclaim.resident_after_bytes;
+        out->last_reclaim.duration_ms = p.last_reclaim.duration_ms;
+        out->last_reclaim.age_ms = sluice_now_ms() - p.last_reclaim.at_ms;
+    }
+}
+
+static void read_image_cache(sluice_t *sluice, health_cache_t *out)
+{
+    icache_stats_t s;
+
+    icache_get_stats(sluice->cache, &s);
+    *out = (health_cache_t){.name = "image",
+                            .capacity_bytes = s.capacity_bytes,
+                            .used_bytes = s.used_bytes,
+                            .pinned_bytes = s.pinned_bytes,
+                            .entries = s.entries,
+                            .hits = s.hits,
+                            .misses = s.misses,
+                            .coalesced = s.coalesced,
+                            .inserts = s.inserts};
+    memcpy(out->evictions, s.removed, sizeof(out->evictions));
+    memcpy(out->evicted_bytes, s.removed_bytes, sizeof(out->evicted_bytes));
+}
+
+static void read_metadata_cache(sluice_t *sluice, health_cache_t *out)
+{
+    icache_meta_stats_t s;
+
+    icache_meta_get_stats(sluice->metadata, &s);
+    *out = (health_cache_t){.name = "metadata",
+                            .capacity_bytes = s.capacity_bytes,
+                            .used_bytes = s.used_bytes,
+                            .entries = s.entries,
+                            .hits = s.hits,
+                            .misses = s.misses,
+                            .inserts = s.inserts};
+    out->evictions[ICACHE_REASON_CAPACITY] = s.dropped;
+}
+
+static void read_requests(sluice_t *sluice, health_snapshot_t *out)
+{
+    const sluice_stats_t *stats = &sluice->stats;
+    icache_stats_t cache;
+
+    for (size_t i = 0; i != sizeof(out->responses) / sizeof(out->responses[0]); ++i)
+        out->responses[i] = sluice_counted(stats->responses + i);
+    pthread_mutex_lock(&sluice->loops_mutex);
+    for (sluice_loop_t *loop = sluice->loops; loop != NULL; loop = loop->next) {
+        out->responses[2] += sluice_counted(&loop->hits_200);
+        out->responses[3] += sluice_counted(&loop->hits_304);
+    }
+    pthread_mutex_unlock(&sluice->loops_mutex);
+    out->shed = sluice_counted(&stats->shed);
+    out->responses[5] += out->shed;
+    icache_get_stats(sluice->cache, &cache);
+    out->requests_in_progress = cache.waiters;
+    out->errors_bad_request = sluice_counted(&stats->bad_requests);
+    out->errors_origin = sluice_counted(&stats->errors_of_origin);
+    out->errors_image = sluice_counted(&stats->errors_of_image);
+    out->errors_no_room = sluice_counted(&stats->errors_of_room);
+    out->errors_timeout = sluice_counted(&stats->errors_of_time);
+}
+
+static void read_work(sluice_t *sluice, health_snapshot_t *out)
+{
+    const sluice_stats_t *stats = &sluice->stats;
+
+    out->origin_fetches = sluice_counted(&stats->fetches);
+    out->origin_failures = sluice_counted(&stats->fetch_failures);
+    out->origin_bytes = sluice_counted(&stats->fetched_bytes);
+    out->origin_in_progress = sluice_counted(&stats->fetches_in_progress);
+    out->transforms = sluice_counted(&stats->transforms);
+    out->transform_failures = sluice_counted(&stats->transform_failures);
+    out->transforms_cancelled = sluice_counted(&stats->transforms_cancelled);
+    out->transform_seconds = (double)sluice_counted(&stats->transform_us) / 1e6;
+    out->transforms_in_progress = sluice_pool_running(sluice->workers);
+    out->transforms_queued = sluice_pool_waiting(sluice->workers);
+    out->vips_memory_bytes = sluice_transform_memory();
+    out->vips_memory_peak_bytes = sluice_transform_memory_peak();
+}
+
+/* threads and virtual size: fields 20 and 23 of /proc/self/stat, counted behind the last parenthesis of the name (field 2) */
+static void read_stat_file(health_snapshot_t *out)
+{
+    FILE *file = fopen("/proc/self/stat", "re");
+    char line[1024], *field;
+
+    if (file == NULL)
+        return;
+    if (fgets(line, sizeof(line), file) != NULL && (field = strrchr(line, ')')) != NULL) {
+        for (int number = 2; field != NULL && number < 23; ++number) {
+            field = strchr(field + 1, ' ');
+            if (field != NULL && number + 1 == 20)
+                out->process_threads = strtoull(field + 1, NULL, 10);
+        }
+        if (field != NULL)
+            out->process_virtual_bytes = strtoull(field + 1, NULL, 10);
+    }
+    fclose(file);
+}
+
+static double seconds_of(struct timeval tv)
+{
+    return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+}
+
+static void read_process(sluice_t *sluice, health_snapshot_t *out)
+{
+    struct rusage usage;
+    struct timespec now;
+
+    out->uptime_seconds = (double)(sluice_now_us() - sluice->started_us) / 1e6;
+    clock_gettime(CLOCK_REALTIME, &now);
+    out->process_start_time_seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - out->uptime_seconds;
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        out->process_cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    read_stat_file(out);
+}
+
+void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
+{
+    *snapshot = (health_snapshot_t){.version = SLUICE_VERSION, .num_caches = 2};
+    read_pressure(sluice, snapshot);
+    read_image_cache(sluice, snapshot->caches);
+    read_metadata_cache(sluice, snapshot->caches + 1);
+    read_requests(sluice, snapshot);
+    read_work(sluice, snapshot);
+    read_process(sluice, snapshot);
+}

@@ -1,0 +1,13 @@
+/*
+ * health_snapshot.h - gathers the numbers of all parts for health/. Reads counters and short-held locks only, so it answers at every
+ * pressure level; a few tens of microseconds.
+ */
+#ifndef module__health_snapshot_h
+#define module__health_snapshot_h
+
+#include "health/health.h"
+#include "module/sluice.h"
+
+void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot);
+
+#endif

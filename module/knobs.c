@@ -1,0 +1,144 @@
+#include <stdio.h>
+#include <string.h>
+#include "module/knobs.h"
+
+#define KiB (UINT64_C(1) << 10)
+#define MiB (UINT64_C(1) << 20)
+#define TiB (UINT64_C(1) << 40)
+#define SECONDS UINT64_C(1000)
+#define HOURS (3600 * SECONDS)
+#define DAYS (24 * HOURS)
+
+#define PROCESS(field) SLUICE_SCOPE_PROCESS, offsetof(sluice_settings_t, field)
+#define PATH(field) SLUICE_SCOPE_PATH, offsetof(sluice_path_settings_t, field)
+#define BYTES SLUICE_UNIT_BYTES
+#define MS SLUICE_UNIT_MS
+#define PERMILLE SLUICE_UNIT_PERMILLE
+#define COUNT SLUICE_UNIT_COUNT
+#define SWITCH SLUICE_UNIT_SWITCH
+/* name, scope and place, unit, min, max, default, environment variable, help */
+#define ROW(...)                                                                                                                   \
+    {                                                                                                                              \
+        __VA_ARGS__, NULL                                                                                                          \
+    }
+#define ROW_OR_AUTO(...)                                                                                                           \
+    {                                                                                                                              \
+        __VA_ARGS__, "auto"                                                                                                        \
+    }
+
+/* clang-format off */
+const sluice_knob_t sluice_knobs[] = {
+    ROW_OR_AUTO("pressure.budget", PROCESS(budget_bytes), BYTES, 1 * MiB, 1024 * TiB, 0, "TOTAL_PROCESS_MEMORY_BUDGET_BYTES",
+         "memory that the whole process may use; auto is 95 % of the smallest of the container's limits and physical memory"),
+    ROW("pressure.elevated", PROCESS(elevated_permille), PERMILLE, 10, 1000, 700, NULL,
+        "of the budget: the image cache shrinks to 60 % of its capacity, the metadata cache drops its oldest quarter"),
+    ROW("pressure.degraded", PROCESS(degraded_permille), PERMILLE, 10, 1000, 750, "MEMORY_WARNING_THRESHOLD",
+        "of the budget: /api/health says degraded"),
+    ROW("pressure.high", PROCESS(high_permille), PERMILLE, 10, 1000, 800, NULL,
+        "of the budget: new work that needs memory waits or is refused; hits go on. Also the ceiling for reservations"),
+    ROW("pressure.critical", PROCESS(critical_permille), PERMILLE, 10, 1000, 900, "MEMORY_CRITICAL_THRESHOLD",
+        "of the budget: the image cache is cleared, all routes but the exempt ones answer 503"),
+    ROW("pressure.emergency", PROCESS(emergency_permille), PERMILLE, 10, 1000, 950, NULL,
+        "of the budget: every cache is flushed"),
+    ROW("pressure.down-gap", PROCESS(down_gap_permille), PERMILLE, 1, 500, 50, NULL,
+        "how far below a mark memory must fall before its level is left"),
+    ROW("pressure.dwell", PROCESS(dwell_ms), MS, 0, 600 * SECONDS, 5 * SECONDS, NULL,
+        "how long it must stay there"),
+    ROW("pressure.dwell-critical", PROCESS(dwell_critical_ms), MS, 0, 600 * SECONDS, 10 * SECONDS, NULL,
+        "the same, from critical on"),
+    ROW("pressure.retry-after", PROCESS(retry_after_ms), MS, 1 * SECONDS, 3600 * SECONDS, 5 * SECONDS, NULL,
+        "what 503 answers tell clients to wait"),
+    ROW("image-cache.capacity", PROCESS(cache_capacity_bytes), BYTES, 0, 1024 * TiB, 512 * MiB, "IMAGE_RAM_BUDGET_BYTES",
+        "bytes that renditions and sources may take, every byte counted; at most half of the budget is used"),
+    ROW("image-cache.max-object-size", PROCESS(max_object_bytes), BYTES, 1 * KiB, 4096 * MiB, 50 * MiB, "MAX_IMAGE_SIZE_BYTES",
+        "largest source that is fetched, and largest object that is cached"),
+    ROW("image-cache.metadata-capacity", PROCESS(metadata_capacity_bytes), BYTES, 1 * MiB, 1024 * TiB, 256 * MiB,
+        "SERVER_CACHE_BUDGET_BYTES",
+        "bytes for what is known of origins: types, sizes, validators, negative answers; at most a tenth of the budget is used"),
+    ROW_OR_AUTO("image.workers", PROCESS(workers), COUNT, 1, 256, 0, NULL,
+         "threads that decode and encode; auto is one per core"),
+    ROW("image.max-queue", PROCESS(max_queue), COUNT, 0, 1000000, 1024, NULL,
+        "transforms that may wait for a worker or for memory; more are answered 503"),
+    ROW("image.queue-timeout", PROCESS(queue_timeout_ms), MS, 0, 600 * SECONDS, 10 * SECONDS, NULL,
+        "how long a transform may wait; then 503"),
+    ROW("image.transform-timeout", PROCESS(transform_timeout_ms), MS, 100, 600 * SECONDS, 10 * SECONDS, NULL,
+        "how long one transform may run; then 503"),
+    ROW("image.max-fetches", PROCESS(max_fetches), COUNT, 1, 10000, 64, NULL,
+        "downloads from origins at the same time; more wait"),
+    ROW("image.ttl", PATH(ttl_ms), MS, 0, 366 * DAYS, 1 * HOURS, NULL,
+        "how long a picture is served without asking the origin again; also max-age for clients"),
+    ROW("image.negative-ttl", PATH(negative_ttl_ms), MS, 0, 1 * DAYS, 10 * SECONDS, NULL,
+        "how long a missing or broken picture is remembered as such"),
+    ROW("image.origin-timeout", PATH(origin_timeout_ms), MS, 100, 600 * SECONDS, 10 * SECONDS, NULL,
+        "for one whole download; then 504"),
+    ROW("image.connect-timeout", PATH(connect_timeout_ms), MS, 10, 600 * SECONDS, 3 * SECONDS, NULL,
+        "for name look-up, connection and TLS; then 504"),
+    ROW("image.max-redirects", PATH(max_redirects), COUNT, 0, 20, 3, NULL,
+        "redirects of the origin that are followed; more are answered 502"),
+    ROW("image.max-pixels", PATH(max_pixels), COUNT, 1, UINT64_C(1000000000), 50000000, NULL,
+        "largest source picture, width x height x pages; larger ones are answered 413 before a pixel is decoded"),
+    ROW("image.max-side", PATH(max_side), COUNT, 1, 65535, 8192, NULL,
+        "largest width and height of an answer in pixels"),
+    ROW("image.strict", PATH(strict), SWITCH, 0, 1, 1, NULL,
+        "ON: an unknown option is answered 400 with the list of known ones; OFF: it is ignored"),
+};
+/* clang-format on */
+const size_t sluice_num_knobs = sizeof(sluice_knobs) / sizeof(sluice_knobs[0]);
+
+static uint64_t *value_slot(const sluice_knob_t *knob, void *settings)
+{
+    return (uint64_t *)(void *)((char *)settings + knob->offset);
+}
+
+void sluice_knobs_default(sluice_scope_t scope, void *settings)
+{
+    for (size_t i = 0; i != sluice_num_knobs; ++i)
+        if (sluice_knobs[i].scope == scope)
+            *value_slot(sluice_knobs + i, settings) = sluice_knobs[i].def;
+}
+
+const sluice_knob_t *sluice_knob_find(const char *name)
+{
+    for (size_t i = 0; i != sluice_num_knobs; ++i)
+        if (strcmp(sluice_knobs[i].name, name) == 0)
+            return sluice_knobs + i;
+    return NULL;
+}
+
+void sluice_knob_format(const sluice_knob_t *knob, uint64_t value, char *buf, size_t buf_len)
+{
+    if (knob->word != NULL && value == 0)
+        snprintf(buf, buf_len, "%s", knob->word);
+    else
+        sluice_format_value(knob->unit, value, buf, buf_len);
+}
+
+/* one sentence for every refusal; a long value is cut so that the bounds still fit */
+static void explain_refusal(const sluice_knob_t *knob, const char *text, char *error, size_t error_len)
+{
+    char min[32], max[32], bounds[80] = "";
+
+    sluice_format_value(knob->unit, knob->min, min, sizeof(min));
+    sluice_format_value(knob->unit, knob->max, max, sizeof(max));
+    if (knob->unit != SLUICE_UNIT_SWITCH)
+        snprintf(bounds, sizeof(bounds), " from %s to %s", min, max);
+    snprintf(error, error_len, "`%.64s` is no value for %s, which takes %s%s%s%s", text, knob->name,
+             sluice_describe_unit(knob->unit), bounds, knob->word != NULL ? ", or the word " : "",
+             knob->word != NULL ? knob->word : "");
+}
+
+int sluice_knob_set(const sluice_knob_t *knob, void *settings, const char *text, char *error, size_t error_len)
+{
+    uint64_t value;
+
+    if (knob->word != NULL && strcmp(text, knob->word) == 0) {
+        *value_slot(knob, settings) = 0;
+        return 0;
+    }
+    if (sluice_parse_value(knob->unit, text, &value) != 0 || value < knob->min || value > knob->max) {
+        explain_refusal(knob, text, error, error_len);
+        return -1;
+    }
+    *value_slot(knob, settings) = value;
+    return 0;
+}

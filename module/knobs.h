@@ -1,0 +1,66 @@
+/*
+ * knobs.h - every setting of Sluice is one row of one table: directive, environment variable, unit, bounds, default, help.
+ *
+ * The configurator (config.c), the environment, the reference in h2o.conf and the table in the README all come from these rows.
+ */
+#ifndef module__knobs_h
+#define module__knobs_h
+
+#include <stddef.h>
+#include <stdint.h>
+#include "module/config_values.h"
+
+/**
+ * settings of the process
+ */
+typedef struct st_sluice_settings_t {
+    uint64_t budget_bytes; /* 0: auto */
+    uint64_t elevated_permille, degraded_permille, high_permille, critical_permille, emergency_permille;
+    uint64_t down_gap_permille, dwell_ms, dwell_critical_ms, retry_after_ms;
+    uint64_t cache_capacity_bytes, max_object_bytes, metadata_capacity_bytes;
+    uint64_t workers, max_queue, queue_timeout_ms, transform_timeout_ms; /* workers 0: one per core */
+    uint64_t max_fetches;
+} sluice_settings_t;
+
+/**
+ * settings of a path, inherited global -> host -> path
+ */
+typedef struct st_sluice_path_settings_t {
+    uint64_t ttl_ms, negative_ttl_ms;
+    uint64_t origin_timeout_ms, connect_timeout_ms, max_redirects;
+    uint64_t max_pixels, max_side;
+    uint64_t strict;
+} sluice_path_settings_t;
+
+typedef enum en_sluice_scope_t { SLUICE_SCOPE_PROCESS, SLUICE_SCOPE_PATH } sluice_scope_t;
+
+typedef struct st_sluice_knob_t {
+    const char *name; /* of the directive */
+    sluice_scope_t scope;
+    size_t offset; /* of the uint64_t in the struct of the scope */
+    sluice_unit_t unit;
+    uint64_t min, max, def;
+    const char *env; /* environment variable that overrides the default, or NULL */
+    const char *help;
+    const char *word; /* a word that stands for the value 0 ("auto"), or NULL */
+} sluice_knob_t;
+
+extern const sluice_knob_t sluice_knobs[];
+extern const size_t sluice_num_knobs;
+
+/**
+ * fills a struct with the defaults of all rows of its scope
+ */
+void sluice_knobs_default(sluice_scope_t scope, void *settings);
+const sluice_knob_t *sluice_knob_find(const char *name);
+/**
+ * parses and checks a value, and stores it. Returns 0, or -1 with a sentence in `error` that names the setting, the value, the
+ * form and the bounds; 256 bytes hold the longest.
+ */
+int sluice_knob_set(const sluice_knob_t *knob, void *settings, const char *text, char *error, size_t error_len);
+/**
+ * the value in the form in which it can be written in h2o.conf
+ */
+void sluice_knob_format(const sluice_knob_t *knob, uint64_t value, char *buf, size_t buf_len);
+
+#endif

@@ -1,0 +1,79 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include "module/loop.h"
+
+/* any thread: results for this loop's waiters are there. One message is enough, however many flights land before it arrives */
+static void wake_loop(void *_loop)
+{
+    sluice_loop_t *loop = _loop;
+
+    if (!atomic_exchange(&loop->message_sent, 1))
+        h2o_multithread_send_message(&loop->receiver, &loop->message);
+}
+
+static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    sluice_loop_t *loop = H2O_STRUCT_FROM_MEMBER(sluice_loop_t, receiver, receiver);
+
+    while (!h2o_linklist_is_empty(messages))
+        h2o_linklist_unlink(messages->next);
+    atomic_store(&loop->message_sent, 0); /* before the lane is run: what lands from now on sends again */
+    icache_lane_run(loop->lane);
+}
+
+static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
+{
+    sluice_loop_t *loop = h2o_mem_alloc(sizeof(*loop));
+
+    *loop = (sluice_loop_t){.sluice = sluice, .ctx = ctx};
+    if ((loop->lane = icache_lane_create(sluice->cache, wake_loop, loop)) == NULL) {
+        fprintf(stderr, "sluice: num-threads is larger than %d, the number of event loops that can be served\n", ICACHE_MAX_LANES - 1);
+        exit(EXIT_FAILURE);
+    }
+    h2o_multithread_register_receiver(ctx->queue, &loop->receiver, on_message);
+    return loop;
+}
+
+sluice_loop_t *sluice_loop_attach(sluice_t *sluice, h2o_context_t *ctx)
+{
+    sluice_loop_t *loop;
+
+    pthread_mutex_lock(&sluice->loops_mutex);
+    for (loop = sluice->loops; loop != NULL && loop->ctx != ctx; loop = loop->next)
+        ;
+    if (loop == NULL) {
+        if (sluice->num_loops++ == 0)
+            sluice_start_locked(sluice);
+        loop = create_loop(sluice, ctx);
+        loop->next = sluice->loops;
+        sluice->loops = loop;
+    }
+    ++loop->refs;
+    pthread_mutex_unlock(&sluice->loops_mutex);
+    return loop;
+}
+
+static void destroy_loop(sluice_loop_t *loop)
+{
+    sluice_loop_t **slot = &loop->sluice->loops;
+
+    while (*slot != loop)
+        slot = &(*slot)->next;
+    *slot = loop->next;
+    h2o_multithread_unregister_receiver(loop->ctx->queue, &loop->receiver);
+    icache_lane_destroy(&loop->lane);
+    free(loop);
+}
+
+void sluice_loop_detach(sluice_loop_t *loop)
+{
+    sluice_t *sluice = loop->sluice;
+
+    pthread_mutex_lock(&sluice->loops_mutex);
+    if (--loop->refs == 0) {
+        destroy_loop(loop);
+        if (--sluice->num_loops == 0)
+            sluice_stop_locked(sluice);
+    }
+    pthread_mutex_unlock(&sluice->loops_mutex);
+}

@@ -1,0 +1,30 @@
+/*
+ * loop.h - what Sluice keeps for each of h2o's event loops: the lane on which flights call back, and the counters that only this loop
+ * writes.
+ */
+#ifndef module__loop_h
+#define module__loop_h
+
+#include <h2o.h>
+#include "module/sluice.h"
+
+struct st_sluice_loop_t {
+    sluice_t *sluice;
+    h2o_context_t *ctx;
+    icache_lane_t *lane;
+    h2o_multithread_receiver_t receiver;
+    h2o_multithread_message_t message; /* the only one; on its way while message_sent */
+    _Atomic int message_sent;
+    sluice_counter_t hits_200, hits_304; /* answered from the cache at once */
+    size_t refs;                         /* handlers that use it; guarded by sluice->loops_mutex */
+    sluice_loop_t *next;
+};
+
+/**
+ * The loop of a context, made (and the whole of Sluice started) at the first call. For on_context_init and on_context_dispose of
+ * handlers; on the loop's own thread.
+ */
+sluice_loop_t *sluice_loop_attach(sluice_t *sluice, h2o_context_t *ctx);
+void sluice_loop_detach(sluice_loop_t *loop);
+
+#endif

@@ -1,0 +1,15 @@
+/*
+ * origin_config.h - the value of image.origin: an http(s) base URL or a local directory.
+ */
+#ifndef module__origin_config_h
+#define module__origin_config_h
+
+#include "module/sluice.h"
+
+/**
+ * makes an origin, or returns NULL and writes a sentence that names what to change
+ * @param base_dir what relative directories are relative to
+ */
+sluice_origin_t *sluice_origin_create(sluice_t *sluice, const char *value, const char *base_dir, char *error, size_t error_len);
+
+#endif

@@ -1,0 +1,129 @@
+/*
+ * Sources from a local directory: blocking reads on the readers' threads. The directory was opened when the configuration was read;
+ * openat2() with RESOLVE_BENEATH keeps every name, and every symbolic link on the way, below it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "module/source.h"
+
+#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
+/* for kernels and sandboxes without openat2(): segment by segment, and no symbolic links at all */
+static int open_step_by_step(int directory_fd, const char *path)
+{
+    int at = directory_fd, fd = -1;
+
+    for (const char *slash; at != -1; path = slash + 1) {
+        char segment[NAME_MAX + 1];
+        slash = strchrnul(path, '/');
+        if ((size_t)snprintf(segment, sizeof(segment), "%.*s", (int)(slash - path), path) >= sizeof(segment)) {
+            errno = ENAMETOOLONG;
+            fd = -1;
+        } else {
+            fd = openat(at, segment, O_NOFOLLOW | (*slash != '\0' ? O_PATH | O_DIRECTORY | O_CLOEXEC : READ_FLAGS));
+        }
+        if (at != directory_fd)
+            close(at);
+        if (*slash == '\0')
+            return fd;
+        at = fd;
+    }
+    return -1;
+}
+
+static int open_beneath(int directory_fd, const char *path)
+{
+    struct open_how how = {.flags = READ_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, directory_fd, path, &how, sizeof(how));
+
+    return fd == -1 && errno == ENOSYS ? open_step_by_step(directory_fd, path) : fd;
+}
+
+static sluice_error_t open_error(int err)
+{
+    switch (err) {
+    case EACCES:
+    case EPERM:
+        return SLUICE_ERROR_UNREADABLE;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return SLUICE_ERROR_NO_ROOM;
+    default: /* EXDEV: a link that leads out of the directory, which is nobody's business */
+        return SLUICE_ERROR_NOT_FOUND;
+    }
+}
+
+static sluice_error_t open_source(sluice_fetch_t *fetch, int *fd, size_t *size)
+{
+    struct stat st;
+
+    if ((*fd = open_beneath(fetch->origin->directory_fd, fetch->path)) == -1)
+        return open_error(errno);
+    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return SLUICE_ERROR_NOT_FOUND;
+    if ((uint64_t)st.st_size > fetch->sluice->settings.max_object_bytes)
+        return SLUICE_ERROR_SOURCE_TOO_LARGE;
+    *size = (size_t)st.st_size;
+    return SLUICE_OK;
+}
+
+static sluice_error_t read_body(int fd, icache_object_t *object)
+{
+    size_t at = 0;
+
+    while (at != object->body_len) {
+        ssize_t n = pread(fd, object->body + at, object->body_len - at, (off_t)at);
+        if (n == -1 && errno == EINTR)
+            continue;
+        if (n <= 0) /* it was cut short under our hands, or the disk fails */
+            return SLUICE_ERROR_ORIGIN_BROKEN;
+        at += (size_t)n;
+    }
+    return SLUICE_OK;
+}
+
+static sluice_error_t read_source(sluice_fetch_t *fetch, int fd, size_t size, icache_object_t **object)
+{
+    sluice_error_t error = sluice_source_reserve(fetch, size);
+
+    if (error != SLUICE_OK)
+        return error;
+    if ((*object = sluice_source_new_object(fetch, size)) == NULL)
+        return SLUICE_ERROR_OUT_OF_MEMORY;
+    if ((error = read_body(fd, *object)) != SLUICE_OK)
+        icache_object_unref(object);
+    return error;
+}
+
+static void run_read(sluice_task_t *task)
+{
+    sluice_fetch_t *fetch = (sluice_fetch_t *)(void *)task;
+    icache_object_t *object = NULL;
+    size_t size = 0;
+    int fd = -1;
+    sluice_error_t error = SLUICE_ERROR_CANCELLED;
+
+    if (icache_flight_wanted(fetch->flight) && (error = open_source(fetch, &fd, &size)) == SLUICE_OK)
+        error = read_source(fetch, fd, size, &object);
+    if (fd != -1)
+        close(fd);
+    if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < fetch->deadline_ms) {
+        sluice_pool_park(fetch->sluice->readers, task);
+        return;
+    }
+    sluice_source_finish(fetch, object, error);
+}
+
+void sluice_file_start(sluice_fetch_t *fetch)
+{
+    fetch->task.run = run_read;
+    sluice_pool_push(fetch->sluice->readers, &fetch->task);
+}

@@ -1,0 +1,394 @@
+/*
+ * Sources from an http(s) origin: one thread that drives a curl_multi, with connections kept and shared by all transfers.
+ *
+ *   sluice_http_start() --inbox (mutex)--> pending --slot free--> active (curl) --done, failed, cancelled--> sluice_source_finish()
+ *
+ * The inbox is the only thing that other threads touch, besides a transfer's `cancelled` flag. The body is written straight into the
+ * object that will be cached; its memory is reserved first, and where there is none the transfer is paused, so that TCP holds the
+ * origin back, and tried again until the fetch's deadline.
+ */
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+#include "module/source.h"
+#include "module/version.h"
+
+#define FIRST_BYTES (64 * 1024)     /* of a body whose length is not announced; doubled as it grows */
+#define DRAIN_BYTES (64 * 1024)     /* of an error page that is read, so that its connection can be kept */
+#define RETRY_MS 20                 /* of paused transfers */
+
+struct st_transfer_t {
+    sluice_fetch_t *fetch;
+    sluice_fetcher_t *fetcher;
+    CURL *easy;
+    icache_object_t *object;
+    size_t filled, drained;
+    sluice_error_t error; /* why a callback stopped the transfer */
+    int paused;
+    _Atomic int cancelled;
+    struct st_transfer_t *next;
+};
+
+struct st_sluice_fetcher_t {
+    sluice_t *sluice;
+    CURLM *multi;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    struct st_transfer_t *inbox; /* guarded by mutex, newest first, as is `closing` */
+    int closing;
+    struct st_transfer_t *pending, **pending_tail, *active; /* the thread's own, as are the next two */
+    size_t num_active, num_paused;
+};
+
+static void finish_transfer(struct st_transfer_t *transfer, sluice_error_t error)
+{
+    icache_object_t *object = transfer->object;
+
+    if (error != SLUICE_OK)
+        icache_object_unref(&object);
+    else
+        object->body_len = transfer->filled;
+    sluice_source_finish(transfer->fetch, object, error);
+    free(transfer);
+}
+
+static void on_abandon(void *_transfer)
+{
+    struct st_transfer_t *transfer = _transfer;
+
+    atomic_store(&transfer->cancelled, 1);
+    curl_multi_wakeup(transfer->fetcher->multi);
+}
+
+/* makes room for `more` bytes in the object. Growing copies, so old and new are both reserved for a moment */
+static sluice_error_t grow(struct st_transfer_t *transfer, size_t more)
+{
+    sluice_fetch_t *fetch = transfer->fetch;
+    uint64_t max = fetch->sluice->settings.max_object_bytes, old_len = transfer->object != NULL ? transfer->object->body_len : 0;
+    uint64_t wanted = transfer->filled + more;
+    curl_off_t announced = -1;
+    sluice_error_t error;
+
+    if (transfer->object == NULL)
+        curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (announced >= 0 && (uint64_t)announced > wanted)
+        wanted = (uint64_t)announced;
+    if (wanted > max)
+        return SLUICE_ERROR_SOURCE_TOO_LARGE;
+    if (announced < 0) {
+        uint64_t step = old_len != 0 ? old_len * 2 : FIRST_BYTES;
+        wanted = step > wanted ? (step < max ? step : max) : wanted;
+    }
+    if ((error = sluice_source_reserve(fetch, wanted)) != SLUICE_OK)
+        return error;
+    icache_object_t *object = sluice_source_new_object(fetch, (size_t)wanted);
+    if (object == NULL)
+        return SLUICE_ERROR_OUT_OF_MEMORY;
+    if (transfer->object != NULL) {
+        memcpy(object->body, transfer->object->body, transfer->filled);
+        icache_object_unref(&transfer->object);
+        pressure_release(fetch->sluice->pressure, PRESSURE_CLASS_SOURCE, old_len);
+        fetch->reserved_bytes -= old_len;
+    }
+    transfer->object = object;
+    return SLUICE_OK;
+}
+
+static size_t on_error_page(struct st_transfer_t *transfer, size_t len)
+{
+    transfer->drained += len;
+    return transfer->drained <= DRAIN_BYTES ? len : CURL_WRITEFUNC_ERROR;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
+{
+    struct st_transfer_t *transfer = _transfer;
+    size_t len = size * count;
+    long status = 0;
+
+    if (atomic_load(&transfer->cancelled))
+        return CURL_WRITEFUNC_ERROR;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200)
+        return on_error_page(transfer, len);
+    if (transfer->object == NULL || transfer->object->body_len - transfer->filled < len) {
+        sluice_error_t error = grow(transfer, len);
+        if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < transfer->fetch->deadline_ms) {
+            transfer->paused = 1;
+            return CURL_WRITEFUNC_PAUSE;
+        }
+        if ((transfer->error = error) != SLUICE_OK)
+            return CURL_WRITEFUNC_ERROR;
+    }
+    memcpy(transfer->object->body + transfer->filled, bytes, len);
+    transfer->filled += len;
+    return len;
+}
+
+static sluice_error_t error_of_status(long status)
+{
+    if (status == 200)
+        return SLUICE_OK;
+    if (status == 404 || status == 410)
+        return SLUICE_ERROR_NOT_FOUND;
+    return status >= 300 && status < 400 ? SLUICE_ERROR_ORIGIN_REDIRECTS : SLUICE_ERROR_ORIGIN_STATUS;
+}
+
+static sluice_error_t error_of_result(struct st_transfer_t *transfer, CURLcode result)
+{
+    long status = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    switch (result) {
+    case CURLE_OK:
+        if (status == 200 && transfer->object == NULL)
+            return SLUICE_ERROR_NOT_AN_IMAGE; /* an empty body */
+        return error_of_status(status);
+    case CURLE_WRITE_ERROR:
+        return transfer->error != SLUICE_OK ? transfer->error : error_of_status(status != 200 ? status : 502);
+    case CURLE_OPERATION_TIMEDOUT:
+        return transfer->paused ? SLUICE_ERROR_NO_ROOM : SLUICE_ERROR_ORIGIN_TIMEOUT;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return SLUICE_ERROR_ORIGIN_REFUSED;
+    case CURLE_TOO_MANY_REDIRECTS:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return SLUICE_ERROR_ORIGIN_REDIRECTS;
+    case CURLE_OUT_OF_MEMORY:
+        return SLUICE_ERROR_OUT_OF_MEMORY;
+    default:
+        return SLUICE_ERROR_ORIGIN_BROKEN;
+    }
+}
+
+static int set_options(struct st_transfer_t *transfer)
+{
+    const sluice_origin_t *origin = transfer->fetch->origin;
+    CURL *easy = transfer->easy;
+    int failed = 0;
+
+#define SET(option, value) failed |= curl_easy_setopt(easy, CURLOPT_##option, value) != CURLE_OK
+    SET(URL, transfer->fetch->key); /* prefix + encoded path is the URL */
+    SET(PRIVATE, transfer);
+    SET(WRITEFUNCTION, on_body);
+    SET(WRITEDATA, transfer);
+    SET(NOSIGNAL, 1L);
+    SET(BUFFERSIZE, 128L * 1024);
+    SET(USERAGENT, "sluice/" SLUICE_VERSION);
+    SET(PROTOCOLS_STR, "http,https");
+    SET(REDIR_PROTOCOLS_STR, "http,https");
+    SET(FOLLOWLOCATION, origin->settings.max_redirects != 0 ? 1L : 0L);
+    SET(MAXREDIRS, (long)origin->settings.max_redirects);
+    SET(CONNECTTIMEOUT_MS, (long)origin->settings.connect_timeout_ms);
+    SET(TIMEOUT_MS, (long)origin->settings.origin_timeout_ms);
+#undef SET
+    return failed ? -1 : 0;
+}
+
+static void activate(sluice_fetcher_t *fetcher, struct st_transfer_t *transfer)
+{
+    if ((transfer->easy = curl_easy_init()) == NULL || set_options(transfer) != 0 ||
+        curl_multi_add_handle(fetcher->multi, transfer->easy) != CURLM_OK) {
+        if (transfer->easy != NULL)
+            curl_easy_cleanup(transfer->easy);
+        finish_transfer(transfer, SLUICE_ERROR_OUT_OF_MEMORY);
+        return;
+    }
+    transfer->next = fetcher->active;
+    fetcher->active = transfer;
+    ++fetcher->num_active;
+}
+
+static void deactivate(sluice_fetcher_t *fetcher, struct st_transfer_t *transfer)
+{
+    struct st_transfer_t **slot = &fetcher->active;
+
+    while (*slot != transfer)
+        slot = &(*slot)->next;
+    *slot = transfer->next;
+    --fetcher->num_active;
+    curl_multi_remove_handle(fetcher->multi, transfer->easy);
+    curl_easy_cleanup(transfer->easy);
+}
+
+static void take_inbox(sluice_fetcher_t *fetcher)
+{
+    struct st_transfer_t *newest, *oldest = NULL;
+
+    pthread_mutex_lock(&fetcher->mutex);
+    newest = fetcher->inbox;
+    fetcher->inbox = NULL;
+    pthread_mutex_unlock(&fetcher->mutex);
+    while (newest != NULL) { /* turn it round */
+        struct st_transfer_t *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    *fetcher->pending_tail = oldest;
+    while (*fetcher->pending_tail != NULL)
+        fetcher->pending_tail = &(*fetcher->pending_tail)->next;
+}
+
+static struct st_transfer_t *pop_pending(sluice_fetcher_t *fetcher)
+{
+    struct st_transfer_t *transfer = fetcher->pending;
+
+    if ((fetcher->pending = transfer->next) == NULL)
+        fetcher->pending_tail = &fetcher->pending;
+    return transfer;
+}
+
+static void start_pending(sluice_fetcher_t *fetcher)
+{
+    while (fetcher->pending != NULL) {
+        struct st_transfer_t *head = fetcher->pending;
+        if (atomic_load(&head->cancelled))
+            finish_transfer(pop_pending(fetcher), SLUICE_ERROR_CANCELLED);
+        else if (fetcher->num_active < fetcher->sluice->settings.max_fetches)
+            activate(fetcher, pop_pending(fetcher));
+        else if (sluice_now_ms() >= head->fetch->deadline_ms)
+            finish_transfer(pop_pending(fetcher), SLUICE_ERROR_QUEUE_FULL);
+        else
+            break;
+    }
+}
+
+static void drop_cancelled(sluice_fetcher_t *fetcher)
+{
+    struct st_transfer_t *transfer = fetcher->active;
+
+    while (transfer != NULL) {
+        struct st_transfer_t *next = transfer->next;
+        if (atomic_load(&transfer->cancelled)) {
+            deactivate(fetcher, transfer);
+            finish_transfer(transfer, SLUICE_ERROR_CANCELLED);
+        }
+        transfer = next;
+    }
+}
+
+static void finish_done(sluice_fetcher_t *fetcher)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(fetcher->multi, &left)) != NULL) {
+        struct st_transfer_t *transfer;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        sluice_error_t error = error_of_result(transfer, message->data.result);
+        deactivate(fetcher, transfer);
+        finish_transfer(transfer, error);
+    }
+}
+
+/* lets the paused ones try again; a callback that finds no room pauses its transfer anew */
+static void resume_paused(sluice_fetcher_t *fetcher)
+{
+    fetcher->num_paused = 0;
+    for (struct st_transfer_t *transfer = fetcher->active; transfer != NULL; transfer = transfer->next) {
+        if (!transfer->paused)
+            continue;
+        transfer->paused = 0;
+        curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+        fetcher->num_paused += transfer->paused;
+    }
+}
+
+static int is_closing(sluice_fetcher_t *fetcher)
+{
+    pthread_mutex_lock(&fetcher->mutex);
+    int closing = fetcher->closing;
+    pthread_mutex_unlock(&fetcher->mutex);
+    return closing;
+}
+
+static void *run_fetcher(void *_fetcher)
+{
+    sluice_fetcher_t *fetcher = _fetcher;
+    int running;
+
+    pthread_setname_np(pthread_self(), "sluice-fetch");
+    while (!is_closing(fetcher)) {
+        take_inbox(fetcher);
+        start_pending(fetcher);
+        curl_multi_perform(fetcher->multi, &running);
+        finish_done(fetcher);
+        drop_cancelled(fetcher);
+        resume_paused(fetcher);
+        if (fetcher->pending != NULL && fetcher->num_active < fetcher->sluice->settings.max_fetches)
+            continue;
+        curl_multi_poll(fetcher->multi, NULL, 0, fetcher->num_paused != 0 ? RETRY_MS : fetcher->pending != NULL ? 100 : 1000, NULL);
+    }
+    return NULL;
+}
+
+sluice_fetcher_t *sluice_fetcher_create(sluice_t *sluice)
+{
+    sluice_fetcher_t *fetcher = calloc(1, sizeof(*fetcher));
+
+    if (fetcher == NULL)
+        return NULL;
+    fetcher->sluice = sluice;
+    fetcher->pending_tail = &fetcher->pending;
+    pthread_mutex_init(&fetcher->mutex, NULL);
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (fetcher->multi = curl_multi_init()) == NULL) {
+        free(fetcher);
+        return NULL;
+    }
+    curl_multi_setopt(fetcher->multi, CURLMOPT_MAXCONNECTS, (long)sluice->settings.max_fetches);
+    if (pthread_create(&fetcher->thread, NULL, run_fetcher, fetcher) != 0) {
+        curl_multi_cleanup(fetcher->multi);
+        free(fetcher);
+        return NULL;
+    }
+    return fetcher;
+}
+
+void sluice_fetcher_destroy(sluice_fetcher_t **_fetcher)
+{
+    sluice_fetcher_t *fetcher = *_fetcher;
+
+    if (fetcher == NULL)
+        return;
+    pthread_mutex_lock(&fetcher->mutex);
+    fetcher->closing = 1;
+    pthread_mutex_unlock(&fetcher->mutex);
+    curl_multi_wakeup(fetcher->multi);
+    pthread_join(fetcher->thread, NULL);
+    take_inbox(fetcher);
+    while (fetcher->pending != NULL)
+        finish_transfer(pop_pending(fetcher), SLUICE_ERROR_CANCELLED);
+    while (fetcher->active != NULL) {
+        struct st_transfer_t *transfer = fetcher->active;
+        deactivate(fetcher, transfer);
+        finish_transfer(transfer, SLUICE_ERROR_CANCELLED);
+    }
+    curl_multi_cleanup(fetcher->multi);
+    pthread_mutex_destroy(&fetcher->mutex);
+    free(fetcher);
+    *_fetcher = NULL;
+}
+
+void sluice_http_start(sluice_fetch_t *fetch)
+{
+    sluice_fetcher_t *fetcher = fetch->sluice->fetcher;
+    struct st_transfer_t *transfer = calloc(1, sizeof(*transfer));
+
+    if (transfer == NULL) {
+        sluice_source_finish(fetch, NULL, SLUICE_ERROR_OUT_OF_MEMORY);
+        return;
+    }
+    transfer->fetch = fetch;
+    transfer->fetcher = fetcher;
+    icache_flight_on_abandon(fetch->flight, on_abandon, transfer);
+    pthread_mutex_lock(&fetcher->mutex);
+    transfer->next = fetcher->inbox;
+    fetcher->inbox = transfer;
+    pthread_mutex_unlock(&fetcher->mutex);
+    curl_multi_wakeup(fetcher->multi);
+}

@@ -1,0 +1,189 @@
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include "module/sluice.h"
+#include "module/source.h"
+#include "module/transform.h"
+
+#define NUM_READERS 2
+
+static void log_line(void *ctx, const char *line)
+{
+    (void)ctx;
+    fprintf(stderr, "sluice: %s\n", line);
+}
+
+static void fail_start(const char *what)
+{
+    fprintf(stderr, "sluice: cannot start %s\n", what);
+    exit(EXIT_FAILURE);
+}
+
+static void purge_heap(void)
+{
+    malloc_trim(0);
+}
+
+/*
+ * What each level takes from the image cache: elevated leaves 60 % of its capacity, critical and emergency nothing. A request for room
+ * (event->wanted_bytes) takes just that.
+ */
+static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *event)
+{
+    sluice_t *sluice = _sluice;
+    icache_stats_t before, after;
+    uint64_t target;
+
+    icache_get_stats(sluice->cache, &before);
+    if (event->wanted_bytes != 0)
+        target = before.used_bytes > event->wanted_bytes ? before.used_bytes - event->wanted_bytes : 0;
+    else if (event->level >= PRESSURE_CRITICAL)
+        target = 0;
+    else if (event->level == PRESSURE_ELEVATED)
+        target = before.capacity_bytes / 10 * 6;
+    else
+        target = before.used_bytes;
+    uint64_t freed = icache_shrink_to(sluice->cache, target);
+    icache_get_stats(sluice->cache, &after);
+    return (pressure_result_t){freed, before.entries > after.entries ? before.entries - after.entries : 0};
+}
+
+static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *event)
+{
+    sluice_t *sluice = _sluice;
+    icache_meta_stats_t before, after;
+    unsigned percent = event->level >= PRESSURE_EMERGENCY ? 100 : event->level == PRESSURE_ELEVATED && !event->wanted_bytes ? 25 : 0;
+
+    if (percent == 0)
+        return (pressure_result_t){0, 0};
+    icache_meta_get_stats(sluice->metadata, &before);
+    uint64_t freed = icache_meta_drop_oldest(sluice->metadata, percent);
+    icache_meta_get_stats(sluice->metadata, &after);
+    return (pressure_result_t){freed, before.entries > after.entries ? before.entries - after.entries : 0};
+}
+
+static uint64_t min_bytes(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void start_caches(sluice_t *sluice)
+{
+    icache_config_t config = {.max_object_bytes = sluice->settings.max_object_bytes};
+    uint64_t seeds[2];
+
+    if (getrandom(seeds, sizeof(seeds), 0) != (ssize_t)sizeof(seeds))
+        fail_start("the caches: no random numbers");
+    /* a cache that may take the whole budget would be cleared again and again: it is kept below the mark of `elevated` */
+    config.capacity_bytes = min_bytes(sluice->settings.cache_capacity_bytes, sluice->budget_bytes / 2);
+    config.seed = seeds[0];
+    if (config.capacity_bytes < sluice->settings.cache_capacity_bytes)
+        fprintf(stderr, "sluice: image-cache.capacity is limited to %.1f MiB, half of pressure.budget\n",
+                (double)config.capacity_bytes / 1048576);
+    sluice->cache = icache_create(&config);
+    sluice->metadata = icache_meta_create(min_bytes(sluice->settings.metadata_capacity_bytes, sluice->budget_bytes / 10), seeds[1]);
+    if (sluice->cache == NULL || sluice->metadata == NULL)
+        fail_start("the caches: out of memory");
+}
+
+static void start_pressure(sluice_t *sluice)
+{
+    pressure_config_t config;
+    const sluice_settings_t *settings = &sluice->settings;
+    pressure_listener_t metadata = {"metadata", 1, shrink_metadata, sluice}, images = {"image", 2, shrink_images, sluice};
+
+    pressure_config_init(&config);
+    config.budget_bytes = sluice->budget_bytes;
+    config.mark_permille[PRESSURE_ELEVATED] = (unsigned)settings->elevated_permille;
+    config.mark_permille[PRESSURE_DEGRADED] = (unsigned)settings->degraded_permille;
+    config.mark_permille[PRESSURE_HIGH] = (unsigned)settings->high_permille;
+    config.mark_permille[PRESSURE_CRITICAL] = (unsigned)settings->critical_permille;
+    config.mark_permille[PRESSURE_EMERGENCY] = (unsigned)settings->emergency_permille;
+    config.down_gap_permille = (unsigned)settings->down_gap_permille;
+    config.dwell_ms = settings->dwell_ms;
+    config.dwell_critical_ms = settings->dwell_critical_ms;
+    config.sample = pressure_sample_statm;
+    config.now_ms = sluice_now_ms;
+    config.purge = purge_heap;
+    config.log = log_line;
+    if ((sluice->pressure = pressure_create(&config)) == NULL ||
+        pressure_register(sluice->pressure, &metadata, sluice->registrations) != 0 ||
+        pressure_register(sluice->pressure, &images, sluice->registrations + 1) != 0 || pressure_start(sluice->pressure) != 0)
+        fail_start("the pressure coordinator");
+}
+
+/* any thread that completes a source may take its renditions further: that only queues them */
+static void run_pipeline(void *_sluice)
+{
+    icache_lane_run(((sluice_t *)_sluice)->pipeline);
+}
+
+static uint64_t physical_bytes(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void sluice_start_locked(sluice_t *sluice)
+{
+    sluice_settings_t *settings = &sluice->settings;
+
+    /* fewer heaps share free pages better, and are trimmed faster: one for each thread that decodes is plenty */
+    mallopt(M_ARENA_MAX, 4);
+    if (settings->workers == 0)
+        settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    sluice->budget_bytes = settings->budget_bytes;
+    if (sluice->budget_bytes == 0)
+        sluice->budget_bytes = pressure_auto_budget("/proc", "/sys/fs/cgroup", physical_bytes());
+    sluice->started_us = sluice_now_us();
+    start_caches(sluice);
+    if (sluice_transform_init() != 0)
+        exit(EXIT_FAILURE);
+    start_pressure(sluice);
+    if ((sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
+        (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) == NULL ||
+        (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
+        (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL)
+        fail_start("its threads");
+}
+
+void sluice_stop_locked(sluice_t *sluice)
+{
+    sluice_fetcher_destroy(&sluice->fetcher);
+    sluice_pool_destroy(&sluice->readers);
+    sluice_pool_destroy(&sluice->workers);
+    icache_lane_destroy(&sluice->pipeline);
+    for (size_t i = 0; i != sizeof(sluice->registrations) / sizeof(sluice->registrations[0]); ++i)
+        pressure_unregister(sluice->pressure, sluice->registrations + i);
+    pressure_destroy(&sluice->pressure);
+    icache_clear(sluice->cache);
+    icache_destroy(&sluice->cache);
+    icache_meta_destroy(&sluice->metadata);
+}
+
+sluice_t *sluice_create(void)
+{
+    sluice_t *sluice = calloc(1, sizeof(*sluice));
+
+    if (sluice == NULL)
+        return NULL;
+    sluice_knobs_default(SLUICE_SCOPE_PROCESS, &sluice->settings);
+    pthread_mutex_init(&sluice->loops_mutex, NULL);
+    return sluice;
+}
+
+void sluice_destroy(sluice_t **_sluice)
+{
+    sluice_t *sluice = *_sluice;
+
+    if (sluice == NULL)
+        return;
+    for (char **prefix = sluice->exempt; prefix != NULL && *prefix != NULL; ++prefix)
+        free(*prefix);
+    free(sluice->exempt);
+    pthread_mutex_destroy(&sluice->loops_mutex);
+    free(sluice);
+    *_sluice = NULL;
+}

@@ -1,0 +1,77 @@
+/*
+ * sluice.h - the object graph of one process, and how its parts hang together.
+ *
+ *   event loops (h2o's)         any thread                    fetch thread, readers         workers
+ *   image_handler.c  --lookup--> image_cache  --LEAD--> rendition.c --> source.c ---------> rendition.c --> transform.c
+ *        ^                                                  (origin_http.c, origin_file.c)        |
+ *        +---- loop.c: one message per loop <---- icache_flight_complete() <----------------------+
+ *
+ *   coordinator (pressure/): samples, sets the level that front_filter.c and reservations look at, and shrinks both caches
+ *
+ * The graph is made in two steps: sluice_create() while the configuration is read (no threads, nothing that a fork or a change of user
+ * would break), sluice_start() when the first event loop comes up.
+ */
+#ifndef module__sluice_h
+#define module__sluice_h
+
+#include <pthread.h>
+#include "image_cache/image_cache.h"
+#include "image_cache/metadata_cache.h"
+#include "pressure/pressure.h"
+#include "module/clock.h"
+#include "module/errors.h"
+#include "module/knobs.h"
+#include "module/stats.h"
+#include "module/worker_pool.h"
+
+typedef struct st_sluice_fetcher_t sluice_fetcher_t;
+typedef struct st_sluice_loop_t sluice_loop_t;
+
+typedef struct st_sluice_t {
+    sluice_settings_t settings; /* fixed once the configuration is read */
+    char **exempt;              /* NULL-terminated prefixes that the front filter lets pass */
+    uint64_t budget_bytes;      /* as it came out of `auto` */
+    int prometheus_by_default;  /* what /api/metrics/cache answers when the request does not say */
+
+    icache_t *cache;
+    icache_meta_t *metadata;
+    icache_lane_t *pipeline; /* of renditions that wait for a source; any thread runs it */
+    pressure_t *pressure;
+    pressure_registration_t *registrations[2];
+    sluice_fetcher_t *fetcher;
+    sluice_pool_t *readers; /* blocking reads of local files */
+    sluice_pool_t *workers;
+
+    sluice_stats_t stats;
+    sluice_counter_t renditions_in_progress;
+    sluice_counter_t held_source_bytes; /* of sources that renditions in progress hold on to */
+    uint64_t started_us;
+
+    pthread_mutex_t loops_mutex; /* guards the next two and the start and stop of everything above */
+    sluice_loop_t *loops;
+    size_t num_loops;
+} sluice_t;
+
+sluice_t *sluice_create(void);
+void sluice_destroy(sluice_t **sluice);
+/**
+ * caches, coordinator and threads; called by the first loop, with loops_mutex held. Ends the process when they cannot be had.
+ */
+void sluice_start_locked(sluice_t *sluice);
+/**
+ * called when the last loop has gone
+ */
+void sluice_stop_locked(sluice_t *sluice);
+
+/**
+ * Where the pictures of a path come from. Made while the configuration is read, never freed before the process ends.
+ */
+typedef struct st_sluice_origin_t {
+    sluice_t *sluice;
+    char *url;        /* http(s) base URL with a slash at the end; NULL: a directory */
+    int directory_fd; /* opened when the configuration is read, so that the server's user need not be able to walk to it */
+    char *key_prefix; /* the URL, or file://DIRECTORY/ */
+    sluice_path_settings_t settings;
+} sluice_origin_t;
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * One lazy libvips pipeline per rendition: load and shrink (in the decoder where it can), upright, to sRGB, crop or extend, encode.
+ * Pixels flow when the encoder asks for them, so decoding and encoding happen together inside the save call. libvips' own operation
+ * cache is off and each pipeline runs on the worker's thread alone: parallelism comes from the workers, memory from the ledger.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <vips/vips.h>
+#include "module/clock.h"
+#include "module/geometry.h"
+#include "module/transform.h"
+
+int sluice_transform_init(void)
+{
+    static const char *const loaders[] = {"VipsForeignLoadJpeg",  "VipsForeignLoadPng",  "VipsForeignLoadWebp",
+                                          "VipsForeignLoadNsgif", "VipsForeignLoadHeif", "VipsForeignLoadTiff"};
+
+    if (vips_init("sluice") != 0) {
+        fprintf(stderr, "sluice: libvips does not start: %s\n", vips_error_buffer());
+        return -1;
+    }
+    vips_concurrency_set(1);
+    vips_cache_set_max(0);
+    vips_operation_block_set("VipsForeignLoad", TRUE);
+    for (size_t i = 0; i != sizeof(loaders) / sizeof(loaders[0]); ++i)
+        vips_operation_block_set(loaders[i], FALSE);
+    return 0;
+}
+
+void sluice_transform_thread_exit(void)
+{
+    vips_thread_shutdown();
+}
+
+void sluice_transform_free(void *out)
+{
+    g_free(out);
+}
+
+uint64_t sluice_transform_memory(void)
+{
+    return vips_tracked_get_mem();
+}
+
+uint64_t sluice_transform_memory_peak(void)
+{
+    return vips_tracked_get_mem_highwater();
+}
+
+static sluice_format_t choose_output(sluice_format_t source, int has_alpha, sluice_format_t wanted)
+{
+    if (wanted != SLUICE_FORMAT_NONE)
+        return wanted;
+    if (source != SLUICE_FORMAT_TIFF)
+        return source;
+    return has_alpha ? SLUICE_FORMAT_PNG : SLUICE_FORMAT_JPEG;
+}
+
+static void read_header(VipsImage *image, sluice_plan_t *plan)
+{
+    int swap = vips_image_get_orientation_swap(image);
+
+    plan->facts.width = (uint64_t)vips_image_get_width(image);
+    plan->facts.height = (uint64_t)vips_image_get_height(image);
+    plan->facts.bands = (uint32_t)vips_image_get_bands(image);
+    plan->facts.bytes_per_band = vips_image_get_format(image) == VIPS_FORMAT_UCHAR ? 1 : 2;
+    plan->upright_width = (uint32_t)(swap ? plan->facts.height : plan->facts.width);
+    plan->upright_height = (uint32_t)(swap ? plan->facts.width : plan->facts.height);
+}
+
+sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
+                                     sluice_plan_t *plan)
+{
+    VipsImage *image;
+    int has_alpha;
+
+    *plan = (sluice_plan_t){.fit = options->fit};
+    sluice_picture_sniff(bytes, len, &plan->facts);
+    if (plan->facts.format == SLUICE_FORMAT_NONE)
+        return SLUICE_ERROR_NOT_AN_IMAGE;
+    /* the numbers of the header are checked before any decoder sees the file */
+    if (plan->facts.width * plan->facts.height > limits->max_pixels)
+        return SLUICE_ERROR_TOO_MANY_PIXELS;
+    if ((image = vips_image_new_from_buffer(bytes, len, "", NULL)) == NULL) {
+        vips_error_clear();
+        return SLUICE_ERROR_BROKEN_IMAGE;
+    }
+    read_header(image, plan);
+    has_alpha = vips_image_hasalpha(image);
+    g_object_unref(image);
+    if (plan->facts.width * plan->facts.height > limits->max_pixels)
+        return SLUICE_ERROR_TOO_MANY_PIXELS;
+
+    sluice_size_t answer = sluice_answer_size((sluice_size_t){plan->upright_width, plan->upright_height}, options);
+    if (answer.width > limits->max_side || answer.height > limits->max_side)
+        return SLUICE_ERROR_ANSWER_TOO_LARGE;
+    plan->width = answer.width;
+    plan->height = answer.height;
+    plan->output = choose_output(plan->facts.format, has_alpha, options->output);
+    plan->quality = options->quality != 0 ? options->quality : sluice_format_default_quality(plan->output);
+    plan->estimate_bytes = sluice_transform_estimate(&plan->facts, answer.width, answer.height, plan->output);
+    return SLUICE_OK;
+}
+
+/* replaces *image by what an operation that returned `ret` made of it */
+static int advance(VipsImage **image, VipsImage **next, int ret)
+{
+    if (ret != 0)
+        return -1;
+    g_object_unref(*image);
+    *image = *next;
+    return 0;
+}
+
+static int load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image)
+{
+    /* contain is scaled to fit here and extended later; in all other cases the scaled size is known exactly, so it is forced */
+    int contain = plan->fit == SLUICE_FIT_CONTAIN, cover = plan->fit == SLUICE_FIT_COVER;
+
+    return vips_thumbnail_buffer((void *)(uintptr_t)bytes, len, image, (int)plan->width, "height", (int)plan->height, "size",
+                                 contain || cover ? VIPS_SIZE_BOTH : VIPS_SIZE_FORCE, "crop",
+                                 cover ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE, "export_profile", "srgb", "intent",
+                                 VIPS_INTENT_PERCEPTUAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+}
+
+static int to_srgb(VipsImage **image)
+{
+    VipsImage *next;
+    VipsInterpretation space = vips_image_guess_interpretation(*image);
+
+    if ((space != VIPS_INTERPRETATION_sRGB && space != VIPS_INTERPRETATION_B_W) &&
+        advance(image, &next, vips_colourspace(*image, &next, VIPS_INTERPRETATION_sRGB, NULL)) != 0)
+        return -1;
+    if (vips_image_get_format(*image) != VIPS_FORMAT_UCHAR &&
+        advance(image, &next, vips_cast_uchar(*image, &next, NULL)) != 0)
+        return -1;
+    return 0;
+}
+
+/* on a transparent background where the format has one, else on black */
+static int extend(VipsImage **image, const sluice_plan_t *plan)
+{
+    VipsImage *next;
+
+    if (plan->output != SLUICE_FORMAT_JPEG && !vips_image_hasalpha(*image) &&
+        advance(image, &next, vips_addalpha(*image, &next, NULL)) != 0)
+        return -1;
+    return advance(image, &next,
+                   vips_gravity(*image, &next, VIPS_COMPASS_DIRECTION_CENTRE, (int)plan->width, (int)plan->height, "extend",
+                                VIPS_EXTEND_BLACK, NULL));
+}
+
+static int encode(VipsImage *image, const sluice_plan_t *plan, void **out, size_t *out_len)
+{
+    int quality = (int)plan->quality;
+
+    switch (plan->output) {
+    case SLUICE_FORMAT_JPEG:
+        return vips_jpegsave_buffer(image, out, out_len, "Q", quality, "strip", TRUE, "optimize_coding", TRUE, NULL);
+    case SLUICE_FORMAT_PNG:
+        return vips_pngsave_buffer(image, out, out_len, "compression", 6, "strip", TRUE, NULL);
+    case SLUICE_FORMAT_WEBP:
+        return vips_webpsave_buffer(image, out, out_len, "Q", quality, "effort", 4, "strip", TRUE, NULL);
+    case SLUICE_FORMAT_GIF:
+        return vips_gifsave_buffer(image, out, out_len, "strip", TRUE, NULL);
+    default:
+        return vips_heifsave_buffer(image, out, out_len, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "effort", 1,
+                                    "strip", TRUE, NULL);
+    }
+}
+
+struct st_watch_t {
+    const sluice_transform_control_t *control;
+    sluice_error_t stopped;
+};
+
+static void on_eval(VipsImage *image, VipsProgress *progress, void *_watch)
+{
+    struct st_watch_t *watch = _watch;
+
+    (void)progress;
+    if (watch->stopped == SLUICE_OK) {
+        if (!watch->control->wanted(watch->control->ctx))
+            watch->stopped = SLUICE_ERROR_CANCELLED;
+        else if (sluice_now_ms() >= watch->control->deadline_ms)
+            watch->stopped = SLUICE_ERROR_TRANSFORM_TIMEOUT;
+    }
+    if (watch->stopped != SLUICE_OK)
+        vips_image_set_kill(image, TRUE);
+}
+
+sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_plan_t *plan,
+                                    const sluice_transform_control_t *control, void **out, size_t *out_len)
+{
+    struct st_watch_t watch = {control, SLUICE_OK};
+    VipsImage *image = NULL;
+    int ret = load(bytes, len, plan, &image);
+
+    if (ret == 0) {
+        vips_image_set_progress(image, TRUE);
+        g_signal_connect(image, "eval", G_CALLBACK(on_eval), &watch);
+        VipsImage *source = g_object_ref(image);
+        ret = to_srgb(&image);
+        if (ret == 0 && plan->fit == SLUICE_FIT_CONTAIN)
+            ret = extend(&image, plan);
+        if (ret == 0)
+            ret = encode(image, plan, out, out_len);
+        g_signal_handlers_disconnect_by_data(source, &watch);
+        g_object_unref(source);
+    }
+    if (image != NULL)
+        g_object_unref(image);
+    if (ret == 0)
+        return SLUICE_OK;
+    vips_error_clear();
+    return watch.stopped != SLUICE_OK ? watch.stopped : SLUICE_ERROR_BROKEN_IMAGE;
+}

@@ -1,0 +1,63 @@
+/*
+ * transform.h - from the bytes of a source to the bytes of a rendition, with libvips. The only file that knows libvips.
+ *
+ * In two steps, so that memory can be reserved in between: the plan reads the header only, the run decodes. Both block and belong on
+ * worker threads. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, chosen by content.
+ */
+#ifndef module__transform_h
+#define module__transform_h
+
+#include <stddef.h>
+#include <stdint.h>
+#include "module/errors.h"
+#include "module/picture_facts.h"
+
+typedef struct st_sluice_limits_t {
+    uint64_t max_pixels; /* of the source, all pages */
+    uint64_t max_side;   /* of the answer */
+} sluice_limits_t;
+
+typedef struct st_sluice_plan_t {
+    sluice_picture_facts_t facts;
+    uint32_t upright_width, upright_height; /* of the source, orientation applied */
+    uint32_t width, height;                 /* of the answer */
+    sluice_format_t output;
+    uint32_t quality;
+    sluice_fit_t fit;
+    uint64_t estimate_bytes;
+} sluice_plan_t;
+
+/**
+ * what may stop a run: asked now and then while it decodes
+ */
+typedef struct st_sluice_transform_control_t {
+    int (*wanted)(void *ctx);
+    void *ctx;
+    uint64_t deadline_ms; /* sluice_now_ms() */
+} sluice_transform_control_t;
+
+/**
+ * once per process, after the last fork. Returns 0, or -1 with a line on stderr.
+ */
+int sluice_transform_init(void);
+/**
+ * last on each worker thread: libvips keeps buffers per thread
+ */
+void sluice_transform_thread_exit(void);
+
+sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
+                                     sluice_plan_t *plan);
+/**
+ * @param out on SLUICE_OK, a buffer that the caller frees with sluice_transform_free()
+ */
+sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_plan_t *plan,
+                                    const sluice_transform_control_t *control, void **out, size_t *out_len);
+void sluice_transform_free(void *out);
+
+/**
+ * what libvips itself has allocated for pixels, now and at most
+ */
+uint64_t sluice_transform_memory(void);
+uint64_t sluice_transform_memory_peak(void);
+
+#endif
