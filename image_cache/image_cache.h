@@ -158,6 +158,10 @@ void icache_object_unref(icache_object_t **object);
  * what the object costs: what the allocator gave, plus its share of the index
  */
 uint64_t icache_object_charge(const icache_object_t *object);
+/**
+ * whether the object was ever linked into the cache. Settled before the first waiter gets it.
+ */
+int icache_object_was_stored(const icache_object_t *object);
 
 /**
  * The one question of the request path. HIT when the object is cached and fresh (now_ms < expires_ms); otherwise joins or starts a

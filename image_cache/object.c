@@ -115,6 +115,11 @@ uint64_t icache_object_charge(const icache_object_t *object)
     return object->_charge_bytes;
 }
 
+int icache_object_was_stored(const icache_object_t *object)
+{
+    return object->_linked;
+}
+
 /* a neighbouring mapping may have become one with ours, and then cutting it can fail for want of map entries; the pages still go */
 static int give_back(void *start, size_t bytes)
 {

@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 {
     icache_config_t config = {CAPACITY_BYTES, MAX_OBJECT_BYTES, 0x5eed};
 
-    iterations = argc > 1 ? strtoul(argv[1], NULL, 10) : 40000;
+    iterations = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
     num_threads = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 6;
     REQUIRE(num_threads > 0 && num_threads <= MAX_THREADS);
     REQUIRE((cache = icache_create(&config)) != NULL);
