@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
     python3-pytest python3-pil libvips-tools varnish nghttp2-client prometheus
-BENCH_PACKAGES := $(BUILD_PACKAGES) python3 nginx-light varnish wrk nghttp2-client
+BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client
 
 # pkg-config is asked when a recipe runs, not when this file is read: the packages may be what is about to be installed
 MODULE_PKGS := vips libcurl jansson

@@ -76,8 +76,8 @@ class Cores:
 
 def fetch(server, protocol):
     version = {"h1": "--http1.1", "h2": "--http2-prior-knowledge"}[protocol]
-    command = ["curl", "-sS", "--noproxy", "*", version, "--max-time", "30", "-D", "-", "-w", "%{stderr}%{http_version}", server.url()]
-    done = subprocess.run(command, capture_output=True)
+    options = ["--noproxy", "*", "--max-time", "30", "-D", "-", "-w", "%{stderr}%{http_version}"]
+    done = subprocess.run(["curl", "-sS", version, *options, server.url()], capture_output=True)
     if done.returncode != 0:
         raise SystemExit(f"{server.name} does not answer {server.url()}: {done.stderr.decode()}")
     head, _, body = done.stdout.partition(b"\r\n\r\n")
@@ -159,8 +159,8 @@ def ask_rendition(sluice, width, quality):
 
 
 def find_rendition(sluice, target_bytes):
-    """Sets the server's path to a rendition of about this size, and returns its bytes. Small pictures grow by whole blocks of pixels:
-    where no width will do, the quality makes up for it."""
+    """Sets the server's path to a rendition of about this size, and returns its bytes. Small pictures grow by whole blocks of
+    pixels: where no width will do, the quality makes up for it."""
     narrow, wide = 16, 1600
     while narrow < wide:
         width = (narrow + wide) // 2
@@ -248,7 +248,8 @@ def table(rows, rounds):
         )
     again = rows.get(servers.FileDirAgain.name, {}).get("cpu_ratios")
     if again:
-        lines.append(f"file.dir against itself: {min(again):.2f} to {max(again):.2f} per round; what is nearer to 1 than that is noise.")
+        span = f"{min(again):.2f} to {max(again):.2f}"
+        lines.append(f"file.dir against itself: {span} per round; what is nearer to 1 than that is noise.")
     if any(row["at_full_speed"] < max(3, rounds / 2) for row in rows.values()):
         lines.append("The machine was busy: too few samples at full speed. These numbers are no evidence; run it again.")
     return "\n".join(lines)

@@ -208,7 +208,8 @@ class NginxCache(Nginx):
     name = "nginx proxy_cache"
 
     def parts(self):
-        outside = f"proxy_cache_path {self.folder}/cache levels=1:2 keys_zone=pictures:16m inactive=1d max_size=1g use_temp_path=off;"
+        zone = "levels=1:2 keys_zone=pictures:16m inactive=1d max_size=1g use_temp_path=off"
+        outside = f"proxy_cache_path {self.folder}/cache {zone};"
         location = f"proxy_pass http://127.0.0.1:{self.upstream.port}; proxy_cache pictures; proxy_cache_valid 200 1d;"
         return {"outside": outside, "location": location}
 

@@ -195,7 +195,7 @@ class Origin:
             self.changed.notify_all()
 
     def _wait_while(self, condition, connection, timeout_s=None):
-        """Until the condition, which is asked under the lock, is false. BrokenPipeError if the client leaves or the origin stops."""
+        """Until the condition, asked under the lock, is false. BrokenPipeError if the client leaves or the origin stops."""
         end = None if timeout_s is None else time.monotonic() + timeout_s
         with self.changed:
             while condition() and (end is None or time.monotonic() < end):
