@@ -1,10 +1,10 @@
 /*
- * One configurator for all directives. Directives that are a plain value come from the table of knobs; the few others have callbacks
- * of their own. Path settings live on a stack that is copied when h2o enters a host or path and popped when it leaves.
+ * One configurator for all directives. Directives that are a plain value come from the table of knobs; the few others have
+ * callbacks of their own. Path settings live on a stack that is copied when h2o enters a host or path and popped when it leaves.
  *
- * The module is loaded by a line of the configuration, in the middle of its global level, where a program that embeds h2o registers it
- * before that level. So as not to depend on who calls `enter` for it, the global level is never pushed or popped: it is the bottom of
- * the stack.
+ * The module is loaded by a line of the configuration, in the middle of its global level, where a program that embeds h2o registers
+ * it before that level. So as not to depend on who calls `enter` for it, the global level is never pushed or popped: it is the
+ * bottom of the stack.
  */
 #include <libgen.h>
 #include <stdio.h>
@@ -197,7 +197,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     h2o_configurator_t *c = &self->super;
     const int path = H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR;
     const int levels[] = {[SLUICE_SCOPE_PROCESS] = H2O_CONFIGURATOR_FLAG_GLOBAL,
-                          [SLUICE_SCOPE_PATH] = H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH};
+                          [SLUICE_SCOPE_PATH] =
+                              H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH};
 
     self->sluice = sluice;
     self->vars = self->stack;
@@ -208,8 +209,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     c->exit = on_exit_level;
     c->dispose = on_dispose;
     for (size_t i = 0; i != sluice_num_knobs; ++i)
-        h2o_configurator_define_command(c, sluice_knobs[i].name, levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
-                                        on_knob);
+        h2o_configurator_define_command(c, sluice_knobs[i].name,
+                                        levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR, on_knob);
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);

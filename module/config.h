@@ -8,7 +8,8 @@
 #include "module/sluice.h"
 
 /**
- * registers the directives with h2o; the configurator owns `sluice` from now on. Path settings are inherited global -> host -> path.
+ * registers the directives with h2o; the configurator owns `sluice` from now on. Path settings are inherited global -> host ->
+ * path.
  */
 void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice);
 /**

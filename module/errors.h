@@ -1,6 +1,6 @@
 /*
- * errors.h - everything that can go wrong with a picture, once: the number that travels through flights, the HTTP status, the stable
- * code, and a sentence that names what to change.
+ * errors.h - everything that can go wrong with a picture, once: the number that travels through flights, the HTTP status, the
+ * stable code, and a sentence that names what to change.
  */
 #ifndef module__errors_h
 #define module__errors_h
@@ -33,7 +33,13 @@ typedef struct st_sluice_error_info_t {
     const char *title, *code, *detail;
     int negative; /* says something of the picture that will be true again soon: remembered for image.negative-ttl */
     int retry;    /* answered with Retry-After */
-    enum { SLUICE_ERROR_OF_REQUEST, SLUICE_ERROR_OF_ORIGIN, SLUICE_ERROR_OF_IMAGE, SLUICE_ERROR_OF_ROOM, SLUICE_ERROR_OF_TIME } kind;
+    enum {
+        SLUICE_ERROR_OF_REQUEST,
+        SLUICE_ERROR_OF_ORIGIN,
+        SLUICE_ERROR_OF_IMAGE,
+        SLUICE_ERROR_OF_ROOM,
+        SLUICE_ERROR_OF_TIME
+    } kind;
 } sluice_error_info_t;
 
 extern const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS];

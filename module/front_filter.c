@@ -38,7 +38,8 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
     if (is_exempt(self->sluice, req->path_normalized))
         return -1;
     sluice_count(&self->sluice->stats.shed, 1);
-    sluice_respond_problem(req, 503, "Service Unavailable", "the server is out of memory for the moment; pressure.budget says how much it may use",
+    sluice_respond_problem(req, 503, "Service Unavailable",
+                           "the server is out of memory for the moment; pressure.budget says how much it may use",
                            "memory-critical", NULL, (self->sluice->settings.retry_after_ms + 999) / 1000);
     return 0;
 }

@@ -1,5 +1,6 @@
 /*
- * handlers.h - the h2o handlers of Sluice. Each create function adds one to a path while the configuration is read; the path owns it.
+ * handlers.h - the h2o handlers of Sluice. Each create function adds one to a path while the configuration is read; the path owns
+ * it.
  */
 #ifndef module__handlers_h
 #define module__handlers_h

@@ -99,7 +99,8 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
         respond_metrics(self, req, wants_prometheus(self, req) ? health_cache_prometheus : health_cache_json,
                         wants_prometheus(self, req) ? PROMETHEUS_TYPE : JSON_TYPE);
     else
-        sluice_respond_problem(req, 404, "Not Found", "known here are /api/health, /api/metrics/cache and /metrics, where they are configured",
+        sluice_respond_problem(req, 404, "Not Found",
+                               "known here are /api/health, /api/metrics/cache and /metrics, where they are configured",
                                "unknown-route", NULL, 0);
     return 0;
 }

@@ -78,7 +78,6 @@ static void read_metadata_cache(sluice_t *sluice, health_cache_t *out)
 static void read_requests(sluice_t *sluice, health_snapshot_t *out)
 {
     const sluice_stats_t *stats = &sluice->stats;
-    icache_stats_t cache;
 
     for (size_t i = 0; i != sizeof(out->responses) / sizeof(out->responses[0]); ++i)
         out->responses[i] = sluice_counted(stats->responses + i);
@@ -86,12 +85,11 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
     for (sluice_loop_t *loop = sluice->loops; loop != NULL; loop = loop->next) {
         out->responses[2] += sluice_counted(&loop->hits_200);
         out->responses[3] += sluice_counted(&loop->hits_304);
+        out->requests_in_progress += sluice_counted(&loop->parked);
     }
     pthread_mutex_unlock(&sluice->loops_mutex);
     out->shed = sluice_counted(&stats->shed);
     out->responses[5] += out->shed;
-    icache_get_stats(sluice->cache, &cache);
-    out->requests_in_progress = cache.waiters;
     out->errors_bad_request = sluice_counted(&stats->bad_requests);
     out->errors_origin = sluice_counted(&stats->errors_of_origin);
     out->errors_image = sluice_counted(&stats->errors_of_image);

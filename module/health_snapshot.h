@@ -1,6 +1,6 @@
 /*
- * health_snapshot.h - gathers the numbers of all parts for health/. Reads counters and short-held locks only, so it answers at every
- * pressure level; a few tens of microseconds.
+ * health_snapshot.h - gathers the numbers of all parts for health/. Reads counters and short-held locks only, so it answers at
+ * every pressure level; a few tens of microseconds.
  */
 #ifndef module__health_snapshot_h
 #define module__health_snapshot_h

@@ -1,7 +1,8 @@
 /*
  * The request path of pictures, on the event loop: URL -> canonical key -> cache. A hit is answered at once, from the cached bytes.
  * Anything else parks the request as a waiter of a flight; the flight's lane calls it back on this loop. A parked request that goes
- * away (the client hung up, the stream was reset) takes its waiter out, from the destructor of its pool.
+ * away takes its waiter out: when h2o disposes of it (the stream was reset, an HTTP/2 client hung up), or when the watch says that
+ * its client has gone (HTTP/1, where h2o would not notice before the answer).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct st_image_handler_t {
 
 struct st_parked_t {
     icache_waiter_t waiter;
+    sluice_watched_t client;
     struct st_image_handler_t *handler;
     sluice_loop_t *loop;
     h2o_req_t *req;
@@ -56,16 +58,19 @@ static void respond_error(struct st_image_handler_t *self, h2o_req_t *req, sluic
     sluice_t *sluice = self->origin->sluice;
     const sluice_error_info_t *info = sluice_errors + error;
     char *status = h2o_mem_alloc_pool(&req->pool, 96);
-    int len = snprintf(status, 96, "sluice; fwd=miss%s; detail=%s", outcome == SLUICE_OUTCOME_COLLAPSED ? "; collapsed" : "", info->code);
+    int len =
+        snprintf(status, 96, "sluice; fwd=miss%s; detail=%s", outcome == SLUICE_OUTCOME_COLLAPSED ? "; collapsed" : "", info->code);
 
     count_error(&sluice->stats, info);
     count_response(&sluice->stats, info->status);
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("cache-status"), 0, NULL, status, (size_t)len);
-    sluice_respond_problem(req, info->status, info->title, info->detail, info->code, info->negative ? self->negative_cache_control : NULL,
+    sluice_respond_problem(req, info->status, info->title, info->detail, info->code,
+                           info->negative ? self->negative_cache_control : NULL,
                            info->retry ? (sluice->settings.retry_after_ms + 999) / 1000 : 0);
 }
 
-static void refuse(struct st_image_handler_t *self, h2o_req_t *req, int status, const char *title, const char *detail, const char *code)
+static void refuse(struct st_image_handler_t *self, h2o_req_t *req, int status, const char *title, const char *detail,
+                   const char *code)
 {
     sluice_count(&self->origin->sluice->stats.bad_requests, 1);
     count_response(&self->origin->sluice->stats, status);
@@ -74,34 +79,67 @@ static void refuse(struct st_image_handler_t *self, h2o_req_t *req, int status, 
 
 static int respond_object(struct st_image_handler_t *self, h2o_req_t *req, icache_object_t *object, sluice_outcome_t outcome)
 {
-    sluice_answer_t answer = {outcome, self->origin->settings.ttl_ms != 0 && object->_charge_bytes != 0, sluice_now_ms(),
+    sluice_answer_t answer = {outcome, icache_object_was_stored(object), sluice_now_ms(),
                               h2o_iovec_init(self->cache_control, strlen(self->cache_control))};
 
     return sluice_respond_object(req, object, &answer);
 }
 
+static void unpark(struct st_parked_t *parked)
+{
+    sluice_client_watch_remove(parked->loop->watch, &parked->client);
+    sluice_count_own(&parked->loop->parked, (uint64_t)-1);
+}
+
 static void on_done(icache_waiter_t *waiter, icache_object_t *object, int error)
 {
     struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, waiter, waiter);
+    sluice_stats_t *stats = &parked->loop->sluice->stats; /* the answer may be the end of `parked` */
 
+    unpark(parked);
     if (object != NULL)
-        count_response(&parked->loop->sluice->stats, respond_object(parked->handler, parked->req, object, parked->outcome));
+        count_response(stats, respond_object(parked->handler, parked->req, object, parked->outcome));
     else
         respond_error(parked->handler, parked->req, (sluice_error_t)error, parked->outcome);
 }
 
+/* returns 0 if the request was not parked any more */
+static int leave(struct st_parked_t *parked)
+{
+    if (!icache_waiter_detach(&parked->waiter))
+        return 0;
+    unpark(parked);
+    count_response(&parked->loop->sluice->stats, 0);
+    return 1;
+}
+
 static void on_request_gone(void *_parked)
 {
-    icache_waiter_detach(&((struct st_parked_t *)_parked)->waiter);
+    leave(_parked);
+}
+
+static void on_client_gone(sluice_watched_t *client)
+{
+    struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, client, client);
+
+    /* nobody reads this answer, but it ends the request, closes the connection and is what the access log says */
+    if (leave(parked))
+        h2o_send_error_generic(parked->req, 499, "Client Closed Request", "", H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
 }
 
 static void start_rendition(struct st_image_handler_t *self, const struct st_names_t *names, const icache_key_t *key,
                             icache_flight_t *flight)
 {
-    sluice_rendition_request_t request = {self->origin,          names->path.base, names->path.len, names->key,
-                                          names->source_key_len, &names->options,  key};
+    sluice_rendition_request_t request = {
+        self->origin, names->path.base, names->path.len, names->key, names->source_key_len, &names->options, key};
 
     sluice_rendition_start(&request, flight);
+}
+
+static void wait_for_flight(struct st_parked_t *parked)
+{
+    sluice_client_watch_add(parked->loop->watch, parked->req, &parked->client);
+    sluice_count_own(&parked->loop->parked, 1);
 }
 
 static void park(struct st_image_handler_t *self, h2o_req_t *req, sluice_loop_t *loop, const struct st_names_t *names,
@@ -111,16 +149,19 @@ static void park(struct st_image_handler_t *self, h2o_req_t *req, sluice_loop_t 
     icache_object_t *object = NULL;
     icache_flight_t *flight = NULL;
 
-    *parked = (struct st_parked_t){{.on_done = on_done, .lane = loop->lane}, self, loop, req, SLUICE_OUTCOME_MISS};
+    *parked =
+        (struct st_parked_t){{.on_done = on_done, .lane = loop->lane}, {on_client_gone, -1}, self, loop, req, SLUICE_OUTCOME_MISS};
     switch (icache_lookup(loop->sluice->cache, key, sluice_now_ms(), &parked->waiter, &object, &flight)) {
     case ICACHE_HIT: /* it landed between two looks */
         count_response(&loop->sluice->stats, respond_object(self, req, object, SLUICE_OUTCOME_HIT));
         break;
     case ICACHE_LEAD:
+        wait_for_flight(parked);
         start_rendition(self, names, key, flight);
         break;
     case ICACHE_WAIT:
         parked->outcome = SLUICE_OUTCOME_COLLAPSED;
+        wait_for_flight(parked);
         break;
     case ICACHE_REFUSED:
         respond_error(self, req, SLUICE_ERROR_OUT_OF_MEMORY, SLUICE_OUTCOME_MISS);
@@ -163,11 +204,12 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
     if (sluice_refuse_method(req))
         return 0;
     if (name_source(self->origin, req, &names) != 0) {
-        refuse(self, req, 404, "Not Found", "no picture can have this name: it is empty or too long, or has empty, dotted or control parts",
-               "bad-path");
+        refuse(self, req, 404, "Not Found",
+               "no picture can have this name: it is empty or too long, or has empty, dotted or control parts", "bad-path");
         return 0;
     }
-    if (sluice_options_parse(query.base, query.len, (int)settings->strict, (uint32_t)settings->max_side, &names.options, error) != 0) {
+    if (sluice_options_parse(query.base, query.len, (int)settings->strict, (uint32_t)settings->max_side, &names.options, error) !=
+        0) {
         refuse(self, req, 400, "Bad Request", error, "bad-option");
         return 0;
     }

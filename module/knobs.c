@@ -64,7 +64,7 @@ const sluice_knob_t sluice_knobs[] = {
     ROW("image.transform-timeout", PROCESS(transform_timeout_ms), MS, 100, 600 * SECONDS, 10 * SECONDS, NULL,
         "how long one transform may run; then 503"),
     ROW("image.max-fetches", PROCESS(max_fetches), COUNT, 1, 10000, 64, NULL,
-        "downloads from origins at the same time; more wait"),
+        "downloads from one origin at the same time; more wait"),
     ROW("image.ttl", PATH(ttl_ms), MS, 0, 366 * DAYS, 1 * HOURS, NULL,
         "how long a picture is served without asking the origin again; also max-age for clients"),
     ROW("image.negative-ttl", PATH(negative_ttl_ms), MS, 0, 1 * DAYS, 10 * SECONDS, NULL,

@@ -27,7 +27,12 @@ static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
 
     *loop = (sluice_loop_t){.sluice = sluice, .ctx = ctx};
     if ((loop->lane = icache_lane_create(sluice->cache, wake_loop, loop)) == NULL) {
-        fprintf(stderr, "sluice: num-threads is larger than %d, the number of event loops that can be served\n", ICACHE_MAX_LANES - 1);
+        fprintf(stderr, "sluice: num-threads is larger than %d, the number of event loops that can be served\n",
+                ICACHE_MAX_LANES - 1);
+        exit(EXIT_FAILURE);
+    }
+    if ((loop->watch = sluice_client_watch_create(ctx)) == NULL) {
+        perror("sluice: epoll");
         exit(EXIT_FAILURE);
     }
     h2o_multithread_register_receiver(ctx->queue, &loop->receiver, on_message);
@@ -61,6 +66,7 @@ static void destroy_loop(sluice_loop_t *loop)
         slot = &(*slot)->next;
     *slot = loop->next;
     h2o_multithread_unregister_receiver(loop->ctx->queue, &loop->receiver);
+    sluice_client_watch_destroy(&loop->watch);
     icache_lane_destroy(&loop->lane);
     free(loop);
 }

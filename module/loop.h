@@ -1,11 +1,12 @@
 /*
- * loop.h - what Sluice keeps for each of h2o's event loops: the lane on which flights call back, and the counters that only this loop
- * writes.
+ * loop.h - what Sluice keeps for each of h2o's event loops: the lane on which flights call back, the watch for clients
+ * that hang up, and the counters that only this loop writes.
  */
 #ifndef module__loop_h
 #define module__loop_h
 
 #include <h2o.h>
+#include "module/client_watch.h"
 #include "module/sluice.h"
 
 struct st_sluice_loop_t {
@@ -15,7 +16,9 @@ struct st_sluice_loop_t {
     h2o_multithread_receiver_t receiver;
     h2o_multithread_message_t message; /* the only one; on its way while message_sent */
     _Atomic int message_sent;
+    sluice_client_watch_t *watch;
     sluice_counter_t hits_200, hits_304; /* answered from the cache at once */
+    sluice_counter_t parked;             /* requests that wait for a flight, now */
     size_t refs;                         /* handlers that use it; guarded by sluice->loops_mutex */
     sluice_loop_t *next;
 };

@@ -1,5 +1,6 @@
 /*
- * The entry point. Called once by the loader (or by a program that embeds libh2o-evloop) before the rest of the configuration is read.
+ * The entry point. Called once by the loader (or by a program that embeds libh2o-evloop) before the rest of the configuration is
+ * read.
  */
 #include <h2o.h>
 #include "module/config.h"

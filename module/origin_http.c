@@ -3,9 +3,11 @@
  *
  *   sluice_http_start() --inbox (mutex)--> pending --slot free--> active (curl) --done, failed, cancelled--> sluice_source_finish()
  *
- * The inbox is the only thing that other threads touch, besides a transfer's `cancelled` flag. The body is written straight into the
- * object that will be cached; its memory is reserved first, and where there is none the transfer is paused, so that TCP holds the
- * origin back, and tried again until the fetch's deadline.
+ * Each origin has slots of its own (image.max-fetches), so that a slow one holds up nobody else.
+ *
+ * The inbox is the only thing that other threads touch, besides a transfer's `cancelled` flag. The body is written straight into
+ * the object that will be cached; its memory is reserved first, and where there is none the transfer is paused, so that TCP holds
+ * the origin back, and tried again until the fetch's deadline.
  */
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -13,9 +15,9 @@
 #include "module/source.h"
 #include "module/version.h"
 
-#define FIRST_BYTES (64 * 1024)     /* of a body whose length is not announced; doubled as it grows */
-#define DRAIN_BYTES (64 * 1024)     /* of an error page that is read, so that its connection can be kept */
-#define RETRY_MS 20                 /* of paused transfers */
+#define FIRST_BYTES (64 * 1024) /* of a body whose length is not announced; doubled as it grows */
+#define DRAIN_BYTES (64 * 1024) /* of an error page that is read, so that its connection can be kept */
+#define RETRY_MS 20             /* of paused transfers */
 
 struct st_transfer_t {
     sluice_fetch_t *fetch;
@@ -37,7 +39,8 @@ struct st_sluice_fetcher_t {
     struct st_transfer_t *inbox; /* guarded by mutex, newest first, as is `closing` */
     int closing;
     struct st_transfer_t *pending, **pending_tail, *active; /* the thread's own, as are the next two */
-    size_t num_active, num_paused;
+    size_t num_paused;
+    int slot_freed; /* since pending transfers were looked at */
 };
 
 static void finish_transfer(struct st_transfer_t *transfer, sluice_error_t error)
@@ -198,7 +201,6 @@ static void activate(sluice_fetcher_t *fetcher, struct st_transfer_t *transfer)
     }
     transfer->next = fetcher->active;
     fetcher->active = transfer;
-    ++fetcher->num_active;
 }
 
 static void deactivate(sluice_fetcher_t *fetcher, struct st_transfer_t *transfer)
@@ -208,7 +210,7 @@ static void deactivate(sluice_fetcher_t *fetcher, struct st_transfer_t *transfer
     while (*slot != transfer)
         slot = &(*slot)->next;
     *slot = transfer->next;
-    --fetcher->num_active;
+    fetcher->slot_freed = 1;
     curl_multi_remove_handle(fetcher->multi, transfer->easy);
     curl_easy_cleanup(transfer->easy);
 }
@@ -232,28 +234,42 @@ static void take_inbox(sluice_fetcher_t *fetcher)
         fetcher->pending_tail = &(*fetcher->pending_tail)->next;
 }
 
-static struct st_transfer_t *pop_pending(sluice_fetcher_t *fetcher)
+/* *full is the last origin that had none: many in a row may ask for the same one */
+static int has_slot(sluice_fetcher_t *fetcher, const sluice_origin_t *origin, const sluice_origin_t **full)
 {
-    struct st_transfer_t *transfer = fetcher->pending;
+    size_t num_active = 0;
 
-    if ((fetcher->pending = transfer->next) == NULL)
-        fetcher->pending_tail = &fetcher->pending;
-    return transfer;
+    if (origin == *full)
+        return 0;
+    for (struct st_transfer_t *transfer = fetcher->active; transfer != NULL; transfer = transfer->next)
+        num_active += transfer->fetch->origin == origin;
+    if (num_active < fetcher->sluice->settings.max_fetches)
+        return 1;
+    *full = origin;
+    return 0;
 }
 
+/* in order of arrival, except that nobody waits behind the transfers of another origin */
 static void start_pending(sluice_fetcher_t *fetcher)
 {
-    while (fetcher->pending != NULL) {
-        struct st_transfer_t *head = fetcher->pending;
-        if (atomic_load(&head->cancelled))
-            finish_transfer(pop_pending(fetcher), SLUICE_ERROR_CANCELLED);
-        else if (fetcher->num_active < fetcher->sluice->settings.max_fetches)
-            activate(fetcher, pop_pending(fetcher));
-        else if (sluice_now_ms() >= head->fetch->deadline_ms)
-            finish_transfer(pop_pending(fetcher), SLUICE_ERROR_QUEUE_FULL);
+    struct st_transfer_t **link = &fetcher->pending, *transfer;
+    const sluice_origin_t *full = NULL;
+
+    fetcher->slot_freed = 0;
+    while ((transfer = *link) != NULL) {
+        int cancelled = atomic_load(&transfer->cancelled);
+        int startable = !cancelled && has_slot(fetcher, transfer->fetch->origin, &full);
+        if (!cancelled && !startable && sluice_now_ms() < transfer->fetch->deadline_ms) {
+            link = &transfer->next;
+            continue;
+        }
+        *link = transfer->next;
+        if (startable)
+            activate(fetcher, transfer);
         else
-            break;
+            finish_transfer(transfer, cancelled ? SLUICE_ERROR_CANCELLED : SLUICE_ERROR_QUEUE_FULL);
     }
+    fetcher->pending_tail = link;
 }
 
 static void drop_cancelled(sluice_fetcher_t *fetcher)
@@ -320,7 +336,7 @@ static void *run_fetcher(void *_fetcher)
         finish_done(fetcher);
         drop_cancelled(fetcher);
         resume_paused(fetcher);
-        if (fetcher->pending != NULL && fetcher->num_active < fetcher->sluice->settings.max_fetches)
+        if (fetcher->pending != NULL && fetcher->slot_freed)
             continue;
         curl_multi_poll(fetcher->multi, NULL, 0, fetcher->num_paused != 0 ? RETRY_MS : fetcher->pending != NULL ? 100 : 1000, NULL);
     }
@@ -361,8 +377,11 @@ void sluice_fetcher_destroy(sluice_fetcher_t **_fetcher)
     curl_multi_wakeup(fetcher->multi);
     pthread_join(fetcher->thread, NULL);
     take_inbox(fetcher);
-    while (fetcher->pending != NULL)
-        finish_transfer(pop_pending(fetcher), SLUICE_ERROR_CANCELLED);
+    while (fetcher->pending != NULL) {
+        struct st_transfer_t *transfer = fetcher->pending;
+        fetcher->pending = transfer->next;
+        finish_transfer(transfer, SLUICE_ERROR_CANCELLED);
+    }
     while (fetcher->active != NULL) {
         struct st_transfer_t *transfer = fetcher->active;
         deactivate(fetcher, transfer);

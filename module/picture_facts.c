@@ -21,25 +21,30 @@ static uint32_t le24(const uint8_t *p)
     return (uint32_t)p[2] << 16 | le16(p);
 }
 
-/* frame header: precision, height, width, then per component id, sampling factors (4 bits each), table */
-static void read_jpeg_frame(const uint8_t *p, size_t len, int progressive, sluice_picture_facts_t *facts)
+static uint32_t le32(const uint8_t *p)
+{
+    return le16(p + 2) << 16 | le16(p);
+}
+
+/* frame header: precision, height, width, then per component id, sampling factors (4 bits each), table. Returns 0, or -1 if short
+ */
+static int read_jpeg_frame(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
 {
     uint64_t samples = 0, max_h = 1, max_v = 1;
 
     if (len < 6 || len < 6 + 3 * (size_t)p[5])
-        return;
+        return -1;
     facts->height = be16(p + 1);
     facts->width = be16(p + 3);
     facts->bands = p[5];
-    facts->whole = progressive;
     for (size_t i = 0; i != p[5]; ++i) {
         uint64_t h = p[6 + 3 * i + 1] >> 4, v = p[6 + 3 * i + 1] & 15;
         samples += h * v;
         max_h = h > max_h ? h : max_h;
         max_v = v > max_v ? v : max_v;
     }
-    if (progressive)
-        facts->coefficient_bytes = 2 * facts->width * facts->height * samples / (max_h * max_v);
+    facts->coefficient_bytes = 2 * facts->width * facts->height * samples / (max_h * max_v);
+    return 0;
 }
 
 static int is_jpeg_frame_marker(uint8_t marker)
@@ -47,28 +52,39 @@ static int is_jpeg_frame_marker(uint8_t marker)
     return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
 
+static int has_jpeg_segment(uint8_t marker)
+{
+    return marker >= 0xc0 && !(marker >= 0xd0 && marker <= 0xd9);
+}
+
+/*
+ * A JPEG counts as whole until a baseline frame and a first scan with all of its components prove that it streams: decoders also
+ * keep the coefficients of baseline pictures in several scans, and they find frames behind stray bytes and markers that we do not
+ * follow.
+ */
 static void sniff_jpeg(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
 {
     size_t at = 2;
+    int baseline = 0;
 
     facts->format = SLUICE_FORMAT_JPEG;
     facts->bands = 3;
-    while (at + 4 <= len) {
-        uint8_t marker;
-        if (p[at] != 0xff)
-            return;
-        if ((marker = p[at + 1]) == 0xff) {
+    facts->whole = 1;
+    while (at + 4 <= len && p[at] == 0xff) {
+        uint8_t marker = p[at + 1];
+        if (marker == 0xff) {
             ++at; /* fill byte */
             continue;
         }
-        size_t segment = be16(p + at + 2);
-        if (segment < 2)
+        size_t segment = be16(p + at + 2), rest = len - at - 4;
+        if (!has_jpeg_segment(marker) || segment < 2)
             return;
-        if (is_jpeg_frame_marker(marker)) {
-            size_t rest = len - at - 4;
-            read_jpeg_frame(p + at + 4, segment - 2 < rest ? segment - 2 : rest, marker != 0xc0 && marker != 0xc1, facts);
+        if (marker == 0xda) {
+            facts->whole = !(baseline && rest != 0 && p[at + 4] == facts->bands);
             return;
         }
+        if (is_jpeg_frame_marker(marker))
+            baseline = read_jpeg_frame(p + at + 4, segment - 2 < rest ? segment - 2 : rest, facts) == 0 && marker <= 0xc1;
         at += 2 + segment;
     }
 }
@@ -89,23 +105,42 @@ static void sniff_png(const uint8_t *p, size_t len, sluice_picture_facts_t *fact
     facts->whole = p[28] != 0;
 }
 
+/* whether an extended file, which has metadata, holds one lossy frame without alpha: what most editors write */
+static int is_extended_lossy(const uint8_t *p, size_t len)
+{
+    enum { ANIMATION = 0x02 };
+    size_t at = 30;
+
+    if ((p[20] & ANIMATION) != 0)
+        return 0;
+    while (len - at >= 8) {
+        uint64_t size = le32(p + at + 4);
+        if (memcmp(p + at, "VP8 ", 4) == 0)
+            return 1;
+        size += size & 1;
+        if (memcmp(p + at, "ICCP", 4) != 0 || size > len - at - 8)
+            return 0;
+        at += 8 + (size_t)size;
+    }
+    return 0;
+}
+
 static void sniff_webp(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
 {
     facts->format = SLUICE_FORMAT_WEBP;
     facts->bands = 4;
-    if (len < 30)
-        return;
-    if (memcmp(p + 12, "VP8 ", 4) == 0) {
+    facts->whole = 1;
+    if (len >= 30 && memcmp(p + 12, "VP8 ", 4) == 0) {
         facts->width = le16(p + 26) & 0x3fff;
         facts->height = le16(p + 28) & 0x3fff;
-    } else if (memcmp(p + 12, "VP8L", 4) == 0) {
+        facts->whole = 0;
+    } else if (len >= 25 && memcmp(p + 12, "VP8L", 4) == 0) {
         facts->width = 1 + (le16(p + 21) & 0x3fff);
         facts->height = 1 + (le24(p + 22) >> 6 & 0x3fff);
-        facts->whole = 1;
-    } else if (memcmp(p + 12, "VP8X", 4) == 0) {
+    } else if (len >= 30 && memcmp(p + 12, "VP8X", 4) == 0) {
         facts->width = 1 + le24(p + 24);
         facts->height = 1 + le24(p + 27);
-        facts->whole = 1; /* animated, lossless or with alpha: what is inside comes later in the file */
+        facts->whole = !is_extended_lossy(p, len);
     }
 }
 
@@ -143,22 +178,37 @@ void sluice_picture_sniff(const uint8_t *p, size_t len, sluice_picture_facts_t *
     }
 }
 
+/* the factors come from files: a product beyond 64 bits is more than any budget, and must not wrap to a small one */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
 static uint64_t whole_decode_bytes(const sluice_picture_facts_t *facts)
 {
-    uint64_t pixels = facts->width * facts->height;
+    uint64_t pixels = times(facts->width, facts->height);
 
     if (!facts->whole)
         return 0;
     switch (facts->format) {
     case SLUICE_FORMAT_JPEG:
-        return facts->coefficient_bytes;
+        return facts->coefficient_bytes != 0 ? facts->coefficient_bytes : times(pixels, UINT64_C(2) * facts->bands);
     case SLUICE_FORMAT_AVIF:
-        return pixels * 6;
+        return times(pixels, 6);
     case SLUICE_FORMAT_WEBP:
     case SLUICE_FORMAT_GIF:
-        return pixels * 4;
+        return times(pixels, 4);
     default:
-        return pixels * facts->bands * facts->bytes_per_band;
+        return times(pixels, (uint64_t)facts->bands * facts->bytes_per_band);
     }
 }
 
@@ -168,7 +218,8 @@ uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, uint64_t
     static const uint64_t encoder_factor[SLUICE_NUM_FORMATS] = {2, 2, 2, 4, 2, 12, 2};
     uint64_t max_rows = facts->format == SLUICE_FORMAT_JPEG ? 64 : 1024;
     uint64_t rows = facts->height < max_rows ? facts->height : max_rows;
+    uint64_t row_bytes = times(facts->width, (uint64_t)facts->bands * facts->bytes_per_band);
+    uint64_t out_bytes = times(times(out_width, out_height), times(facts->pages, 4 * encoder_factor[output]));
 
-    return UINT64_C(4) * 1024 * 1024 + rows * facts->width * facts->bands * facts->bytes_per_band + whole_decode_bytes(facts) +
-           out_width * out_height * facts->pages * 4 * encoder_factor[output];
+    return plus(plus(UINT64_C(4) * 1024 * 1024, times(rows, row_bytes)), plus(whole_decode_bytes(facts), out_bytes));
 }

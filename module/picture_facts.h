@@ -15,8 +15,9 @@ typedef struct st_sluice_picture_facts_t {
     uint64_t pages;         /* 1 unless the decoder says otherwise */
     uint32_t bands;         /* as decoded */
     uint32_t bytes_per_band;
-    int whole;                  /* progressive JPEG, interlaced PNG, lossless WebP, AVIF: nothing comes out before all is in */
-    uint64_t coefficient_bytes; /* what a progressive JPEG keeps of its coefficients: 2 bytes for each stored sample */
+    int whole; /* nothing comes out before all is in: interlaced PNG, WebP that is lossless, animated or has alpha, AVIF, GIF, TIFF,
+                  every JPEG but a baseline one in a single scan; also where the first bytes do not tell */
+    uint64_t coefficient_bytes; /* what a whole JPEG keeps of its coefficients: 2 bytes for each stored sample; 0: not known */
 } sluice_picture_facts_t;
 
 void sluice_picture_sniff(const uint8_t *bytes, size_t len, sluice_picture_facts_t *facts);
@@ -29,9 +30,10 @@ void sluice_picture_sniff(const uint8_t *bytes, size_t len, sluice_picture_facts
  *   fixed part     4 MB of pipeline and codec state
  *   rows           libvips keeps a band of rows per operation: 1024 rows of the source (all, if it has fewer), 64 rows for JPEG,
  *                  which shrinks while it loads
- *   whole decodes  width x height x bands x bytes (PNG), the coefficients (JPEG), x 4 (WebP, GIF: RGBA canvas), x 6 (AVIF: planes,
- *                  reference frames and RGB)
+ *   whole decodes  width x height x bands x bytes (PNG), the coefficients (JPEG; when not known, 2 bytes for each band of each
+ *                  pixel), x 4 (WebP, GIF: RGBA canvas), x 6 (AVIF: planes, reference frames and RGB)
  *   output         out_width x out_height x 4 bytes, times what its encoder keeps: JPEG, GIF and PNG 2, WebP 4, AVIF 12
+ * A baseline JPEG in several scans takes as much as a progressive one. UINT64_MAX when the numbers are beyond all measure.
  */
 uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, uint64_t out_width, uint64_t out_height,
                                    sluice_format_t output);

@@ -220,7 +220,8 @@ static void get_source(struct st_rendition_t *job, const sluice_rendition_reques
         take_source(job, source);
         break;
     case ICACHE_LEAD:
-        sluice_source_start(request->origin, request->source_key, request->source_key_len, request->path, request->path_len, flight);
+        sluice_source_start(request->origin, request->source_key, request->source_key_len, request->path, request->path_len,
+                            flight);
         break;
     case ICACHE_WAIT:
         break;
@@ -257,7 +258,8 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
     sluice_error_t error = sluice_source_known_error(request->origin, request->source_key, request->source_key_len);
     struct st_rendition_t *job = NULL;
 
-    if (error == SLUICE_OK && sluice_counted(&sluice->renditions_in_progress) >= sluice->settings.max_queue + sluice->settings.workers)
+    if (error == SLUICE_OK &&
+        sluice_counted(&sluice->renditions_in_progress) >= sluice->settings.max_queue + sluice->settings.workers)
         error = SLUICE_ERROR_QUEUE_FULL;
     if (error == SLUICE_OK && (job = create_job(request, flight)) == NULL)
         error = SLUICE_ERROR_OUT_OF_MEMORY;

@@ -21,7 +21,8 @@ typedef struct st_sluice_answer_t {
 } sluice_answer_t;
 
 /**
- * answers with a rendition, without copying its body; takes over the reference. 304 if the client has it already. Returns the status.
+ * answers with a rendition, without copying its body; takes over the reference. 304 if the client has it already. Returns the
+ * status.
  */
 int sluice_respond_object(h2o_req_t *req, icache_object_t *object, const sluice_answer_t *answer);
 /**

@@ -7,6 +7,7 @@
 #include "module/sluice.h"
 #include "module/source.h"
 #include "module/transform.h"
+#include "module/version.h"
 
 #define NUM_READERS 2
 
@@ -28,8 +29,8 @@ static void purge_heap(void)
 }
 
 /*
- * What each level takes from the image cache: elevated leaves 60 % of its capacity, critical and emergency nothing. A request for room
- * (event->wanted_bytes) takes just that.
+ * What each level takes from the image cache: elevated leaves 60 % of its capacity, critical and emergency nothing. A request for
+ * room (event->wanted_bytes) takes just that.
  */
 static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *event)
 {
@@ -55,7 +56,9 @@ static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *
 {
     sluice_t *sluice = _sluice;
     icache_meta_stats_t before, after;
-    unsigned percent = event->level >= PRESSURE_EMERGENCY ? 100 : event->level == PRESSURE_ELEVATED && !event->wanted_bytes ? 25 : 0;
+    unsigned percent = event->level >= PRESSURE_EMERGENCY                          ? 100
+                       : event->level == PRESSURE_ELEVATED && !event->wanted_bytes ? 25
+                                                                                   : 0;
 
     if (percent == 0)
         return (pressure_result_t){0, 0};
@@ -126,6 +129,16 @@ static uint64_t physical_bytes(void)
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void say_start(const sluice_t *sluice)
+{
+    icache_stats_t cache;
+
+    icache_get_stats(sluice->cache, &cache);
+    fprintf(stderr, "sluice: " SLUICE_VERSION ", pid %d: budget %.0f MiB%s, image cache %.0f MiB, %u workers\n", (int)getpid(),
+            (double)sluice->budget_bytes / 1048576, sluice->settings.budget_bytes == 0 ? " (auto)" : "",
+            (double)cache.capacity_bytes / 1048576, (unsigned)sluice->settings.workers);
+}
+
 void sluice_start_locked(sluice_t *sluice)
 {
     sluice_settings_t *settings = &sluice->settings;
@@ -143,10 +156,12 @@ void sluice_start_locked(sluice_t *sluice)
         exit(EXIT_FAILURE);
     start_pressure(sluice);
     if ((sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
-        (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) == NULL ||
+        (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
+            NULL ||
         (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
         (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL)
         fail_start("its threads");
+    say_start(sluice);
 }
 
 void sluice_stop_locked(sluice_t *sluice)

@@ -8,8 +8,8 @@
  *
  *   coordinator (pressure/): samples, sets the level that front_filter.c and reservations look at, and shrinks both caches
  *
- * The graph is made in two steps: sluice_create() while the configuration is read (no threads, nothing that a fork or a change of user
- * would break), sluice_start() when the first event loop comes up.
+ * The graph is made in two steps: sluice_create() while the configuration is read (no threads, nothing that a fork or a change of
+ * user would break), sluice_start() when the first event loop comes up.
  */
 #ifndef module__sluice_h
 #define module__sluice_h

@@ -2,8 +2,8 @@
  * source.h - getting the bytes of a source from its origin into the cache.
  *
  * A source is fetched by a flight of the image cache, so that ten renditions that need it at once are one download. What the origin
- * said (size, validators; or that there is nothing) is kept in the metadata cache, so that a missing picture does not cost a request
- * each time it is asked for.
+ * said (size, validators; or that there is nothing) is kept in the metadata cache, so that a missing picture does not cost a
+ * request each time it is asked for.
  */
 #ifndef module__source_h
 #define module__source_h

@@ -9,6 +9,13 @@
 #include "module/clock.h"
 #include "module/geometry.h"
 #include "module/transform.h"
+#include "module/webp.h"
+
+/* whoever asks for a broken picture is told; in the log it would be a line for each of its rows */
+static void drop_warning(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
+{
+    (void)domain, (void)level, (void)message, (void)data;
+}
 
 int sluice_transform_init(void)
 {
@@ -19,6 +26,7 @@ int sluice_transform_init(void)
         fprintf(stderr, "sluice: libvips does not start: %s\n", vips_error_buffer());
         return -1;
     }
+    g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING, drop_warning, NULL);
     vips_concurrency_set(1);
     vips_cache_set_max(0);
     vips_operation_block_set("VipsForeignLoad", TRUE);
@@ -64,6 +72,7 @@ static void read_header(VipsImage *image, sluice_plan_t *plan)
     plan->facts.height = (uint64_t)vips_image_get_height(image);
     plan->facts.bands = (uint32_t)vips_image_get_bands(image);
     plan->facts.bytes_per_band = vips_image_get_format(image) == VIPS_FORMAT_UCHAR ? 1 : 2;
+    plan->has_profile = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
     plan->upright_width = (uint32_t)(swap ? plan->facts.height : plan->facts.width);
     plan->upright_height = (uint32_t)(swap ? plan->facts.width : plan->facts.height);
 }
@@ -117,10 +126,13 @@ static int load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsIm
     /* contain is scaled to fit here and extended later; in all other cases the scaled size is known exactly, so it is forced */
     int contain = plan->fit == SLUICE_FIT_CONTAIN, cover = plan->fit == SLUICE_FIT_COVER;
 
+    /* the argument fail_on reaches the loader of files only (libvips issue 5195); the option string reaches this one. An export
+     * profile without one to import from would darken sRGB: its black is another */
     return vips_thumbnail_buffer((void *)(uintptr_t)bytes, len, image, (int)plan->width, "height", (int)plan->height, "size",
                                  contain || cover ? VIPS_SIZE_BOTH : VIPS_SIZE_FORCE, "crop",
-                                 cover ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE, "export_profile", "srgb", "intent",
-                                 VIPS_INTENT_PERCEPTUAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+                                 cover ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE, "export_profile",
+                                 plan->has_profile ? "srgb" : NULL, "intent", VIPS_INTENT_PERCEPTUAL, "option_string",
+                                 "fail_on=error", NULL);
 }
 
 static int to_srgb(VipsImage **image)
@@ -131,8 +143,7 @@ static int to_srgb(VipsImage **image)
     if ((space != VIPS_INTERPRETATION_sRGB && space != VIPS_INTERPRETATION_B_W) &&
         advance(image, &next, vips_colourspace(*image, &next, VIPS_INTERPRETATION_sRGB, NULL)) != 0)
         return -1;
-    if (vips_image_get_format(*image) != VIPS_FORMAT_UCHAR &&
-        advance(image, &next, vips_cast_uchar(*image, &next, NULL)) != 0)
+    if (vips_image_get_format(*image) != VIPS_FORMAT_UCHAR && advance(image, &next, vips_cast_uchar(*image, &next, NULL)) != 0)
         return -1;
     return 0;
 }
@@ -150,6 +161,15 @@ static int extend(VipsImage **image, const sluice_plan_t *plan)
                                 VIPS_EXTEND_BLACK, NULL));
 }
 
+/* libvips before 8.14.2 writes EXIF and profile into WebP whatever "strip" says (its issue 3340) */
+static int encode_webp(VipsImage *image, int quality, void **out, size_t *out_len)
+{
+    if (vips_webpsave_buffer(image, out, out_len, "Q", quality, "effort", 4, "strip", TRUE, NULL) != 0)
+        return -1;
+    *out_len = sluice_webp_strip(*out, *out_len);
+    return 0;
+}
+
 static int encode(VipsImage *image, const sluice_plan_t *plan, void **out, size_t *out_len)
 {
     int quality = (int)plan->quality;
@@ -160,12 +180,12 @@ static int encode(VipsImage *image, const sluice_plan_t *plan, void **out, size_
     case SLUICE_FORMAT_PNG:
         return vips_pngsave_buffer(image, out, out_len, "compression", 6, "strip", TRUE, NULL);
     case SLUICE_FORMAT_WEBP:
-        return vips_webpsave_buffer(image, out, out_len, "Q", quality, "effort", 4, "strip", TRUE, NULL);
+        return encode_webp(image, quality, out, out_len);
     case SLUICE_FORMAT_GIF:
         return vips_gifsave_buffer(image, out, out_len, "strip", TRUE, NULL);
     default:
-        return vips_heifsave_buffer(image, out, out_len, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "effort", 1,
-                                    "strip", TRUE, NULL);
+        return vips_heifsave_buffer(image, out, out_len, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "effort",
+                                    1, "strip", TRUE, NULL);
     }
 }
 

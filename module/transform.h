@@ -1,8 +1,8 @@
 /*
  * transform.h - from the bytes of a source to the bytes of a rendition, with libvips. The only file that knows libvips.
  *
- * In two steps, so that memory can be reserved in between: the plan reads the header only, the run decodes. Both block and belong on
- * worker threads. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, chosen by content.
+ * In two steps, so that memory can be reserved in between: the plan reads the header only, the run decodes. Both block and belong
+ * on worker threads. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, chosen by content.
  */
 #ifndef module__transform_h
 #define module__transform_h
@@ -24,6 +24,7 @@ typedef struct st_sluice_plan_t {
     sluice_format_t output;
     uint32_t quality;
     sluice_fit_t fit;
+    int has_profile; /* the source names its colour space; without, its colours are sRGB already, or converted by formula */
     uint64_t estimate_bytes;
 } sluice_plan_t;
 

@@ -1,3 +1,8 @@
+/*
+ * One mutex, one condition. A worker that finds the queue empty waits: for ever while nothing is parked, else until retry_at, which
+ * is set when the first task is parked and does not move with the traffic. All idle workers are woken at that moment, so that
+ * whichever of them gets the next task, the others wait with the deadline.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -14,7 +19,8 @@ struct st_task_list_t {
 struct st_sluice_pool_t {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    struct st_task_list_t queue, parked; /* guarded by mutex, as are the next two */
+    struct st_task_list_t queue, parked; /* guarded by mutex, as are the next three */
+    struct timespec retry_at;            /* of what is parked; on the monotonic clock */
     size_t running;
     int closing;
     void (*thread_init)(void), (*thread_exit)(void);
@@ -60,19 +66,28 @@ static void unpark_locked(sluice_pool_t *pool)
     pthread_cond_broadcast(&pool->cond);
 }
 
+static void set_retry_locked(sluice_pool_t *pool)
+{
+    struct timespec *at = &pool->retry_at;
+
+    clock_gettime(CLOCK_MONOTONIC, at);
+    at->tv_nsec += SLUICE_POOL_PARK_MS * 1000000L;
+    at->tv_sec += at->tv_nsec / 1000000000L;
+    at->tv_nsec %= 1000000000L;
+}
+
 static void wait_locked(sluice_pool_t *pool)
 {
-    struct timespec until;
+    struct timespec until = pool->retry_at;
 
     if (pool->parked.head == NULL) {
         pthread_cond_wait(&pool->cond, &pool->mutex);
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += SLUICE_POOL_PARK_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    if (pthread_cond_timedwait(&pool->cond, &pool->mutex, &until) == ETIMEDOUT)
+    if (pthread_cond_timedwait(&pool->cond, &pool->mutex, &until) != ETIMEDOUT)
+        return;
+    /* another worker may have been first: what it ran and parked again has a later time */
+    if (until.tv_sec == pool->retry_at.tv_sec && until.tv_nsec == pool->retry_at.tv_nsec)
         unpark_locked(pool);
 }
 
@@ -164,7 +179,10 @@ void sluice_pool_park(sluice_pool_t *pool, sluice_task_t *task)
 {
     pthread_mutex_lock(&pool->mutex);
     list_append(&pool->parked, task);
-    pthread_cond_signal(&pool->cond); /* an idle worker must go over to the timed wait */
+    if (pool->parked.size == 1) {
+        set_retry_locked(pool);
+        pthread_cond_broadcast(&pool->cond); /* the idle workers must go over to the timed wait */
+    }
     pthread_mutex_unlock(&pool->mutex);
 }
 

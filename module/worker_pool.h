@@ -1,9 +1,10 @@
 /*
  * worker_pool.h - threads that take tasks from one queue, first in, first out, and a place for tasks that wait for memory.
  *
- * Tasks are embedded in their owners' structures: pushing cannot fail and allocates nothing. A task that is run may push, park or free
- * itself. Parked tasks go back to the front of the queue, in order, when sluice_pool_unpark() is called, and otherwise every
- * SLUICE_POOL_PARK_MS while a worker is idle: memory can also come back without anybody here knowing.
+ * Tasks are embedded in their owners' structures: pushing cannot fail and allocates nothing. A task that is run may push, park or
+ * free itself. Parked tasks go back to the front of the queue, in order, when sluice_pool_unpark() is called, and otherwise as soon
+ * as a worker is idle SLUICE_POOL_PARK_MS after the first of them was parked: memory can also come back without anybody here
+ * knowing.
  */
 #ifndef module__worker_pool_h
 #define module__worker_pool_h

@@ -1,0 +1,148 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "module/errors.h"
+#include "module/knobs.h"
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+
+static const char *title_of(int status)
+{
+    switch (status) {
+    case 404:
+        return "Not Found";
+    case 413:
+        return "Content Too Large";
+    case 422:
+        return "Unprocessable Content";
+    case 502:
+        return "Bad Gateway";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    default:
+        return "a status that no document promises";
+    }
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    assert_int_equal(sluice_errors[SLUICE_OK].status, 200);
+    assert_string_equal(sluice_errors[SLUICE_OK].code, "ok");
+    for (int i = SLUICE_OK + 1; i != SLUICE_NUM_ERRORS; ++i) {
+        const sluice_error_info_t *info = sluice_errors + i;
+        assert_non_null(info->code);
+        assert_true(strlen(info->code) > 0 && strspn(info->code, LOWER "-") == strlen(info->code));
+        assert_string_equal(info->title, title_of(info->status));
+        assert_true(info->detail != NULL && strlen(info->detail) > 20);
+        for (int j = SLUICE_OK; j != i; ++j) {
+            assert_string_not_equal(info->code, sluice_errors[j].code);
+            assert_string_not_equal(info->detail, sluice_errors[j].detail);
+        }
+    }
+}
+
+/* it is worth trying again exactly when the answer is 503, and a 5xx says nothing of the picture that would be true again soon */
+static void test_retry_and_memory(void **state)
+{
+    (void)state;
+    for (int i = SLUICE_OK; i != SLUICE_NUM_ERRORS; ++i) {
+        const sluice_error_info_t *info = sluice_errors + i;
+        assert_int_equal(info->retry, info->status == 503);
+        if (info->negative)
+            assert_in_range(info->status, 404, 499);
+        if (info->status >= 500)
+            assert_int_equal(info->negative, 0);
+    }
+    assert_true(sluice_errors[SLUICE_ERROR_NOT_FOUND].negative);
+    assert_true(sluice_errors[SLUICE_ERROR_BROKEN_IMAGE].negative);
+    /* these two depend on what was asked and on the budget, not on the picture alone */
+    assert_false(sluice_errors[SLUICE_ERROR_ANSWER_TOO_LARGE].negative);
+    assert_false(sluice_errors[SLUICE_ERROR_NEVER_FITS].negative);
+}
+
+static void test_promised_statuses(void **state)
+{
+    static const int statuses[SLUICE_NUM_ERRORS] = {
+        [SLUICE_OK] = 200,
+        [SLUICE_ERROR_NOT_FOUND] = 404,
+        [SLUICE_ERROR_NOT_AN_IMAGE] = 422,
+        [SLUICE_ERROR_BROKEN_IMAGE] = 422,
+        [SLUICE_ERROR_SOURCE_TOO_LARGE] = 413,
+        [SLUICE_ERROR_TOO_MANY_PIXELS] = 413,
+        [SLUICE_ERROR_ANSWER_TOO_LARGE] = 413,
+        [SLUICE_ERROR_NEVER_FITS] = 413,
+        [SLUICE_ERROR_ORIGIN_REFUSED] = 502,
+        [SLUICE_ERROR_ORIGIN_STATUS] = 502,
+        [SLUICE_ERROR_ORIGIN_BROKEN] = 502,
+        [SLUICE_ERROR_ORIGIN_REDIRECTS] = 502,
+        [SLUICE_ERROR_ORIGIN_TIMEOUT] = 504,
+        [SLUICE_ERROR_NO_ROOM] = 503,
+        [SLUICE_ERROR_QUEUE_FULL] = 503,
+        [SLUICE_ERROR_TRANSFORM_TIMEOUT] = 503,
+        [SLUICE_ERROR_OUT_OF_MEMORY] = 503,
+        [SLUICE_ERROR_UNREADABLE] = 502,
+        [SLUICE_ERROR_CANCELLED] = 503,
+    };
+
+    (void)state;
+    for (int i = SLUICE_OK; i != SLUICE_NUM_ERRORS; ++i)
+        assert_int_equal(sluice_errors[i].status, statuses[i]);
+}
+
+static void test_kinds(void **state)
+{
+    (void)state;
+    for (int i = SLUICE_OK + 1; i != SLUICE_NUM_ERRORS; ++i) {
+        const sluice_error_info_t *info = sluice_errors + i;
+        assert_true(info->kind >= SLUICE_ERROR_OF_REQUEST && info->kind <= SLUICE_ERROR_OF_TIME);
+        if (info->status == 502 || info->status == 404)
+            assert_int_equal(info->kind, SLUICE_ERROR_OF_ORIGIN);
+        if (info->status == 413 || info->status == 422)
+            assert_int_equal(info->kind, SLUICE_ERROR_OF_IMAGE);
+        assert_int_equal(info->kind == SLUICE_ERROR_OF_TIME, strstr(info->code, "timeout") != NULL);
+    }
+}
+
+/* every setting that a sentence names is one that exists */
+static void test_named_settings_exist(void **state)
+{
+    static const char *const prefixes[] = {"image.", "image-cache.", "pressure."};
+    size_t named = 0;
+
+    (void)state;
+    for (int i = SLUICE_OK; i != SLUICE_NUM_ERRORS; ++i) {
+        for (size_t p = 0; p != sizeof(prefixes) / sizeof(prefixes[0]); ++p) {
+            const char *at = sluice_errors[i].detail;
+            while ((at = strstr(at, prefixes[p])) != NULL) {
+                size_t len = strlen(prefixes[p]);
+                len += strspn(at + len, LOWER "-");
+                char *name = strndup(at, len);
+                assert_non_null(name);
+                if (strcmp(name, "image.origin") != 0 && sluice_knob_find(name) == NULL)
+                    fail_msg("%s names %s, which is no setting", sluice_errors[i].code, name);
+                free(name);
+                at += len;
+                ++named;
+            }
+        }
+        if (sluice_errors[i].status == 413)
+            assert_non_null(strchr(sluice_errors[i].detail, '.')); /* a limit names itself */
+    }
+    assert_true(named >= 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),  cmocka_unit_test(test_retry_and_memory),     cmocka_unit_test(test_promised_statuses),
+        cmocka_unit_test(test_kinds), cmocka_unit_test(test_named_settings_exist),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
