@@ -12,6 +12,7 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include "module/source.h"
 #include "module/version.h"
 
@@ -38,9 +39,10 @@ struct st_sluice_fetcher_t {
     pthread_mutex_t mutex;
     struct st_transfer_t *inbox; /* guarded by mutex, newest first, as is `closing` */
     int closing;
-    struct st_transfer_t *pending, **pending_tail, *active; /* the thread's own, as are the next two */
+    struct st_transfer_t *pending, **pending_tail, *active; /* the thread's own, as is the rest */
     size_t num_paused;
-    int slot_freed; /* since pending transfers were looked at */
+    int slot_freed;               /* since pending transfers were looked at */
+    int idle_fds[UINT16_MAX + 1]; /* sockets of kept connections, by their local port; 0: none */
 };
 
 static void finish_transfer(struct st_transfer_t *transfer, sluice_error_t error)
@@ -157,13 +159,44 @@ static sluice_error_t error_of_result(struct st_transfer_t *transfer, CURLcode r
     case CURLE_PEER_FAILED_VERIFICATION:
         return SLUICE_ERROR_ORIGIN_REFUSED;
     case CURLE_TOO_MANY_REDIRECTS:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return SLUICE_ERROR_ORIGIN_REDIRECTS;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* of a redirect; or what came is not HTTP at all, and has no status */
+        return status != 0 ? SLUICE_ERROR_ORIGIN_REDIRECTS : SLUICE_ERROR_ORIGIN_BROKEN;
     case CURLE_OUT_OF_MEMORY:
         return SLUICE_ERROR_OUT_OF_MEMORY;
     default:
         return SLUICE_ERROR_ORIGIN_BROKEN;
     }
+}
+
+/*
+ * Runs before a request goes out. A kept connection may hold bytes that nobody asked for: its origin sent more than it announced.
+ * They would be taken for the answer to the next request, and one picture served under the name of another. libcurl looks for them
+ * itself from 8.1 on; before, it does not tell its socket here either, so that is noted by its port when the connection falls idle.
+ */
+static int on_connected(void *_transfer, char *remote_ip, char *local_ip, int remote_port, int local_port)
+{
+    struct st_transfer_t *transfer = _transfer;
+    int fd = transfer->fetcher->idle_fds[local_port & UINT16_MAX];
+    long opened = 0;
+    char byte;
+
+    (void)remote_ip, (void)local_ip, (void)remote_port;
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &opened);
+    if (opened == 0 && fd != 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        return CURL_PREREQFUNC_ABORT;
+    return CURL_PREREQFUNC_OK;
+}
+
+static void note_idle(struct st_transfer_t *transfer)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    long port = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
+    curl_easy_getinfo(transfer->easy, CURLINFO_LOCAL_PORT, &port);
+    if (fd != CURL_SOCKET_BAD)
+        transfer->fetcher->idle_fds[port & UINT16_MAX] = fd;
 }
 
 static int set_options(struct st_transfer_t *transfer)
@@ -177,6 +210,8 @@ static int set_options(struct st_transfer_t *transfer)
     SET(PRIVATE, transfer);
     SET(WRITEFUNCTION, on_body);
     SET(WRITEDATA, transfer);
+    SET(PREREQFUNCTION, on_connected);
+    SET(PREREQDATA, transfer);
     SET(NOSIGNAL, 1L);
     SET(BUFFERSIZE, 128L * 1024);
     SET(USERAGENT, "sluice/" SLUICE_VERSION);
@@ -296,9 +331,14 @@ static void finish_done(sluice_fetcher_t *fetcher)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        sluice_error_t error = error_of_result(transfer, message->data.result);
+        CURLcode result = message->data.result; /* gone with the handle */
+        sluice_error_t error = error_of_result(transfer, result);
+        note_idle(transfer);
         deactivate(fetcher, transfer);
-        finish_transfer(transfer, error);
+        if (result == CURLE_ABORTED_BY_CALLBACK)
+            activate(fetcher, transfer); /* that connection is closed now; on to the next */
+        else
+            finish_transfer(transfer, error);
     }
 }
 

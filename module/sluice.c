@@ -164,8 +164,18 @@ void sluice_start_locked(sluice_t *sluice)
     say_start(sluice);
 }
 
+/* the requests are gone, so nobody waits for what is still under way, and it ends by itself at its next look */
+static void drain(sluice_t *sluice)
+{
+    const struct timespec a_moment = {0, 1000000};
+
+    while (sluice_counted(&sluice->renditions_in_progress) != 0 || sluice_counted(&sluice->stats.fetches_in_progress) != 0)
+        nanosleep(&a_moment, NULL);
+}
+
 void sluice_stop_locked(sluice_t *sluice)
 {
+    drain(sluice);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);
     sluice_pool_destroy(&sluice->workers);

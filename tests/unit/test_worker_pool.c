@@ -145,6 +145,23 @@ static void create_held(size_t num_threads)
     wait_until(&gates_entered, num_threads);
 }
 
+static void wait_until_none_runs(void)
+{
+    time_t deadline = time(NULL) + GIVE_UP_S;
+
+    for (; sluice_pool_running(pool) != 0; sched_yield())
+        assert_true(time(NULL) < deadline);
+}
+
+/* a pool of which each worker sleeps, without a deadline, for nothing is parked */
+static void create_idle(size_t num_threads)
+{
+    create_held(num_threads);
+    open_gates();
+    wait_until_none_runs(); /* from there on a worker keeps the lock until it sleeps */
+    gates_open = gates_entered = 0;
+}
+
 static struct st_job_t *jobs_named(const char *names)
 {
     static struct st_job_t jobs[16];
@@ -227,8 +244,7 @@ static void test_counts(void **state)
     open_gates();
     wait_for_trace("aaaaa");
     assert_int_equal(sluice_pool_waiting(pool), 0);
-    for (time_t deadline = time(NULL) + GIVE_UP_S; sluice_pool_running(pool) != 0; sched_yield())
-        assert_true(time(NULL) < deadline);
+    wait_until_none_runs();
 }
 
 /* nobody unparks: the queue goes first, then, after its time, what is parked */
@@ -253,19 +269,14 @@ static void test_parked_are_retried_when_idle(void **state)
     assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 3 * SLUICE_POOL_PARK_MS - 1);
 }
 
-/* all workers sleep without a deadline when the task is parked */
 static void test_parking_wakes_the_idle(void **state)
 {
-    struct st_job_t *jobs = jobs_named("abx");
+    struct st_job_t *jobs = jobs_named("x");
 
     (void)state;
-    assert_non_null(pool = sluice_pool_create("test", 3, NULL, NULL));
-    sluice_pool_push(pool, &jobs[0].task);
-    sluice_pool_push(pool, &jobs[1].task);
-    wait_until(&trace_len, 2);
-    sluice_pool_park(pool, &jobs[2].task);
-    wait_until(&trace_len, 3);
-    assert_int_equal(trace[2], 'x');
+    create_idle(3);
+    sluice_pool_park(pool, &jobs[0].task);
+    wait_for_trace("x");
 }
 
 /* waits for the trace for `ms` at most; returns whether it has begun */
@@ -290,8 +301,8 @@ static void test_traffic_does_not_starve_the_parked(void **state)
     size_t num_ticks = 0;
 
     (void)state;
+    create_idle(1);
     gates_open = 1; /* the ticks do not stop in their gate */
-    assert_non_null(pool = sluice_pool_create("test", 1, NULL, NULL));
     sluice_pool_park(pool, &parked->task);
     do {
         assert_true(num_ticks != sizeof(ticks) / sizeof(ticks[0]));
@@ -307,7 +318,7 @@ static void test_one_idle_worker_retries(void **state)
     static sluice_task_t gates[3] = {{.run = run_gate}, {.run = run_gate}, {.run = run_gate}};
 
     (void)state;
-    assert_non_null(pool = sluice_pool_create("test", 4, NULL, NULL));
+    create_idle(4);
     jobs[0].parks = 2;
     sluice_pool_park(pool, &jobs[0].task);
     for (size_t i = 0; i != 3; ++i)
