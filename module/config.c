@@ -67,7 +67,7 @@ static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
     config.down_gap_permille = (unsigned)s->down_gap_permille;
     if ((fault = pressure_config_check(&config)) == NULL)
         return 0;
-    h2o_configurator_errprintf(NULL, node, "%s", fault);
+    h2o_configurator_errprintf(NULL, node, "pressure.*: %s", fault);
     return -1;
 }
 

@@ -47,7 +47,7 @@ static int set_url(sluice_origin_t *origin, const char *value, char *error, size
     const char *fault = url_fault(value);
 
     if (fault != NULL) {
-        snprintf(error, error_len, "`%s` is not a base URL: %s", value, fault);
+        snprintf(error, error_len, "`%.200s` is not a base URL: %s", value, fault);
         return -1;
     }
     origin->url = with_slash("", value);
@@ -63,9 +63,9 @@ static int set_directory(sluice_origin_t *origin, const char *value, const char 
         return -1;
     origin->directory_fd = open(joined, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (origin->directory_fd == -1)
-        snprintf(error, error_len, "directory `%s`: %s", joined, strerror(errno));
+        snprintf(error, error_len, "directory `%.300s`: %s", joined, strerror(errno));
     else if ((real = realpath(joined, NULL)) == NULL || strlen(real) > SLUICE_SOURCE_PATH_MAX / 2)
-        snprintf(error, error_len, "directory `%s` has no usable path", joined);
+        snprintf(error, error_len, "directory `%.300s` has no usable path", joined);
     else
         origin->key_prefix = with_slash("file://", real);
     free(real);

@@ -41,8 +41,11 @@ static int open_step_by_step(int directory_fd, const char *path)
 static int open_beneath(int directory_fd, const char *path)
 {
     struct open_how how = {.flags = READ_FLAGS, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int fd = (int)syscall(SYS_openat2, directory_fd, path, &how, sizeof(how));
+    int fd, tries = 8;
 
+    do { /* EAGAIN: something was renamed on the way, so that it cannot be told whether we are still below */
+        fd = (int)syscall(SYS_openat2, directory_fd, path, &how, sizeof(how));
+    } while (fd == -1 && errno == EAGAIN && --tries != 0);
     return fd == -1 && errno == ENOSYS ? open_step_by_step(directory_fd, path) : fd;
 }
 
@@ -55,6 +58,7 @@ static sluice_error_t open_error(int err)
     case EMFILE:
     case ENFILE:
     case ENOMEM:
+    case EAGAIN:
         return SLUICE_ERROR_NO_ROOM;
     default: /* EXDEV: a link that leads out of the directory, which is nobody's business */
         return SLUICE_ERROR_NOT_FOUND;

@@ -28,6 +28,7 @@ struct st_transfer_t {
     size_t filled, drained;
     sluice_error_t error; /* why a callback stopped the transfer */
     int paused;
+    int head_ended; /* the empty line behind the headers has come */
     _Atomic int cancelled;
     struct st_transfer_t *next;
 };
@@ -130,6 +131,14 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
     return len;
 }
 
+static size_t on_header(char *line, size_t size, size_t count, void *_transfer)
+{
+    struct st_transfer_t *transfer = _transfer;
+
+    transfer->head_ended = count != 0 && (line[0] == '\r' || line[0] == '\n');
+    return size * count;
+}
+
 static sluice_error_t error_of_status(long status)
 {
     if (status == 200)
@@ -147,7 +156,7 @@ static sluice_error_t error_of_result(struct st_transfer_t *transfer, CURLcode r
     switch (result) {
     case CURLE_OK:
         if (status == 200 && transfer->object == NULL)
-            return SLUICE_ERROR_NOT_AN_IMAGE; /* an empty body */
+            return transfer->head_ended ? SLUICE_ERROR_NOT_AN_IMAGE : SLUICE_ERROR_ORIGIN_BROKEN; /* hung up within its headers */
         return error_of_status(status);
     case CURLE_WRITE_ERROR:
         return transfer->error != SLUICE_OK ? transfer->error : error_of_status(status != 200 ? status : 502);
@@ -210,6 +219,8 @@ static int set_options(struct st_transfer_t *transfer)
     SET(PRIVATE, transfer);
     SET(WRITEFUNCTION, on_body);
     SET(WRITEDATA, transfer);
+    SET(HEADERFUNCTION, on_header);
+    SET(HEADERDATA, transfer);
     SET(PREREQFUNCTION, on_connected);
     SET(PREREQDATA, transfer);
     SET(NOSIGNAL, 1L);

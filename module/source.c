@@ -6,15 +6,21 @@
 struct st_source_record_t {
     uint32_t error; /* sluice_error_t */
     uint32_t reserved;
-    uint64_t size_bytes;
+    uint64_t size_bytes; /* of the source; with SLUICE_ERROR_TOO_MANY_PIXELS, the limit that it is above */
 };
+
+/* pixels are limited path by path, and paths may share an origin */
+static int is_true_here(const sluice_origin_t *origin, const struct st_source_record_t *record)
+{
+    return record->error != SLUICE_ERROR_TOO_MANY_PIXELS || origin->settings.max_pixels <= record->size_bytes;
+}
 
 sluice_error_t sluice_source_known_error(const sluice_origin_t *origin, const char *key, size_t key_len)
 {
     struct st_source_record_t record;
     long len = icache_meta_get(origin->sluice->metadata, key, key_len, sluice_now_ms(), &record, sizeof(record));
 
-    return len == (long)sizeof(record) ? (sluice_error_t)record.error : SLUICE_OK;
+    return len == (long)sizeof(record) && is_true_here(origin, &record) ? (sluice_error_t)record.error : SLUICE_OK;
 }
 
 static void remember(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error, uint64_t size_bytes)
@@ -29,7 +35,7 @@ static void remember(const sluice_origin_t *origin, const char *key, size_t key_
 void sluice_source_remember_error(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error)
 {
     if (sluice_errors[error].negative)
-        remember(origin, key, key_len, error, 0);
+        remember(origin, key, key_len, error, error == SLUICE_ERROR_TOO_MANY_PIXELS ? origin->settings.max_pixels : 0);
 }
 
 static sluice_fetch_t *create_fetch(const sluice_origin_t *origin, const char *key, size_t key_len, const char *path,

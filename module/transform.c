@@ -77,6 +77,18 @@ static void read_header(VipsImage *image, sluice_plan_t *plan)
     plan->upright_height = (uint32_t)(swap ? plan->facts.width : plan->facts.height);
 }
 
+/* of the formats themselves, or of their encoders */
+static int can_hold(sluice_format_t output, sluice_size_t size)
+{
+    static const uint32_t max_sides[SLUICE_NUM_FORMATS] = {[SLUICE_FORMAT_JPEG] = 65500,
+                                                           [SLUICE_FORMAT_PNG] = UINT32_MAX,
+                                                           [SLUICE_FORMAT_WEBP] = 16383,
+                                                           [SLUICE_FORMAT_GIF] = 65535,
+                                                           [SLUICE_FORMAT_AVIF] = 16384};
+
+    return size.width <= max_sides[output] && size.height <= max_sides[output];
+}
+
 sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
                                      sluice_plan_t *plan)
 {
@@ -101,11 +113,11 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 
     sluice_size_t answer = sluice_answer_size((sluice_size_t){plan->upright_width, plan->upright_height}, options);
-    if (answer.width > limits->max_side || answer.height > limits->max_side)
+    plan->output = choose_output(plan->facts.format, has_alpha, options->output);
+    if (answer.width > limits->max_side || answer.height > limits->max_side || !can_hold(plan->output, answer))
         return SLUICE_ERROR_ANSWER_TOO_LARGE;
     plan->width = answer.width;
     plan->height = answer.height;
-    plan->output = choose_output(plan->facts.format, has_alpha, options->output);
     plan->quality = options->quality != 0 ? options->quality : sluice_format_default_quality(plan->output);
     plan->estimate_bytes = sluice_transform_estimate(&plan->facts, answer.width, answer.height, plan->output);
     return SLUICE_OK;

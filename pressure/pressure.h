@@ -86,7 +86,8 @@ typedef struct st_pressure_event_t {
     pressure_level_t level;       /* the mark that was crossed: ELEVATED, HIGH, CRITICAL or EMERGENCY */
     pressure_level_t final_level; /* the published level, which this generation ends at */
     uint64_t resident_bytes, budget_bytes;
-    uint64_t wanted_bytes; /* 0, or: no mark was crossed, this much room is asked for (pressure_want_room); level is ELEVATED then */
+    uint64_t
+        wanted_bytes; /* 0, or: no mark was crossed, this much room is asked for (pressure_want_room); level is ELEVATED then */
 } pressure_event_t;
 
 typedef struct st_pressure_result_t {
@@ -120,7 +121,7 @@ typedef struct st_pressure_snapshot_t {
     uint64_t budget_bytes, resident_bytes, peak_resident_bytes;
     uint64_t reserved_bytes[PRESSURE_NUM_CLASSES], reserved_total_bytes;
     uint64_t reservations_granted, reservations_refused;
-    uint64_t failed_in_row; /* samples that failed since the last good one */
+    uint64_t failed_in_row;           /* samples that failed since the last good one */
     uint64_t samples, failed_samples; /* at the creation, one per step, one after each reclaim; `samples` are the good ones */
     uint64_t generations, events[PRESSURE_NUM_LEVELS]; /* repeated ones included */
     uint64_t level_since_ms;
@@ -193,9 +194,9 @@ int pressure_resize(pressure_t *pressure, pressure_class_t resource_class, uint6
 void pressure_release(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes);
 
 /**
- * says that a reservation of `bytes` was refused for now and is still wanted. The coordinator's next step asks the listeners for what
- * is missing (event->wanted_bytes), purges the allocator and samples; the caller then tries again. Of several wishes the largest
- * counts. Without a lock but for the kick; never fails, promises nothing.
+ * says that a reservation of `bytes` was refused for now and is still wanted. The coordinator's next step asks the listeners for
+ * what is missing (event->wanted_bytes), purges the allocator and samples; the caller then tries again. Of several wishes the
+ * largest counts. Without a lock but for the kick; never fails, promises nothing.
  */
 void pressure_want_room(pressure_t *pressure, uint64_t bytes);
 

@@ -165,7 +165,8 @@ uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes)
     uint64_t released = atomic_load_explicit(&ledger->released_bytes, memory_order_acquire);
     uint64_t kept = atomic_load_explicit(&ledger->kept_bytes, memory_order_acquire);
     uint64_t granted = atomic_load_explicit(&ledger->granted_bytes, memory_order_acquire);
-    return subtract_floored(pressure_committed_bytes(&reading, granted - released + bytes, kept), pressure->mark_bytes[PRESSURE_HIGH]);
+    return subtract_floored(pressure_committed_bytes(&reading, granted - released + bytes, kept),
+                            pressure->mark_bytes[PRESSURE_HIGH]);
 }
 
 void pressure_want_room(pressure_t *pressure, uint64_t bytes)

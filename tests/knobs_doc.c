@@ -22,8 +22,9 @@ static void write_markdown(FILE *out)
         sluice_knob_format(k, k->def, def, sizeof(def));
         sluice_format_value(k->unit, k->min, min, sizeof(min));
         sluice_format_value(k->unit, k->max, max, sizeof(max));
-        fprintf(out, "| `%s` | %s | %s | %s | %s | %s%s%s%s |\n", k->name, k->scope == SLUICE_SCOPE_PROCESS ? "global" : "path", def, min,
-                max, k->help, k->env != NULL ? " (environment: `" : "", k->env != NULL ? k->env : "", k->env != NULL ? "`)" : "");
+        fprintf(out, "| `%s` | %s | %s | %s | %s | %s%s%s%s |\n", k->name, k->scope == SLUICE_SCOPE_PROCESS ? "global" : "path",
+                def, min, max, k->help, k->env != NULL ? " (environment: `" : "", k->env != NULL ? k->env : "",
+                k->env != NULL ? "`)" : "");
     }
 }
 
