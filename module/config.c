@@ -57,14 +57,9 @@ static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
     pressure_config_t config;
     const char *fault;
 
-    pressure_config_init(&config);
-    config.budget_bytes = s->budget_bytes != 0 ? s->budget_bytes : 1 << 30; /* auto: any will do for this check */
-    config.mark_permille[PRESSURE_ELEVATED] = (unsigned)s->elevated_permille;
-    config.mark_permille[PRESSURE_DEGRADED] = (unsigned)s->degraded_permille;
-    config.mark_permille[PRESSURE_HIGH] = (unsigned)s->high_permille;
-    config.mark_permille[PRESSURE_CRITICAL] = (unsigned)s->critical_permille;
-    config.mark_permille[PRESSURE_EMERGENCY] = (unsigned)s->emergency_permille;
-    config.down_gap_permille = (unsigned)s->down_gap_permille;
+    sluice_fill_pressure_config(s, &config);
+    if (config.budget_bytes == 0)
+        config.budget_bytes = 1 << 30; /* auto: any will do for this check */
     if ((fault = pressure_config_check(&config)) == NULL)
         return 0;
     h2o_configurator_errprintf(NULL, node, "pressure.*: %s", fault);

@@ -92,22 +92,27 @@ static void start_caches(sluice_t *sluice)
         fail_start("the caches: out of memory");
 }
 
+void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_config_t *config)
+{
+    pressure_config_init(config);
+    config->budget_bytes = settings->budget_bytes;
+    config->mark_permille[PRESSURE_ELEVATED] = (unsigned)settings->elevated_permille;
+    config->mark_permille[PRESSURE_DEGRADED] = (unsigned)settings->degraded_permille;
+    config->mark_permille[PRESSURE_HIGH] = (unsigned)settings->high_permille;
+    config->mark_permille[PRESSURE_CRITICAL] = (unsigned)settings->critical_permille;
+    config->mark_permille[PRESSURE_EMERGENCY] = (unsigned)settings->emergency_permille;
+    config->down_gap_permille = (unsigned)settings->down_gap_permille;
+    config->dwell_ms = settings->dwell_ms;
+    config->dwell_critical_ms = settings->dwell_critical_ms;
+}
+
 static void start_pressure(sluice_t *sluice)
 {
     pressure_config_t config;
-    const sluice_settings_t *settings = &sluice->settings;
     pressure_listener_t metadata = {"metadata", 1, shrink_metadata, sluice}, images = {"image", 2, shrink_images, sluice};
 
-    pressure_config_init(&config);
+    sluice_fill_pressure_config(&sluice->settings, &config);
     config.budget_bytes = sluice->budget_bytes;
-    config.mark_permille[PRESSURE_ELEVATED] = (unsigned)settings->elevated_permille;
-    config.mark_permille[PRESSURE_DEGRADED] = (unsigned)settings->degraded_permille;
-    config.mark_permille[PRESSURE_HIGH] = (unsigned)settings->high_permille;
-    config.mark_permille[PRESSURE_CRITICAL] = (unsigned)settings->critical_permille;
-    config.mark_permille[PRESSURE_EMERGENCY] = (unsigned)settings->emergency_permille;
-    config.down_gap_permille = (unsigned)settings->down_gap_permille;
-    config.dwell_ms = settings->dwell_ms;
-    config.dwell_critical_ms = settings->dwell_critical_ms;
     config.sample = pressure_sample_statm;
     config.now_ms = sluice_now_ms;
     config.purge = purge_heap;

@@ -55,6 +55,10 @@ typedef struct st_sluice_t {
 sluice_t *sluice_create(void);
 void sluice_destroy(sluice_t **sluice);
 /**
+ * the part of the coordinator's configuration that settings decide; the budget is 0 when it is `auto`
+ */
+void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_config_t *config);
+/**
  * caches, coordinator and threads; called by the first loop, with loops_mutex held. Ends the process when they cannot be had.
  */
 void sluice_start_locked(sluice_t *sluice);

@@ -1,39 +1,12 @@
 /*
  * Objects and the index: layout, charge, references, the order of eviction, keys, growth of the table.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <malloc.h>
-#include <cmocka.h>
+#include "test_image_cache_fixture.h"
 #include "image_cache/image_cache_private.h"
 
 #define PAGE_BYTES 4096
-
-static icache_t *create_cache(uint64_t capacity_bytes, uint64_t max_object_bytes)
-{
-    icache_config_t config = {capacity_bytes, max_object_bytes, 0x5eed};
-    icache_t *cache = icache_create(&config);
-    assert_non_null(cache);
-    return cache;
-}
-
-static icache_key_t make_key(icache_t *cache, const char *text)
-{
-    return icache_key(cache, text, strlen(text));
-}
-
-static icache_object_t *make_object(icache_t *cache, const char *text, size_t body_len)
-{
-    icache_key_t key = make_key(cache, text);
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &key, 0, body_len);
-    assert_non_null(object);
-    return object;
-}
 
 static int is_cached(icache_t *cache, const char *text)
 {
@@ -44,19 +17,11 @@ static int is_cached(icache_t *cache, const char *text)
     return found;
 }
 
-static icache_stats_t get_stats(icache_t *cache)
-{
-    icache_stats_t stats;
-    assert_int_equal(icache_check(cache), 0);
-    icache_get_stats(cache, &stats);
-    return stats;
-}
-
 static void layout(void **state)
 {
     (void)state;
     static const size_t lens[] = {0, 1, 15, 16, 17, 100, 4095, 4096, 300000};
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
 
     for (size_t k = 0; k < 3; ++k)
         for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); ++i)
@@ -86,7 +51,7 @@ static void layout(void **state)
 static void absurd_sizes_are_out_of_memory(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     icache_key_t key = make_key(cache, "k");
 
     assert_null(icache_object_create(ICACHE_CLASS_SOURCE, &key, 0, SIZE_MAX));
@@ -99,7 +64,7 @@ static void absurd_sizes_are_out_of_memory(void **state)
 static void charge_is_what_the_allocator_gave(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(64 << 20, 64 << 20);
+    icache_t *cache = create_cache_of(64 << 20, 64 << 20);
     uint64_t sum = 0;
     char text[32];
 
@@ -126,7 +91,7 @@ static void charge_is_what_the_allocator_gave(void **state)
 static void lowered_body_gives_its_tail_back(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(64 << 20, 64 << 20);
+    icache_t *cache = create_cache_of(64 << 20, 64 << 20);
     icache_object_t *mapped = make_object(cache, "mapped", 10 << 20), *heap = make_object(cache, "heap", 100000);
     uint64_t heap_charge = icache_object_charge(heap);
 
@@ -149,7 +114,7 @@ static void lowered_body_gives_its_tail_back(void **state)
 static void order_of_eviction(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     uint64_t charge = 0;
 
     for (const char *text = "a\0b\0c\0d\0"; *text != '\0'; text += 2) {
@@ -177,13 +142,13 @@ static void insert_evicts_oldest_and_no_more_than_needed(void **state)
 {
     (void)state;
     icache_object_t *probe;
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     probe = make_object(cache, "x", 1000);
     uint64_t charge = icache_object_charge(probe);
     icache_object_unref(&probe);
     icache_destroy(&cache);
 
-    cache = create_cache(3 * charge, 1 << 20);
+    cache = create_cache_of(3 * charge, 1 << 20);
     for (const char *text = "a\0b\0c\0"; *text != '\0'; text += 2)
         assert_int_equal(icache_insert(cache, make_object(cache, text, 1000), 0), 0);
     assert_int_equal(get_stats(cache).used_bytes, 3 * charge);
@@ -201,7 +166,7 @@ static void insert_evicts_oldest_and_no_more_than_needed(void **state)
 static void too_large_leaves_the_cache_alone(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(100000, 50000);
+    icache_t *cache = create_cache_of(100000, 50000);
 
     assert_int_equal(icache_insert(cache, make_object(cache, "a", 1000), 0), 0);
     assert_int_equal(icache_insert(cache, make_object(cache, "b", 1000), 0), 0);
@@ -223,7 +188,7 @@ static void too_large_leaves_the_cache_alone(void **state)
 static void pinned_until_the_last_reader(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     icache_object_t *object = make_object(cache, "a", 1000), *first, *second;
     icache_key_t key = make_key(cache, "a");
     uint64_t charge = icache_object_charge(object);
@@ -248,7 +213,7 @@ static void pinned_until_the_last_reader(void **state)
 static void readers_outlive_the_cache(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(8 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(8 << 20, 1 << 20);
     icache_object_t *small = make_object(cache, "a", 1000), *mapped = make_object(cache, "b", 500000), *evicted;
     icache_key_t key = make_key(cache, "c");
 
@@ -268,7 +233,7 @@ static void readers_outlive_the_cache(void **state)
 static void equal_hash_is_not_equal_key(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     icache_key_t key = make_key(cache, "a"), same_len = key, longer = key;
 
     same_len.text = "b";
@@ -307,7 +272,7 @@ static void seed_matters(void **state)
 static void linked_once_and_never_expired(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     icache_object_t *object = make_object(cache, "a", 10), *expired = make_object(cache, "b", 10);
 
     assert_int_equal(icache_insert(cache, icache_object_ref(object), 0), 0);
@@ -326,7 +291,7 @@ static void linked_once_and_never_expired(void **state)
 static void expiry_is_exclusive(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(1 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     icache_object_t *object = make_object(cache, "a", 10);
     icache_key_t key = make_key(cache, "a");
 
@@ -348,7 +313,7 @@ static void table_grows_and_shrinks(void **state)
 {
     (void)state;
     enum { NUM = 30000 };
-    icache_t *cache = create_cache(64 << 20, 1 << 20);
+    icache_t *cache = create_cache_of(64 << 20, 1 << 20);
     char text[32];
 
     for (int i = 0; i < NUM; ++i) {
@@ -379,7 +344,7 @@ static void table_grows_and_shrinks(void **state)
 static void huge_capacity(void **state)
 {
     (void)state;
-    icache_t *cache = create_cache(UINT64_MAX, UINT64_MAX);
+    icache_t *cache = create_cache_of(UINT64_MAX, UINT64_MAX);
 
     assert_int_equal(icache_insert(cache, make_object(cache, "a", 1000), 0), 0);
     assert_true(is_cached(cache, "a"));

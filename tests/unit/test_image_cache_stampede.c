@@ -1,50 +1,14 @@
 /*
  * A stampede: a thousand lookups of one key at once, on four threads with a lane each.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <pthread.h>
-#include <cmocka.h>
-#include "image_cache/image_cache.h"
+#include "test_image_cache_fixture.h"
 
 struct st_test_waiter_t {
     icache_waiter_t real; /* first, so that on_done can get at the rest */
     int calls, error;
     icache_object_t *object;
 };
-
-static icache_t *create_cache(void)
-{
-    icache_config_t config = {8 << 20, 1 << 20, 0x5eed};
-    icache_t *cache = icache_create(&config);
-    assert_non_null(cache);
-    return cache;
-}
-
-static icache_key_t make_key(icache_t *cache, const char *text)
-{
-    return icache_key(cache, text, strlen(text));
-}
-
-static icache_object_t *make_object(icache_t *cache, const char *text, size_t body_len)
-{
-    icache_key_t key = make_key(cache, text);
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &key, 0, body_len);
-    memset(object->body, 'x', body_len);
-    return object;
-}
-
-static icache_stats_t get_stats(icache_t *cache)
-{
-    icache_stats_t stats;
-    assert_int_equal(icache_check(cache), 0);
-    icache_get_stats(cache, &stats);
-    return stats;
-}
 
 static void keep_result(icache_waiter_t *real, icache_object_t *object, int error)
 {
