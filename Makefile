@@ -101,6 +101,8 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS)
 $(B)/tests/%: $(B)/obj/tests/stress/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lm
+build/bench-constant.so: build/obj/bench/constant.o
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 $(B)/leak-check.so: tests/e2e/leak_check.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
@@ -142,7 +144,7 @@ test: deps-test ## install what is missing, build, run every test
 	@$(PYTHON) tests/run.py
 
 bench: deps-bench ## hits: Sluice, h2o file.dir, nginx proxy_cache and Varnish side by side
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all build/bench-constant.so
 	@$(PYTHON) bench/hits.py $(BENCH_OPTIONS)
 
 check-format:
