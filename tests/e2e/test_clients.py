@@ -20,7 +20,7 @@ from origin import Origin
 
 SANITIZED = "SLUICE_EXTRA_PRELOAD" in os.environ
 CLIENTS = 64
-REQUESTS = 1000 if SANITIZED else 5000  # of each run
+REQUESTS = 1000 if SANITIZED else 10000  # of each run
 MAX_FETCHES = 16
 MIB = 1 << 20
 
