@@ -73,6 +73,7 @@ class Site:
 
     def set_resident(self, ratio):
         """Brings the resident set to that part of the budget, as it is before the server reacts; 0 takes all ballast away."""
+        self.health()  # an answer means that all threads have started, and the resident set is what it will be at rest
         rest = self.server.rss_bytes() - self.ballast
         self.ballast = max(0, int(ratio * self.budget - rest) // MIB) * MIB
         assert ratio == 0 or self.ballast > 0, f"{rest / self.budget:.0%} of the budget are in use without ballast"
@@ -85,7 +86,7 @@ class Site:
         return self.health()["memory"]["level"]
 
     def wait_for_level(self, level, deadline_s=10):
-        wait_for(lambda: self.level() == level, deadline_s, f"level {level}, it is {self.level()}")
+        wait_for(lambda: self.level() == level, deadline_s, f"level {level}")
 
     def reach(self, ratio, level):
         self.set_resident(ratio)
@@ -154,7 +155,7 @@ def test_elevated_shrinks_both_caches_and_the_pages_go(site):
 
 
 def test_hits_go_on_at_high_and_new_work_is_refused(site):
-    here = site(3, **{"image.queue-timeout": "300ms"})
+    here = site(6, **{"image.queue-timeout": "300ms"})
     assert here.server.get("/images/baseline.jpg?w=100").status == 200
     here.reach(0.84, "high")
     for _ in range(20):
@@ -170,7 +171,7 @@ def test_hits_go_on_at_high_and_new_work_is_refused(site):
 
 
 def test_new_work_waits_at_high_until_there_is_room(site):
-    here = site(3, **{"image.queue-timeout": "60s", "image.origin-timeout": "60s"})
+    here = site(6, **{"image.queue-timeout": "60s", "image.origin-timeout": "60s"})
     here.reach(0.84, "high")
     asked = [Asked(here.server, f"/images/rgb.png?w={width}") for width in range(100, 110)]
     wait_for(lambda: operations(here.server)["requests"] == 10, 10, "ten requests are waiting")
@@ -187,7 +188,7 @@ def test_new_work_waits_at_high_until_there_is_room(site):
 
 @pytest.mark.parametrize("http2", [False, True])
 def test_critical_refuses_all_but_exempt_routes(site, http2):
-    here = site(3)
+    here = site(6)
 
     def get(path, **options):
         return here.server.get(path, http2=http2, **options)
@@ -228,7 +229,7 @@ def test_critical_refuses_all_but_exempt_routes(site, http2):
 
 
 def test_waiters_under_way_get_an_answer_at_critical(site):
-    here = site(3)
+    here = site(6)
     here.origin.hold("/baseline.jpg")
     asked = [Asked(here.server, "/images/baseline.jpg?w=100") for _ in range(10)]
     wait_for(lambda: operations(here.server)["requests"] == 10, 10, "ten requests are waiting")
@@ -241,7 +242,7 @@ def test_waiters_under_way_get_an_answer_at_critical(site):
 
 
 def test_events_are_counted_once_per_crossing(site):
-    here = site(3)
+    here = site(6)
     assert here.events() == {"elevated": 0, "high": 0, "critical": 0, "emergency": 0}
     began = time.monotonic()
     here.reach(0.92, "critical")
@@ -260,7 +261,7 @@ def test_events_are_counted_once_per_crossing(site):
 
 
 def test_emergency_flushes_every_cache(site):
-    here = site(3, **{"image.negative-ttl": "10m"})
+    here = site(6, **{"image.negative-ttl": "10m"})
     here.fill_metadata(50)
     assert here.server.get("/images/baseline.jpg?w=100").status == 200
     here.reach(0.97, "emergency")
