@@ -14,23 +14,32 @@ static struct st_ballast_t {
     size_t bytes;
 } ballast = {PTHREAD_MUTEX_INITIALIZER, NULL, 0};
 
-static int hold(size_t bytes)
+/* grows or shrinks what is held, so that it is never more than the larger of the two */
+static int hold_locked(size_t bytes)
 {
     void *base = NULL;
 
-    if (bytes != 0) {
+    if (ballast.base == NULL && bytes != 0)
         base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (base == MAP_FAILED)
-            return -1;
-        memset(base, 1, bytes);
-    }
-    pthread_mutex_lock(&ballast.mutex);
-    if (ballast.base != NULL)
+    else if (bytes != 0)
+        base = mremap(ballast.base, ballast.bytes, bytes, MREMAP_MAYMOVE);
+    else if (ballast.base != NULL)
         munmap(ballast.base, ballast.bytes);
+    if (base == MAP_FAILED)
+        return -1;
+    if (bytes > ballast.bytes)
+        memset((char *)base + ballast.bytes, 1, bytes - ballast.bytes);
     ballast.base = base;
     ballast.bytes = bytes;
-    pthread_mutex_unlock(&ballast.mutex);
     return 0;
+}
+
+static int hold(size_t bytes)
+{
+    pthread_mutex_lock(&ballast.mutex);
+    int ret = hold_locked(bytes);
+    pthread_mutex_unlock(&ballast.mutex);
+    return ret;
 }
 
 static int on_req(h2o_handler_t *self, h2o_req_t *req)
