@@ -318,7 +318,7 @@ static void require_balance(void)
 
 int main(int argc, char **argv)
 {
-    icache_config_t config = {CAPACITY_BYTES, MAX_OBJECT_BYTES, 0x5eed};
+    icache_config_t config = {.capacity_bytes = CAPACITY_BYTES, .max_object_bytes = MAX_OBJECT_BYTES, .seed = 0x5eed};
 
     iterations = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
     num_threads = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 6;

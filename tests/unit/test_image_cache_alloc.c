@@ -129,7 +129,7 @@ static void hits_allocate_nothing(icache_t *cache, icache_lane_t *lane, const ch
 
 static void use_image_cache(void)
 {
-    icache_config_t config = {2 << 20, 1 << 20, 3};
+    icache_config_t config = {.capacity_bytes = 2 << 20, .max_object_bytes = 1 << 20, .seed = 3};
     icache_t *cache = icache_create(&config);
     icache_lane_t *lane;
     icache_stats_t stats;

@@ -320,7 +320,7 @@ static void compare(void)
     assert_memory_equal(&stats, &m.expected, sizeof(stats));
     assert_true(stats.used_bytes <= m.capacity);
     assert_int_equal(icache_check(m.cache), 0);
-    for (icache_object_t *object = m.cache->index.policy.oldest; object != NULL; object = object->_lru_prev, ++count) {
+    for (icache_object_t *object = m.cache->index.policy.main.oldest; object != NULL; object = object->_prev, ++count) {
         uint64_t recency = model_find(object)->recency;
         assert_true(recency > last);
         last = recency;
@@ -354,7 +354,7 @@ static void wind_up(void)
 
 static void run_model(uint64_t seed, uint64_t capacity, uint64_t max_object, int steps)
 {
-    icache_config_t config = {capacity, max_object, seed};
+    icache_config_t config = {.capacity_bytes = capacity, .max_object_bytes = max_object, .seed = seed};
 
     memset(&m, 0, sizeof(m));
     m.random = seed;
