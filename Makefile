@@ -55,7 +55,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench install uninstall clean units stress samples docs check-docs \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-policies install uninstall clean units stress samples docs check-docs \
     check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
@@ -106,6 +106,8 @@ $(B)/leak-check.so: tests/e2e/leak_check.c
 	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
 $(B)/bench_lookup: $(B)/obj/bench/bench_lookup.o $(call obj,$(wildcard image_cache/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(B)/bench_policies: $(B)/obj/bench/policies.o $(B)/obj/bench/traces.o $(call obj,$(wildcard image_cache/*.c))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 
 units: $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRCS)) ## build the unit tests
 stress: $(patsubst tests/stress/%.c,$(B)/tests/%,$(STRESS_SRCS)) ## build the stress tests
@@ -144,6 +146,9 @@ test: deps-test ## install what is missing, build, run every test
 bench: deps-bench ## hits: Sluice, h2o file.dir, nginx proxy_cache and Varnish side by side
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) bench/hits.py $(BENCH_OPTIONS)
+
+bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
+	@$(B)/bench_policies $(TRACES)
 
 check-format:
 	$(Q)clang-format --dry-run --Werror $(FORMATTED)

@@ -58,7 +58,7 @@ static int check_table(const icache_table_t *table)
     ICACHE_CHECK(table->num_buckets <= table->mask + 1 && table->num_buckets > table->mask >> 1);
     ICACHE_CHECK(table->num_buckets <= table->max_buckets && table->num_buckets <= table->touched_buckets);
     ICACHE_CHECK(table->num_buckets * sizeof(*table->buckets) <=
-                 table->num_objects * ICACHE_INDEX_SHARE_BYTES + ICACHE_TABLE_MIN_BUCKETS * sizeof(*table->buckets));
+                 (2 * table->num_objects + ICACHE_TABLE_MIN_BUCKETS) * sizeof(*table->buckets));
     for (size_t i = 0; i < table->num_buckets; ++i)
         for (const icache_object_t *object = table->buckets[i]; object != NULL; object = object->_next_in_bucket) {
             ICACHE_CHECK(icache_table_bucket_of(table, object->_hash_lo) == i);

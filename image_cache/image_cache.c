@@ -14,7 +14,8 @@
 
 #define SHRINK_BATCH 256 /* objects unlinked in one hold of the lock */
 
-static const icache_policy_ops_t *const policies[] = {[ICACHE_POLICY_LRU] = &icache_lru_ops};
+static const icache_policy_ops_t *const policies[] = {
+    [ICACHE_POLICY_LRU] = &icache_lru_ops, [ICACHE_POLICY_S3_FIFO] = &icache_s3_fifo_ops, [ICACHE_POLICY_COST] = &icache_cost_ops};
 
 icache_t *icache_create(const icache_config_t *config)
 {

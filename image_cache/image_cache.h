@@ -35,7 +35,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ICACHE_INDEX_SHARE_BYTES 16 /* two bucket pointers per object; the index never takes more, but for one page */
+#define ICACHE_INDEX_SHARE_BYTES                                                                                                   \
+    24 /* two buckets and a slot of the policy's per object; they never take more, but for a page each */
 #define ICACHE_MAX_LANES 64
 
 typedef struct st_icache_t icache_t;
@@ -61,7 +62,9 @@ typedef enum en_icache_reason_t {
  * who has to go when room is needed
  */
 typedef enum en_icache_policy_kind_t {
-    ICACHE_POLICY_LRU, /* the least recently used */
+    ICACHE_POLICY_LRU,     /* the least recently used */
+    ICACHE_POLICY_S3_FIFO, /* what was not asked for again: resists scans, no list is touched on a hit */
+    ICACHE_POLICY_COST,    /* the same, and then what saves the least work per byte */
     ICACHE_NUM_POLICIES
 } icache_policy_kind_t;
 
@@ -101,9 +104,20 @@ typedef struct st_icache_object_t {
     uint64_t _hash_lo, _hash_hi;
     uint64_t _charge_bytes;
     size_t _mapped_bytes; /* non-zero: the block has its own mapping of that size */
-    struct st_icache_object_t *_next_in_bucket, *_prev, *_next;
+    struct st_icache_object_t *_next_in_bucket;
+    union {
+        struct {
+            struct st_icache_object_t *_prev, *_next; /* in a list of the policy's; _next also in a list of victims */
+        };
+        struct { /* in the policy's heap */
+            double _priority;
+            uint32_t _rank_seq, _heap_at;
+        };
+    };
     struct st_icache_ledger_t *_ledger; /* set when unlinked: where the bytes are pinned until the last reference goes */
     uint8_t _sealed, _linked;           /* was handed over; was linked (an object is linked once in its life) */
+    uint8_t _in_small, _ranked_hits;    /* the policy's */
+    _Atomic uint8_t _hits;              /* since the policy last looked, saturating */
 } icache_object_t;
 
 typedef enum en_icache_verdict_t {

@@ -78,13 +78,108 @@ typedef struct st_icache_policy_ops_t {
     int (*walk)(const icache_policy_t *policy, icache_visit_t visit, void *ctx);
 } icache_policy_ops_t;
 
+/**
+ * see ghost.c
+ */
+#define ICACHE_GHOST_WAYS 8
+#define ICACHE_GHOST_BUCKET_CAPACITY_BYTES (32 * 1024) /* a bucket for so many bytes of cache, rounded to a power of two */
+
+typedef struct st_icache_ghost_t {
+    uint32_t fingerprint, stamp;
+} icache_ghost_t;
+
+typedef struct st_icache_ghosts_t {
+    icache_ghost_t (*buckets)[ICACHE_GHOST_WAYS];
+    size_t num_buckets; /* a power of two, or 0 in a cache too small for ghosts */
+    uint32_t now;       /* stamp of the latest one; 0: there is none */
+} icache_ghosts_t;
+
+int icache_ghosts_init(icache_ghosts_t *ghosts, uint64_t capacity_bytes);
+void icache_ghosts_dispose(icache_ghosts_t *ghosts);
+/**
+ * bytes that all buckets take
+ */
+size_t icache_ghosts_size(const icache_ghosts_t *ghosts);
+void icache_ghosts_add(icache_ghosts_t *ghosts, const icache_object_t *object);
+/**
+ * removes the object's ghost; returns whether there was one, and less than max_age were added after it
+ */
+int icache_ghosts_take(icache_ghosts_t *ghosts, const icache_object_t *object, uint64_t max_age);
+void icache_ghosts_forget(icache_ghosts_t *ghosts);
+
+/**
+ * see cost.c
+ */
+typedef struct st_icache_heap_t {
+    icache_object_t **slots;
+    size_t num_objects, max_objects, touched;
+    double inflation;
+    uint32_t next_seq;
+} icache_heap_t;
+
 struct st_icache_policy_t {
     const icache_policy_ops_t *ops;
     uint64_t reserved_bytes; /* set aside from the capacity; constant */
     uint64_t ghost_bytes;    /* in use out of these */
-    icache_queue_t main;
+    uint64_t capacity_bytes; /* of the objects */
+    uint64_t max_objects;
+    icache_queue_t small, main; /* lru: main only; cost: main's sums only, its objects are in the heap */
+    icache_ghosts_t ghosts;
+    icache_heap_t heap;
 };
 
-extern const icache_policy_ops_t icache_lru_ops;
+extern const icache_policy_ops_t icache_lru_ops, icache_s3_fifo_ops, icache_cost_ops;
+
+/**
+ * the part that s3-fifo and cost share, see probation.c
+ */
+#define ICACHE_SMALL_MIN_OBJECTS 64
+
+int icache_probation_init(icache_policy_t *policy, uint64_t capacity_bytes, uint64_t max_objects);
+void icache_probation_dispose(icache_policy_t *policy);
+icache_place_t icache_probation_place(icache_policy_t *policy, const icache_object_t *object, const icache_object_t *existing,
+                                      int needs_room);
+void icache_probation_enter(icache_policy_t *policy, icache_object_t *object);
+void icache_probation_leave(icache_policy_t *policy, icache_object_t *object);
+/**
+ * leaves a ghost of an object that is about to be removed, if it deserves one
+ */
+void icache_probation_remember(icache_policy_t *policy, const icache_object_t *object, icache_reason_t reason);
+/**
+ * the object at the end of SMALL if it is SMALL's turn to give one up, or NULL
+ */
+icache_object_t *icache_probation_end(const icache_policy_t *policy);
+void icache_probation_forget(icache_policy_t *policy);
+int icache_probation_walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx);
+/**
+ * how large SMALL should be: a pure function
+ */
+uint64_t icache_probation_small_bytes(uint64_t capacity_bytes, uint64_t num_objects, uint64_t object_bytes);
+
+/**
+ * the rank of an object in the heap: a pure function
+ */
+double icache_cost_priority(double inflation, uint8_t hits, uint32_t cost_us, uint64_t charge_bytes);
+
+/**
+ * counts a hit up to a limit. A popular object is not written to; two threads at it may count one hit for two.
+ */
+static inline void icache_object_count_hit(icache_object_t *object, uint8_t limit)
+{
+    uint8_t hits = atomic_load_explicit(&object->_hits, memory_order_relaxed);
+
+    if (hits < limit)
+        atomic_store_explicit(&object->_hits, (uint8_t)(hits + 1), memory_order_relaxed);
+}
+
+static inline uint8_t icache_object_take_hits(icache_object_t *object)
+{
+    return atomic_exchange_explicit(&object->_hits, 0, memory_order_relaxed);
+}
+
+static inline void icache_object_set_hits(icache_object_t *object, unsigned hits)
+{
+    atomic_store_explicit(&object->_hits, (uint8_t)hits, memory_order_relaxed);
+}
 
 #endif
