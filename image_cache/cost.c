@@ -6,7 +6,8 @@
  *
  * where inflation is the priority of the last object that went. MAIN is a binary heap whose order is mended lazily: a hit bumps a
  * counter in the object and leaves the heap alone. An object that comes to the top with new hits gets a new priority and sinks; one
- * without goes. The counter of new hits saturates at 15, and so does, at 255, the sum by which the object is ranked.
+ * without goes. The counter of new hits saturates at 15, and so does the sum by which the object is ranked: what was popular once
+ * does not stay for ever.
  *
  * The heap's array is reserved for as many objects as the capacity can hold; its pages become resident as it grows and go back as
  * it shrinks. Its slots are paid for by the charges. Equal priorities go in the order in which they were given.
@@ -15,7 +16,7 @@
 #include "image_cache/image_cache_private.h"
 
 #define MAX_HITS 15
-#define MAX_RANKED_HITS 255
+#define MAX_RANKED_HITS 15
 #define MAX_SLOTS ((uint64_t)1 << 27)
 #define SLOTS_PER_PAGE ((size_t)4096 / sizeof(icache_object_t *))
 #define RELEASE_SLOTS (16 * SLOTS_PER_PAGE)

@@ -18,8 +18,8 @@
  * where a new object goes
  */
 typedef enum en_icache_place_t {
-    ICACHE_PLACE_NONE, /* not into the cache */
-    ICACHE_PLACE_SMALL,
+    ICACHE_PLACE_NONE,  /* not into the cache */
+    ICACHE_PLACE_SMALL, /* on probation */
     ICACHE_PLACE_MAIN
 } icache_place_t;
 
@@ -133,7 +133,7 @@ extern const icache_policy_ops_t icache_lru_ops, icache_s3_fifo_ops, icache_cost
 /**
  * the part that s3-fifo and cost share, see probation.c
  */
-#define ICACHE_SMALL_MIN_OBJECTS 64
+#define ICACHE_SMALL_MIN_OBJECTS 16
 
 int icache_probation_init(icache_policy_t *policy, uint64_t capacity_bytes, uint64_t max_objects);
 void icache_probation_dispose(icache_policy_t *policy);
@@ -152,7 +152,7 @@ icache_object_t *icache_probation_end(const icache_policy_t *policy);
 void icache_probation_forget(icache_policy_t *policy);
 int icache_probation_walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx);
 /**
- * how large SMALL should be: a pure function
+ * how large SMALL should be, or 0 where every object goes to MAIN: a pure function
  */
 uint64_t icache_probation_small_bytes(uint64_t capacity_bytes, uint64_t num_objects, uint64_t object_bytes);
 

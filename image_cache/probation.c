@@ -12,8 +12,9 @@
  * when it gets to the end of its queue.
  *
  * An object of more than an eighth of SMALL would sweep it, and is let in only if its key comes back (or while there is room). It
- * does leave a ghost. Where SMALL would hold only a few objects of average size nothing in it lives long enough to be hit (the
- * known collapse of such policies in tiny caches): it is then made larger, up to half of the cache.
+ * does leave a ghost. Where SMALL would hold less than 16 objects of average size, nothing in it lives long enough to be hit
+ * (the known collapse of such policies in tiny caches): it is then made larger, up to half of the cache, and beyond that there is
+ * none.
  *
  * A ghost counts for as many evictions as there are objects in the cache. Objects that expired leave one too: somebody asked again.
  * Objects that go under memory pressure or are purged do not.
@@ -42,7 +43,7 @@ uint64_t icache_probation_small_bytes(uint64_t capacity_bytes, uint64_t num_obje
 
     if (wanted <= tenth)
         return tenth;
-    return wanted < half ? wanted : half;
+    return wanted <= half ? wanted : 0;
 }
 
 static uint64_t small_bytes(const icache_policy_t *policy)
@@ -66,9 +67,10 @@ icache_place_t icache_probation_place(icache_policy_t *policy, const icache_obje
         return ICACHE_PLACE_MAIN;
     if (num_objects >= policy->max_objects)
         return ICACHE_PLACE_NONE;
-    if (icache_ghosts_take(&policy->ghosts, object, num_objects))
+    uint64_t small = small_bytes(policy);
+    if (icache_ghosts_take(&policy->ghosts, object, num_objects) || small == 0)
         return ICACHE_PLACE_MAIN;
-    if (!needs_room || object->_charge_bytes <= small_bytes(policy) / 8)
+    if (!needs_room || object->_charge_bytes <= small / 8)
         return ICACHE_PLACE_SMALL;
     add_ghost(policy, object);
     return ICACHE_PLACE_NONE;
