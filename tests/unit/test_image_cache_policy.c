@@ -336,6 +336,33 @@ static void hits_touch_no_list(void **state)
     icache_destroy(&cache);
 }
 
+/* pages of the heap's array come and go */
+static void heap_grows_and_shrinks(void **state)
+{
+    (void)state;
+    enum { NUM = 30000 };
+    icache_config_t config = {.capacity_bytes = 64 << 20, .max_object_bytes = 1 << 20, .seed = 1, .policy = ICACHE_POLICY_COST};
+    icache_t *cache = icache_create(&config);
+    const icache_heap_t *heap = &cache->index.policy.heap;
+
+    for (int i = 0; i < 2 * NUM; ++i) {
+        icache_object_t *object = make_number(cache, i / 2, 0);
+        object->cost_us = (uint32_t)(i / 2 * 7919 % NUM);
+        assert_int_equal(icache_insert(cache, object, 0), 0);
+    }
+    assert_int_equal(heap->num_objects, NUM);
+    assert_int_equal(icache_check(cache), 0);
+    for (int i = 0; i < NUM; ++i) {
+        icache_key_t key = make_key(cache, name_of(i * 7919 % NUM));
+        assert_int_equal(icache_remove(cache, &key), 1);
+        if (i % 997 == 0)
+            assert_int_equal(icache_check(cache), 0);
+    }
+    assert_int_equal(heap->num_objects, 0);
+    assert_true(heap->touched <= 16 * 512);
+    icache_destroy(&cache);
+}
+
 static void size_of_small(void **state)
 {
     (void)state;
@@ -427,6 +454,7 @@ int main(void)
         WITH_BOTH(who_expired_is_known),
         WITH_BOTH(large_ones_have_to_come_twice),
         WITH_BOTH(hits_touch_no_list),
+        cmocka_unit_test(heap_grows_and_shrinks),
         cmocka_unit_test(size_of_small),
         cmocka_unit_test(ghosts_fade),
         cmocka_unit_test(clock_of_ghosts_goes_round),
