@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
     python3-pytest python3-pil libvips-tools varnish nghttp2-client prometheus
-BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client
+BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind
 
 # pkg-config is asked when a recipe runs, not when this file is read: the packages may be what is about to be installed
 MODULE_PKGS := vips libcurl jansson
@@ -55,8 +55,8 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-policies install uninstall clean units stress samples docs check-docs \
-    check-format check-includes format
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-instructions bench-policies install uninstall clean units stress \
+    samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
@@ -101,6 +101,8 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS)
 $(B)/tests/%: $(B)/obj/tests/stress/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lm
+build/bench-constant.so: build/obj/bench/constant.o
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 $(B)/leak-check.so: tests/e2e/leak_check.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
@@ -144,8 +146,12 @@ test: deps-test ## install what is missing, build, run every test
 	@$(PYTHON) tests/run.py
 
 bench: deps-bench ## hits: Sluice, h2o file.dir, nginx proxy_cache and Varnish side by side
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all build/bench-constant.so
 	@$(PYTHON) bench/hits.py $(BENCH_OPTIONS)
+
+bench-instructions: deps-bench ## instructions per hit, beside the ceiling of the host
+	@$(MAKE) --no-print-directory all build/bench-constant.so
+	@$(PYTHON) bench/instructions.py $(BENCH_OPTIONS)
 
 bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
 	@$(B)/bench_policies $(TRACES)

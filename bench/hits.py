@@ -181,6 +181,7 @@ def prepare(folder, classes, generator, cores, options):
     subprocess.run([make_pictures, "bench", files], check=True, stdout=subprocess.DEVNULL)
     body = (files / f"{options.size}k.jpg").read_bytes()
     running = []
+    (files / "picture.jpg").write_bytes(body)
     upstream = servers.Upstream(folder, files, cores.server)
     try:
         upstream.start()
@@ -190,7 +191,7 @@ def prepare(folder, classes, generator, cores, options):
             server.start()
             if isinstance(server, servers.Sluice):
                 body = find_rendition(server, len(body))
-        (files / "picture.jpg").write_bytes(body)
+                (files / "picture.jpg").write_bytes(body)
         for server in running:
             check(server, options.protocol, body)
             generator.load(server, WARM_UP_S, body)

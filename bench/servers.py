@@ -155,6 +155,26 @@ class Sluice(FileDir):
         return {"hosts": {"default": {"paths": {"/images": {"image.origin": str(self.files)}}}}}
 
 
+class Constant(FileDir):
+    """h2o with a handler that answers the same bytes without looking anything up: the ceiling of this host. Reads them at its start."""
+
+    name = "constant"
+    module = ROOT / "build/bench-constant.so"
+
+    @classmethod
+    def missing(cls):
+        return super().missing() or (None if cls.module.exists() else f"{cls.module.relative_to(ROOT)}: run make bench")
+
+    def launcher(self):
+        return str(Sluice.starter)
+
+    def first_lines(self):
+        return {"load-module": str(self.module)}
+
+    def config(self):
+        return {"hosts": {"default": {"paths": {"/": {"constant.file": str(self.files / self.picture.lstrip("/"))}}}}}
+
+
 NGINX = """
 worker_processes 1;
 daemon off;
@@ -226,4 +246,4 @@ class Varnish(Server):
         ]
 
 
-ALL = (Sluice, FileDir, FileDirAgain, Nginx, NginxCache, Varnish)
+ALL = (Sluice, Constant, FileDir, FileDirAgain, Nginx, NginxCache, Varnish)

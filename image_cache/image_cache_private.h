@@ -4,7 +4,8 @@
  *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics. No other file takes the index lock.
  *   table.c        key -> object. Called with the index lock held.
  *   policy.h       which object goes next, and where a new one goes: a table of functions, called with the index lock held.
- *                  lru.c is one; queue.c is the list they share.
+ *   lru.c, s3_fifo.c, cost.c       the policies.
+ *   queue.c, probation.c, ghost.c  what they share: a list; the queue of newcomers; hashes of those who were turned out.
  *   object.c       one object: its block, its charge, its references. No lock.
  *   flight.c       flights and waiters; the flights lock.
  *   lane.c         lanes, and the lists of waiters; the flights lock.

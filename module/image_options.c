@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include "module/decimal.h"
 #include "module/image_options.h"
 
 static const struct {
@@ -209,21 +210,39 @@ int sluice_options_parse(const char *query, size_t len, int strict, uint32_t max
     return 0;
 }
 
+static size_t put_text(char *dst, const char *text)
+{
+    size_t len = strlen(text);
+
+    memcpy(dst, text, len);
+    return len;
+}
+
+static size_t put_number(char *dst, const char *name, uint32_t value)
+{
+    size_t len = put_text(dst, name);
+
+    return len + sluice_put_decimal(dst + len, value);
+}
+
 size_t sluice_options_text(const sluice_options_t *options, char text[SLUICE_OPTIONS_TEXT_MAX])
 {
-    int n = 0;
-    const size_t max = SLUICE_OPTIONS_TEXT_MAX;
+    size_t n = 0;
 
-    text[0] = '\0';
     if (options->width != 0)
-        n += snprintf(text + n, max - (size_t)n, "&w=%u", (unsigned)options->width);
+        n += put_number(text + n, "&w=", options->width);
     if (options->height != 0)
-        n += snprintf(text + n, max - (size_t)n, "&h=%u", (unsigned)options->height);
-    if (options->fit != SLUICE_FIT_INSIDE)
-        n += snprintf(text + n, max - (size_t)n, "&fit=%s", fit_names[options->fit]);
+        n += put_number(text + n, "&h=", options->height);
+    if (options->fit != SLUICE_FIT_INSIDE) {
+        n += put_text(text + n, "&fit=");
+        n += put_text(text + n, fit_names[options->fit]);
+    }
     if (options->quality != 0)
-        n += snprintf(text + n, max - (size_t)n, "&q=%u", (unsigned)options->quality);
-    if (options->output != SLUICE_FORMAT_NONE)
-        n += snprintf(text + n, max - (size_t)n, "&output=%s", formats[options->output].name);
-    return (size_t)n;
+        n += put_number(text + n, "&q=", options->quality);
+    if (options->output != SLUICE_FORMAT_NONE) {
+        n += put_text(text + n, "&output=");
+        n += put_text(text + n, formats[options->output].name);
+    }
+    text[n] = '\0';
+    return n;
 }

@@ -41,9 +41,10 @@ struct st_sluice_fetcher_t {
     struct st_transfer_t *inbox; /* guarded by mutex, newest first, as is `closing` */
     int closing;
     struct st_transfer_t *pending, **pending_tail, *active; /* the thread's own, as is the rest */
-    size_t num_paused;
-    int slot_freed;               /* since pending transfers were looked at */
-    int idle_fds[UINT16_MAX + 1]; /* sockets of kept connections, by their local port; 0: none */
+    size_t num_paused;                                      /* since the last resumption, whether or not they are still there */
+    uint64_t resume_ms;                                     /* when paused transfers may try again */
+    int slot_freed;                                         /* since pending transfers were looked at */
+    int idle_fds[UINT16_MAX + 1];                           /* sockets of kept connections, by their local port; 0: none */
 };
 
 static void finish_transfer(struct st_transfer_t *transfer, sluice_error_t error)
@@ -121,6 +122,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
         sluice_error_t error = grow(transfer, len);
         if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < transfer->fetch->deadline_ms) {
             transfer->paused = 1;
+            ++transfer->fetcher->num_paused;
             return CURL_WRITEFUNC_PAUSE;
         }
         if ((transfer->error = error) != SLUICE_OK)
@@ -353,16 +355,19 @@ static void finish_done(sluice_fetcher_t *fetcher)
     }
 }
 
-/* lets the paused ones try again; a callback that finds no room pauses its transfer anew */
+/* lets the paused ones try again; a callback that finds no room pauses its transfer anew. Not at each turn of the thread: to resume
+ * a transfer makes curl's next poll return at once */
 static void resume_paused(sluice_fetcher_t *fetcher)
 {
+    if (sluice_now_ms() < fetcher->resume_ms)
+        return;
+    fetcher->resume_ms = sluice_now_ms() + RETRY_MS;
     fetcher->num_paused = 0;
     for (struct st_transfer_t *transfer = fetcher->active; transfer != NULL; transfer = transfer->next) {
         if (!transfer->paused)
             continue;
         transfer->paused = 0;
         curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
-        fetcher->num_paused += transfer->paused;
     }
 }
 

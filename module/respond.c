@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "health/health.h"
+#include "module/decimal.h"
 #include "module/image_options.h"
 #include "module/rendition.h"
 #include "module/respond.h"
@@ -64,21 +65,6 @@ static void hold_until_sent(h2o_req_t *req, icache_object_t *object)
     *slot = object;
 }
 
-/* on the path of every hit, where printf would be a tenth of the work. Returns the number of digits */
-static size_t put_decimal(char *dst, uint64_t value)
-{
-    char digits[20];
-    size_t len = 0;
-
-    do {
-        digits[len++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    for (size_t i = 0; i != len; ++i)
-        dst[i] = digits[len - 1 - i];
-    return len;
-}
-
 static size_t put_text(char *dst, const char *text, size_t len)
 {
     memcpy(dst, text, len);
@@ -92,7 +78,8 @@ static void add_cache_status(h2o_req_t *req, const icache_object_t *object, cons
 
     if (answer->outcome == SLUICE_OUTCOME_HIT) {
         len = put_text(buf, H2O_STRLIT("sluice; hit; ttl="));
-        len += put_decimal(buf + len, object->expires_ms > answer->now_ms ? (object->expires_ms - answer->now_ms) / 1000 : 0);
+        len +=
+            sluice_put_decimal(buf + len, object->expires_ms > answer->now_ms ? (object->expires_ms - answer->now_ms) / 1000 : 0);
     } else {
         len = put_text(buf, H2O_STRLIT("sluice; fwd=miss"));
         if (answer->stored)
@@ -107,7 +94,8 @@ static void add_age(h2o_req_t *req, const icache_object_t *object, uint64_t now_
 {
     char *buf = h2o_mem_alloc_pool(&req->pool, 24);
 
-    add_header(req, H2O_TOKEN_AGE, buf, put_decimal(buf, now_ms > object->created_ms ? (now_ms - object->created_ms) / 1000 : 0));
+    add_header(req, H2O_TOKEN_AGE, buf,
+               sluice_put_decimal(buf, now_ms > object->created_ms ? (now_ms - object->created_ms) / 1000 : 0));
 }
 
 static void add_server_timing(h2o_req_t *req, const sluice_rendition_meta_t *meta)

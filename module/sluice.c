@@ -144,12 +144,21 @@ static void say_start(const sluice_t *sluice)
             (double)cache.capacity_bytes / 1048576, (unsigned)sluice->settings.workers);
 }
 
+static void tame_heap(void)
+{
+    /* fewer heaps share free pages better, and are trimmed faster: one for each thread that decodes is plenty */
+    mallopt(M_ARENA_MAX, 4);
+    /* left alone, both marks climb to dozens of MiB, and malloc_trim() does not reach the top of any heap but the first: those were
+     * pages that no purge gives back and no decode may use */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 2 << 20);
+}
+
 void sluice_start_locked(sluice_t *sluice)
 {
     sluice_settings_t *settings = &sluice->settings;
 
-    /* fewer heaps share free pages better, and are trimmed faster: one for each thread that decodes is plenty */
-    mallopt(M_ARENA_MAX, 4);
+    tame_heap();
     if (settings->workers == 0)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     sluice->budget_bytes = settings->budget_bytes;

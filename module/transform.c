@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <vips/vips.h>
+#include <vips/vector.h>
 #include "module/clock.h"
 #include "module/geometry.h"
 #include "module/transform.h"
@@ -29,6 +30,8 @@ int sluice_transform_init(void)
     g_log_set_handler("VIPS", G_LOG_LEVEL_WARNING, drop_warning, NULL);
     vips_concurrency_set(1);
     vips_cache_set_max(0);
+    /* liborc up to 0.4.33 frees compiled code without the lock under which it allocates it: two threads crash sooner or later */
+    vips_vector_set_enabled(FALSE);
     vips_operation_block_set("VipsForeignLoad", TRUE);
     for (size_t i = 0; i != sizeof(loaders) / sizeof(loaders[0]); ++i)
         vips_operation_block_set(loaders[i], FALSE);

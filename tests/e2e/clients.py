@@ -168,9 +168,8 @@ def metrics(server):
 def left_over(server):
     """What a server without clients still holds on to: {} if nothing."""
     values = metrics(server)
-    held = {name: values[name] for name in values if re.match(r"sluice_(\w+_in_progress|transform_queued|pressure_reserved_bytes)", name)}
-    held["sluice_image_cache_pinned_bytes"] = values["sluice_image_cache_pinned_bytes"]
-    return {name: value for name, value in held.items() if value}
+    gauges = re.compile(r"sluice_(\w+_in_progress|transform_queued|pressure_reserved_bytes|image_cache_pinned_bytes)")
+    return {name: value for name, value in values.items() if value and gauges.match(name)}
 
 
 def assert_settles(server, deadline_s=30):

@@ -1,0 +1,64 @@
+/* a module with one directive, `ballast: ON` (path), whose handler makes the process hold and touch the number of MiB that the
+ * query names, and answers when it is so: GET /ballast?100, and GET /ballast?0 to let go */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "h2o.h"
+#include "h2o/configurator.h"
+
+int h2o_module_register(h2o_globalconf_t *globalconf);
+
+static struct st_ballast_t {
+    pthread_mutex_t mutex;
+    void *base;
+    size_t bytes;
+} ballast = {PTHREAD_MUTEX_INITIALIZER, NULL, 0};
+
+static int hold(size_t bytes)
+{
+    void *base = NULL;
+
+    if (bytes != 0) {
+        base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (base == MAP_FAILED)
+            return -1;
+        memset(base, 1, bytes);
+    }
+    pthread_mutex_lock(&ballast.mutex);
+    if (ballast.base != NULL)
+        munmap(ballast.base, ballast.bytes);
+    ballast.base = base;
+    ballast.bytes = bytes;
+    pthread_mutex_unlock(&ballast.mutex);
+    return 0;
+}
+
+static int on_req(h2o_handler_t *self, h2o_req_t *req)
+{
+    const char *query = req->query_at != SIZE_MAX
+                            ? h2o_strdup(&req->pool, req->path.base + req->query_at + 1, req->path.len - req->query_at - 1).base
+                            : "0";
+
+    (void)self;
+    req->res.status = hold(strtoul(query, NULL, 10) << 20) == 0 ? 200 : 500;
+    req->res.reason = "as asked";
+    h2o_send_inline(req, H2O_STRLIT(""));
+    return 0;
+}
+
+static int on_config_ballast(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    (void)cmd;
+    (void)node;
+    h2o_create_handler(ctx->pathconf, sizeof(h2o_handler_t))->on_req = on_req;
+    return 0;
+}
+
+int h2o_module_register(h2o_globalconf_t *globalconf)
+{
+    h2o_configurator_t *configurator = h2o_configurator_create(globalconf, sizeof(*configurator));
+
+    h2o_configurator_define_command(configurator, "ballast", H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
+                                    on_config_ballast);
+    return 0;
+}
