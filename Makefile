@@ -55,8 +55,8 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-instructions install uninstall clean units stress samples docs check-docs \
-    check-format check-includes format
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-instructions bench-policies install uninstall clean units stress \
+    samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
@@ -108,6 +108,8 @@ $(B)/leak-check.so: tests/e2e/leak_check.c
 	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
 $(B)/bench_lookup: $(B)/obj/bench/bench_lookup.o $(call obj,$(wildcard image_cache/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(B)/bench_policies: $(B)/obj/bench/policies.o $(B)/obj/bench/traces.o $(call obj,$(wildcard image_cache/*.c))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 
 units: $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRCS)) ## build the unit tests
 stress: $(patsubst tests/stress/%.c,$(B)/tests/%,$(STRESS_SRCS)) ## build the stress tests
@@ -150,6 +152,9 @@ bench: deps-bench ## hits: Sluice, h2o file.dir, nginx proxy_cache and Varnish s
 bench-instructions: deps-bench ## instructions per hit, beside the ceiling of the host
 	@$(MAKE) --no-print-directory all build/bench-constant.so
 	@$(PYTHON) bench/instructions.py $(BENCH_OPTIONS)
+
+bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
+	@$(B)/bench_policies $(TRACES)
 
 check-format:
 	$(Q)clang-format --dry-run --Werror $(FORMATTED)

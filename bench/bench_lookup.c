@@ -139,9 +139,10 @@ static void draw_keys(void)
 
 int main(int argc, char **argv)
 {
-    icache_config_t roomy = {1 << 30, 1 << 20, 1}, tight = {20 << 20, 1 << 20, 1};
+    icache_config_t roomy = {.capacity_bytes = 1 << 30, .max_object_bytes = 1 << 20, .seed = 1}, tight = roomy;
     double best[NUM_KINDS][MAX_THREADS];
 
+    tight.capacity_bytes = 20 << 20;
     operations = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000000;
     draw_keys();
     if (operations == 0 || (cache = icache_create(&roomy)) == NULL || (full_cache = icache_create(&tight)) == NULL)

@@ -3,45 +3,51 @@
  */
 #include "image_cache/image_cache_private.h"
 
-#define CHECK(cond)                                                                                                                \
-    do {                                                                                                                           \
-        if (!(cond))                                                                                                               \
-            return __LINE__;                                                                                                       \
-    } while (0)
-
 static int check_object(const icache_t *cache, const icache_object_t *object)
 {
     icache_key_t key = {.lo = object->_hash_lo, .hi = object->_hash_hi, .text = object->key, .len = object->key_len};
 
-    CHECK(object->_linked && object->_sealed && object->_ledger == NULL);
-    CHECK(atomic_load_explicit(&object->_refs, memory_order_relaxed) >= 1);
-    CHECK(object->_charge_bytes == icache_object_measure(object));
-    CHECK(object->body_len <= cache->config.max_object_bytes);
-    CHECK(icache_table_find(&cache->index.table, &key) == object);
+    ICACHE_CHECK(object->_linked && object->_sealed && object->_ledger == NULL);
+    ICACHE_CHECK(atomic_load_explicit(&object->_refs, memory_order_relaxed) >= 1);
+    ICACHE_CHECK(object->_charge_bytes == icache_object_measure(object));
+    ICACHE_CHECK(object->body_len <= cache->config.max_object_bytes);
+    ICACHE_CHECK(icache_table_find(&cache->index.table, &key) == object);
+    return 0;
+}
+
+struct st_totals_t {
+    const icache_t *cache;
+    uint64_t bytes[ICACHE_NUM_CLASSES], entries[ICACHE_NUM_CLASSES], total_bytes, total_entries;
+};
+
+static int visit(void *ctx, const icache_object_t *object)
+{
+    struct st_totals_t *totals = ctx;
+    int line = check_object(totals->cache, object);
+
+    if (line != 0)
+        return line;
+    ICACHE_CHECK(++totals->total_entries <= totals->cache->index.table.num_objects);
+    totals->total_bytes += object->_charge_bytes;
+    totals->bytes[object->object_class] += object->_charge_bytes;
+    ++totals->entries[object->object_class];
     return 0;
 }
 
 static int check_policy(const icache_t *cache)
 {
-    const icache_object_t *object = cache->index.policy.newest, *prev = NULL;
-    uint64_t bytes[ICACHE_NUM_CLASSES] = {0}, entries[ICACHE_NUM_CLASSES] = {0}, total_bytes = 0, total_entries = 0;
+    const icache_policy_t *policy = &cache->index.policy;
+    struct st_totals_t totals = {.cache = cache};
+    int line = policy->ops->walk(policy, visit, &totals);
 
-    for (; object != NULL; prev = object, object = object->_lru_next) {
-        int line = check_object(cache, object);
-        if (line != 0)
-            return line;
-        CHECK(object->_lru_prev == prev);
-        CHECK(++total_entries <= cache->index.table.num_objects);
-        total_bytes += object->_charge_bytes;
-        bytes[object->object_class] += object->_charge_bytes;
-        ++entries[object->object_class];
-    }
-    CHECK(cache->index.policy.oldest == prev);
-    CHECK(total_entries == cache->index.table.num_objects);
-    CHECK(total_bytes == cache->index.used_bytes);
-    CHECK(total_bytes <= cache->config.capacity_bytes);
+    if (line != 0)
+        return line;
+    ICACHE_CHECK(totals.total_entries == cache->index.table.num_objects);
+    ICACHE_CHECK(totals.total_bytes == cache->index.object_bytes);
+    ICACHE_CHECK(policy->ghost_bytes <= policy->reserved_bytes);
+    ICACHE_CHECK(totals.total_bytes + policy->reserved_bytes <= cache->config.capacity_bytes);
     for (int i = 0; i < ICACHE_NUM_CLASSES; ++i)
-        CHECK(bytes[i] == cache->index.class_bytes[i] && entries[i] == cache->index.class_entries[i]);
+        ICACHE_CHECK(totals.bytes[i] == cache->index.class_bytes[i] && totals.entries[i] == cache->index.class_entries[i]);
     return 0;
 }
 
@@ -49,16 +55,16 @@ static int check_table(const icache_table_t *table)
 {
     size_t num_objects = 0;
 
-    CHECK(table->num_buckets <= table->mask + 1 && table->num_buckets > table->mask >> 1);
-    CHECK(table->num_buckets <= table->max_buckets && table->num_buckets <= table->touched_buckets);
-    CHECK(table->num_buckets * sizeof(*table->buckets) <=
-          table->num_objects * ICACHE_INDEX_SHARE_BYTES + ICACHE_TABLE_MIN_BUCKETS * sizeof(*table->buckets));
+    ICACHE_CHECK(table->num_buckets <= table->mask + 1 && table->num_buckets > table->mask >> 1);
+    ICACHE_CHECK(table->num_buckets <= table->max_buckets && table->num_buckets <= table->touched_buckets);
+    ICACHE_CHECK(table->num_buckets * sizeof(*table->buckets) <=
+                 (2 * table->num_objects + ICACHE_TABLE_MIN_BUCKETS) * sizeof(*table->buckets));
     for (size_t i = 0; i < table->num_buckets; ++i)
         for (const icache_object_t *object = table->buckets[i]; object != NULL; object = object->_next_in_bucket) {
-            CHECK(icache_table_bucket_of(table, object->_hash_lo) == i);
-            CHECK(++num_objects <= table->num_objects);
+            ICACHE_CHECK(icache_table_bucket_of(table, object->_hash_lo) == i);
+            ICACHE_CHECK(++num_objects <= table->num_objects);
         }
-    CHECK(num_objects == table->num_objects);
+    ICACHE_CHECK(num_objects == table->num_objects);
     return 0;
 }
 
@@ -71,7 +77,7 @@ int icache_check_index_locked(const icache_t *cache)
         return line;
     for (int i = 0; i < ICACHE_NUM_REASONS; ++i)
         gone += i != ICACHE_REASON_TOO_LARGE ? cache->index.removed[i] : 0;
-    CHECK(cache->index.inserts == cache->index.table.num_objects + gone);
+    ICACHE_CHECK(cache->index.inserts == cache->index.table.num_objects + gone);
     return 0;
 }
 
@@ -82,10 +88,10 @@ static int check_waiters(const icache_waiter_t *head, const icache_flight_t *fli
 
     if (waiter == NULL)
         return 0;
-    CHECK(lane != NULL);
+    ICACHE_CHECK(lane != NULL);
     do {
-        CHECK(waiter->_next->_prev == waiter && waiter->lane == lane);
-        CHECK(flight != NULL ? waiter->_flight == flight : waiter->_flight->state == ICACHE_FLIGHT_LANDED);
+        ICACHE_CHECK(waiter->_next->_prev == waiter && waiter->lane == lane);
+        ICACHE_CHECK(flight != NULL ? waiter->_flight == flight : waiter->_flight->state == ICACHE_FLIGHT_LANDED);
         ++*count;
     } while ((waiter = waiter->_next) != head);
     return 0;
@@ -95,17 +101,17 @@ static int check_flight(const icache_t *cache, const icache_flight_t *flight, ui
 {
     uint64_t count = 0;
 
-    CHECK(flight->state == ICACHE_FLIGHT_FLYING || flight->state == ICACHE_FLIGHT_COMPLETING);
+    ICACHE_CHECK(flight->state == ICACHE_FLIGHT_FLYING || flight->state == ICACHE_FLIGHT_COMPLETING);
     for (unsigned i = 0; i < ICACHE_MAX_LANES; ++i) {
         int line = check_waiters(flight->waiters[i], flight, cache->flights.lanes[i], &count);
         if (line != 0)
             return line;
-        CHECK((flight->waiters[i] != NULL) == (flight->lanes >> i & 1));
+        ICACHE_CHECK((flight->waiters[i] != NULL) == (flight->lanes >> i & 1));
     }
-    CHECK(count == flight->num_waiters);
-    CHECK(count != 0 || flight->state == ICACHE_FLIGHT_COMPLETING);
+    ICACHE_CHECK(count == flight->num_waiters);
+    ICACHE_CHECK(count != 0 || flight->state == ICACHE_FLIGHT_COMPLETING);
     for (const icache_flight_t *other = flight->next_in_bucket; other != NULL; other = other->next_in_bucket)
-        CHECK(other->hash_lo != flight->hash_lo || other->hash_hi != flight->hash_hi);
+        ICACHE_CHECK(other->hash_lo != flight->hash_lo || other->hash_hi != flight->hash_hi);
     *total_waiters += count;
     return 0;
 }
@@ -117,7 +123,7 @@ int icache_check_flights_locked(const icache_t *cache)
 
     for (unsigned i = 0; i < ICACHE_FLIGHT_BUCKETS; ++i)
         for (const icache_flight_t *flight = cache->flights.buckets[i]; flight != NULL; flight = flight->next_in_bucket) {
-            CHECK(flight->hash_lo % ICACHE_FLIGHT_BUCKETS == i);
+            ICACHE_CHECK(flight->hash_lo % ICACHE_FLIGHT_BUCKETS == i);
             if ((line = check_flight(cache, flight, &num_waiters)) != 0)
                 return line;
             ++num_flights;
@@ -127,7 +133,7 @@ int icache_check_flights_locked(const icache_t *cache)
         if (lane != NULL && (line = check_waiters(lane->pending, NULL, lane, &num_waiters)) != 0)
             return line;
     }
-    CHECK(num_flights == cache->flights.num_flights);
-    CHECK(num_waiters == cache->flights.num_waiters);
+    ICACHE_CHECK(num_flights == cache->flights.num_flights);
+    ICACHE_CHECK(num_waiters == cache->flights.num_waiters);
     return 0;
 }

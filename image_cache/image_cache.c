@@ -1,9 +1,9 @@
 /*
  * The cache: the index under its lock, the bytes, and what goes in and out.
  *
- * Each object linked is in the table and in the policy, holds one reference of the cache, and is part of used_bytes; the four
+ * Each object linked is in the table and in the policy, holds one reference of the cache, and is part of object_bytes; the four
  * change together, in link_locked() and unlink_locked() and nowhere else. Unlinked objects leave as a list of victims (through
- * `_lru_next`, which the policy is done with), and lose the cache's reference after the unlock. From the unlink to their last
+ * `_next`, which the policy is done with), and lose the cache's reference after the unlock. From the unlink to their last
  * unreference their bytes are on the ledger of pinned ones, so a byte is always in used, or pinned, or gone.
  *
  * One mutex: an insert is rare beside the work that made the object, and a hit holds it for a bucket, a relink and an increment.
@@ -14,8 +14,12 @@
 
 #define SHRINK_BATCH 256 /* objects unlinked in one hold of the lock */
 
+static const icache_policy_ops_t *const policies[] = {
+    [ICACHE_POLICY_LRU] = &icache_lru_ops, [ICACHE_POLICY_S3_FIFO] = &icache_s3_fifo_ops, [ICACHE_POLICY_COST] = &icache_cost_ops};
+
 icache_t *icache_create(const icache_config_t *config)
 {
+    uint64_t max_objects = config->capacity_bytes / (sizeof(icache_object_t) + ICACHE_INDEX_SHARE_BYTES);
     icache_t *cache = aligned_alloc(alignof(icache_t), sizeof(*cache));
 
     if (cache == NULL)
@@ -23,12 +27,17 @@ icache_t *icache_create(const icache_config_t *config)
     *cache = (icache_t){.config = *config};
     if ((cache->ledger = icache_ledger_create()) == NULL)
         goto fail_ledger;
-    if (icache_table_init(&cache->index.table, config->capacity_bytes / (sizeof(icache_object_t) + ICACHE_INDEX_SHARE_BYTES)) != 0)
+    if (icache_table_init(&cache->index.table, max_objects) != 0)
         goto fail_table;
+    cache->index.policy.ops = policies[config->policy];
+    if (cache->index.policy.ops->init(&cache->index.policy, config->capacity_bytes, max_objects) != 0)
+        goto fail_policy;
     pthread_mutex_init(&cache->index.lock, NULL);
     pthread_mutex_init(&cache->flights.lock, NULL);
     pthread_cond_init(&cache->flights.callback_done, NULL);
     return cache;
+fail_policy:
+    icache_table_dispose(&cache->index.table);
 fail_table:
     icache_ledger_unref(cache->ledger);
 fail_ledger:
@@ -45,6 +54,7 @@ void icache_destroy(icache_t **_cache)
     *_cache = NULL;
     assert(cache->flights.num_flights == 0 && cache->flights.num_waiters == 0);
     icache_clear(cache);
+    cache->index.policy.ops->dispose(&cache->index.policy);
     icache_table_dispose(&cache->index.table);
     icache_ledger_unref(cache->ledger);
     pthread_cond_destroy(&cache->flights.callback_done);
@@ -53,14 +63,25 @@ void icache_destroy(icache_t **_cache)
     free(cache);
 }
 
-static void link_locked(icache_t *cache, icache_object_t *object)
+/* what objects may take up; the rest of the capacity is the policy's */
+static uint64_t object_capacity(const icache_t *cache)
 {
-    assert(object->_charge_bytes <= cache->config.capacity_bytes - cache->index.used_bytes);
+    return cache->config.capacity_bytes - cache->index.policy.reserved_bytes;
+}
+
+static uint64_t used_bytes_locked(const icache_t *cache)
+{
+    return cache->index.object_bytes + cache->index.policy.ghost_bytes;
+}
+
+static void link_locked(icache_t *cache, icache_object_t *object, icache_place_t place)
+{
+    assert(object->_charge_bytes <= object_capacity(cache) - cache->index.object_bytes);
     object->_linked = 1;
     icache_object_ref(object);
     icache_table_link(&cache->index.table, object);
-    icache_policy_on_insert(&cache->index.policy, object);
-    cache->index.used_bytes += object->_charge_bytes;
+    cache->index.policy.ops->on_insert(&cache->index.policy, object, place);
+    cache->index.object_bytes += object->_charge_bytes;
     cache->index.class_bytes[object->object_class] += object->_charge_bytes;
     ++cache->index.class_entries[object->object_class];
     ++cache->index.inserts;
@@ -75,20 +96,20 @@ static void count_removed_locked(icache_t *cache, const icache_object_t *object,
 static void unlink_locked(icache_t *cache, icache_object_t *object, icache_reason_t reason, icache_object_t **victims)
 {
     icache_table_unlink(&cache->index.table, object);
-    icache_policy_on_remove(&cache->index.policy, object);
-    cache->index.used_bytes -= object->_charge_bytes;
+    cache->index.policy.ops->on_remove(&cache->index.policy, object, reason);
+    cache->index.object_bytes -= object->_charge_bytes;
     cache->index.class_bytes[object->object_class] -= object->_charge_bytes;
     --cache->index.class_entries[object->object_class];
     count_removed_locked(cache, object, reason);
     icache_object_pin(object, cache->ledger);
-    object->_lru_next = *victims;
+    object->_next = *victims;
     *victims = object;
 }
 
 void icache_release(icache_object_t *victims)
 {
     while (victims != NULL) {
-        icache_object_t *next = victims->_lru_next;
+        icache_object_t *next = victims->_next;
         icache_object_unref(&victims);
         victims = next;
     }
@@ -104,7 +125,7 @@ icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint
     }
     if (object != NULL) {
         icache_object_ref(object);
-        icache_policy_on_hit(&cache->index.policy, object);
+        cache->index.policy.ops->on_hit(&cache->index.policy, object);
         ++cache->index.hits;
     }
     pthread_mutex_unlock(&cache->index.lock);
@@ -120,41 +141,53 @@ icache_object_t *icache_get(icache_t *cache, const icache_key_t *key, uint64_t n
     return object;
 }
 
-static int is_too_large(const icache_config_t *config, const icache_object_t *object)
+static int is_too_large(const icache_t *cache, const icache_object_t *object)
 {
-    return object->body_len > config->max_object_bytes || object->_charge_bytes > config->capacity_bytes;
+    return object->body_len > cache->config.max_object_bytes || object->_charge_bytes > object_capacity(cache);
 }
 
 static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_t now_ms)
 {
     if (object->_linked || now_ms >= object->expires_ms)
         return 1;
-    if (!is_too_large(&cache->config, object))
+    if (!is_too_large(cache, object))
         return 0;
     count_removed_locked(cache, object, ICACHE_REASON_TOO_LARGE);
     return 1;
 }
 
-static void make_room_locked(icache_t *cache, uint64_t charge_bytes, icache_object_t **victims)
+static int needs_room_locked(const icache_t *cache, const icache_object_t *object)
 {
-    while (charge_bytes > cache->config.capacity_bytes - cache->index.used_bytes)
-        unlink_locked(cache, icache_policy_victim(&cache->index.policy), ICACHE_REASON_CAPACITY, victims);
+    return object->_charge_bytes > object_capacity(cache) - cache->index.object_bytes;
+}
+
+static void make_room_locked(icache_t *cache, const icache_object_t *object, icache_object_t **victims)
+{
+    icache_policy_t *policy = &cache->index.policy;
+
+    while (needs_room_locked(cache, object))
+        unlink_locked(cache, policy->ops->victim(policy), ICACHE_REASON_CAPACITY, victims);
 }
 
 static int store_locked(icache_t *cache, icache_object_t *object, int keep_existing, uint64_t now_ms, icache_object_t **victims)
 {
     icache_key_t key = {.lo = object->_hash_lo, .hi = object->_hash_hi, .text = object->key, .len = object->key_len};
+    icache_policy_t *policy = &cache->index.policy;
 
     if (refuse_locked(cache, object, now_ms))
         return -1;
     icache_object_t *existing = icache_table_find(&cache->index.table, &key);
-    if (existing != NULL) {
-        if (keep_existing && now_ms < existing->expires_ms)
-            return -1;
-        unlink_locked(cache, existing, ICACHE_REASON_REPLACED, victims);
+    if (existing != NULL && keep_existing && now_ms < existing->expires_ms)
+        return -1;
+    icache_place_t place = policy->ops->place(policy, object, existing, needs_room_locked(cache, object));
+    if (place == ICACHE_PLACE_NONE) {
+        ++cache->index.not_admitted;
+        return -1;
     }
-    make_room_locked(cache, object->_charge_bytes, victims);
-    link_locked(cache, object);
+    if (existing != NULL)
+        unlink_locked(cache, existing, ICACHE_REASON_REPLACED, victims);
+    make_room_locked(cache, object, victims);
+    link_locked(cache, object, place);
     return 0;
 }
 
@@ -190,17 +223,28 @@ int icache_remove(icache_t *cache, const icache_key_t *key)
     return object != NULL;
 }
 
+static void evict_or_forget_locked(icache_t *cache, icache_object_t **victims)
+{
+    icache_policy_t *policy = &cache->index.policy;
+    icache_object_t *object = policy->ops->victim(policy);
+
+    if (object != NULL)
+        unlink_locked(cache, object, ICACHE_REASON_PRESSURE, victims);
+    else
+        policy->ops->forget(policy);
+}
+
 /* one hold of the lock; *done is set when nothing is left to do */
 static uint64_t shrink_step(icache_t *cache, uint64_t bytes, int *done)
 {
     icache_object_t *victims = NULL;
 
     pthread_mutex_lock(&cache->index.lock);
-    uint64_t before = cache->index.used_bytes;
-    for (unsigned i = 0; i < SHRINK_BATCH && cache->index.used_bytes > bytes; ++i)
-        unlink_locked(cache, icache_policy_victim(&cache->index.policy), ICACHE_REASON_PRESSURE, &victims);
-    uint64_t unlinked = before - cache->index.used_bytes;
-    *done = cache->index.used_bytes <= bytes;
+    uint64_t before = used_bytes_locked(cache);
+    for (unsigned i = 0; i < SHRINK_BATCH && used_bytes_locked(cache) > bytes; ++i)
+        evict_or_forget_locked(cache, &victims);
+    uint64_t unlinked = before - used_bytes_locked(cache);
+    *done = used_bytes_locked(cache) <= bytes;
     pthread_mutex_unlock(&cache->index.lock);
     icache_release(victims);
     return unlinked;
@@ -224,10 +268,11 @@ uint64_t icache_clear(icache_t *cache)
 static void copy_index_stats(icache_t *cache, icache_stats_t *stats)
 {
     pthread_mutex_lock(&cache->index.lock);
-    stats->used_bytes = cache->index.used_bytes;
+    stats->used_bytes = used_bytes_locked(cache);
     stats->entries = cache->index.table.num_objects;
     stats->hits = cache->index.hits;
     stats->inserts = cache->index.inserts;
+    stats->not_admitted = cache->index.not_admitted;
     for (int i = 0; i < ICACHE_NUM_CLASSES; ++i) {
         stats->class_bytes[i] = cache->index.class_bytes[i];
         stats->class_entries[i] = cache->index.class_entries[i];

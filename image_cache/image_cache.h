@@ -22,8 +22,9 @@
  * Order of locks: flights, then index. No callback, no free of a payload and no I/O happens under either.
  *
  * Bytes: the charge of an object is what the allocator really gave for it, plus its share of the index (ICACHE_INDEX_SHARE_BYTES).
- * The sum of charges never exceeds the capacity, not even during an insert: room is made first, then the object is linked. A charge
- * is taken when the object is created and again, if its tail can be given back, when it is handed over; it never changes after.
+ * The used bytes (the sum of charges and what the policy remembers of evicted objects) never exceed the capacity, not even during
+ * an insert: room is made first, then the object is linked. A charge is taken when the object is created and again, if its tail can
+ * be given back, when it is handed over; it never changes after.
  *
  * Time is a parameter (`now_ms`, any monotonic clock in milliseconds); the library never reads a clock.
  */
@@ -34,7 +35,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ICACHE_INDEX_SHARE_BYTES 16 /* two bucket pointers per object; the index never takes more, but for one page */
+#define ICACHE_INDEX_SHARE_BYTES                                                                                                   \
+    24 /* two buckets and a slot of the policy's per object; they never take more, but for a page each */
 #define ICACHE_MAX_LANES 64
 
 typedef struct st_icache_t icache_t;
@@ -56,10 +58,21 @@ typedef enum en_icache_reason_t {
     ICACHE_NUM_REASONS
 } icache_reason_t;
 
+/**
+ * who has to go when room is needed
+ */
+typedef enum en_icache_policy_kind_t {
+    ICACHE_POLICY_LRU,     /* the least recently used */
+    ICACHE_POLICY_S3_FIFO, /* what was not asked for again: resists scans, no list is touched on a hit */
+    ICACHE_POLICY_COST,    /* the same, and then what saves the least work per byte */
+    ICACHE_NUM_POLICIES
+} icache_policy_kind_t;
+
 typedef struct st_icache_config_t {
-    uint64_t capacity_bytes;   /* upper bound for the sum of charges */
+    uint64_t capacity_bytes;   /* upper bound for the used bytes: the sum of charges, and what the policy remembers */
     uint64_t max_object_bytes; /* upper bound for the body of one object; a larger one is served but never stored */
     uint64_t seed;             /* of the hash; take it from the system's random source, so that keys cannot be made to collide */
+    icache_policy_kind_t policy;
 } icache_config_t;
 
 /**
@@ -91,9 +104,20 @@ typedef struct st_icache_object_t {
     uint64_t _hash_lo, _hash_hi;
     uint64_t _charge_bytes;
     size_t _mapped_bytes; /* non-zero: the block has its own mapping of that size */
-    struct st_icache_object_t *_next_in_bucket, *_lru_prev, *_lru_next;
+    struct st_icache_object_t *_next_in_bucket;
+    union {
+        struct {
+            struct st_icache_object_t *_prev, *_next; /* in a list of the policy's; _next also in a list of victims */
+        };
+        struct { /* in the policy's heap */
+            double _priority;
+            uint32_t _rank_seq, _heap_at;
+        };
+    };
     struct st_icache_ledger_t *_ledger; /* set when unlinked: where the bytes are pinned until the last reference goes */
     uint8_t _sealed, _linked;           /* was handed over; was linked (an object is linked once in its life) */
+    uint8_t _in_small, _ranked_hits;    /* the policy's */
+    _Atomic uint8_t _hits;              /* since the policy last looked, saturating */
 } icache_object_t;
 
 typedef enum en_icache_verdict_t {
@@ -124,6 +148,7 @@ typedef struct st_icache_stats_t {
     uint64_t entries, flights, waiters;                /* gauges; abandoned flights are not counted, waiters not yet called are */
     uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
     uint64_t hits, misses, coalesced, inserts, abandoned; /* counters; misses = LEAD answers, coalesced = WAIT answers */
+    uint64_t not_admitted;                                /* counter: refused by the policy, see icache_insert() */
     uint64_t removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS]; /* inserts = entries + removed - TOO_LARGE */
 } icache_stats_t;
 
@@ -223,8 +248,8 @@ void icache_lane_run(icache_lane_t *lane);
 
 /**
  * links an object that no flight produced, in place of any of the same key; consumes the reference. Returns 0, or -1 if it was
- * refused: too large, expired already, or linked before. A refused object leaves the cache as it was, the old one of its key
- * included.
+ * refused: too large, expired already, linked before, or (with some policies) too large for a key that was not asked for before. A
+ * refused object leaves the objects in the cache as they were, the old one of its key included.
  */
 int icache_insert(icache_t *cache, icache_object_t *object, uint64_t now_ms);
 /**
@@ -232,7 +257,7 @@ int icache_insert(icache_t *cache, icache_object_t *object, uint64_t now_ms);
  */
 int icache_remove(icache_t *cache, const icache_key_t *key);
 /**
- * evicts, least recently used first, until at most `bytes` are used. Returns the bytes unlinked (pinned ones included). Works in
+ * evicts, in the policy's order, until at most `bytes` are used. Returns the bytes unlinked (pinned ones included). Works in
  * batches, between which other threads get at the cache.
  */
 uint64_t icache_shrink_to(icache_t *cache, uint64_t bytes);

@@ -3,8 +3,9 @@
  *
  *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics. No other file takes the index lock.
  *   table.c        key -> object. Called with the index lock held.
- *   lru.c          the policy: which object goes next. Called with the index lock held, told about every insert, hit and removal,
- *                  and ignorant of bytes and keys, so that another policy can take its place behind the same four functions.
+ *   policy.h       which object goes next, and where a new one goes: a table of functions, called with the index lock held.
+ *   lru.c, s3_fifo.c, cost.c       the policies.
+ *   queue.c, probation.c, ghost.c  what they share: a list; the queue of newcomers; hashes of those who were turned out.
  *   object.c       one object: its block, its charge, its references. No lock.
  *   flight.c       flights and waiters; the flights lock.
  *   lane.c         lanes, and the lists of waiters; the flights lock.
@@ -17,7 +18,7 @@
 
 #include <pthread.h>
 #include <stdalign.h>
-#include "image_cache/image_cache.h"
+#include "image_cache/policy.h"
 
 #define ICACHE_CACHE_LINE_BYTES 64
 #define ICACHE_FLIGHT_BUCKETS 1024
@@ -51,18 +52,6 @@ size_t icache_table_bucket_of(const icache_table_t *table, uint64_t hash_lo);
 icache_object_t *icache_table_find(const icache_table_t *table, const icache_key_t *key);
 void icache_table_link(icache_table_t *table, icache_object_t *object);
 void icache_table_unlink(icache_table_t *table, icache_object_t *object);
-
-typedef struct st_icache_policy_t {
-    icache_object_t *newest, *oldest;
-} icache_policy_t;
-
-void icache_policy_on_insert(icache_policy_t *policy, icache_object_t *object);
-void icache_policy_on_hit(icache_policy_t *policy, icache_object_t *object);
-void icache_policy_on_remove(icache_policy_t *policy, icache_object_t *object);
-/**
- * who would have to go next (NULL: nobody is left); changes nothing
- */
-icache_object_t *icache_policy_victim(const icache_policy_t *policy);
 
 /**
  * the charge as it follows from the block alone
@@ -131,8 +120,9 @@ struct st_icache_t {
         alignas(ICACHE_CACHE_LINE_BYTES) pthread_mutex_t lock;
         icache_table_t table;
         icache_policy_t policy;
-        uint64_t used_bytes, class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
-        uint64_t hits, inserts, removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS];
+        uint64_t object_bytes; /* the sum of charges; with the policy's ghosts the used bytes */
+        uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
+        uint64_t hits, inserts, not_admitted, removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS];
     } index;
 
     struct {
@@ -158,6 +148,13 @@ int icache_index_store(icache_t *cache, icache_object_t *object, int keep_existi
  * drops the cache's reference of each object on the list
  */
 void icache_release(icache_object_t *victims);
+
+/* leaves the consistency walk with the line of a check that failed */
+#define ICACHE_CHECK(cond)                                                                                                         \
+    do {                                                                                                                           \
+        if (!(cond))                                                                                                               \
+            return __LINE__;                                                                                                       \
+    } while (0)
 
 /* 0 or the line of the check that failed; both locks are held */
 int icache_check_index_locked(const icache_t *cache);

@@ -1,41 +1,63 @@
 /*
- * The policy: least recently used. One list through the objects, newest first; a hit moves the object to the front.
+ * Least recently used: one list, a hit moves the object to its front. Every object is let in, nobody is remembered.
  */
 #include "image_cache/image_cache_private.h"
 
-void icache_policy_on_insert(icache_policy_t *policy, icache_object_t *object)
+static int init(icache_policy_t *policy, uint64_t capacity_bytes, uint64_t max_objects)
 {
-    object->_lru_prev = NULL;
-    object->_lru_next = policy->newest;
-    if (policy->newest != NULL)
-        policy->newest->_lru_prev = object;
-    else
-        policy->oldest = object;
-    policy->newest = object;
+    (void)policy;
+    (void)capacity_bytes;
+    (void)max_objects;
+    return 0;
 }
 
-void icache_policy_on_remove(icache_policy_t *policy, icache_object_t *object)
+static void dispose(icache_policy_t *policy)
 {
-    if (object->_lru_prev != NULL)
-        object->_lru_prev->_lru_next = object->_lru_next;
-    else
-        policy->newest = object->_lru_next;
-    if (object->_lru_next != NULL)
-        object->_lru_next->_lru_prev = object->_lru_prev;
-    else
-        policy->oldest = object->_lru_prev;
-    object->_lru_prev = object->_lru_next = NULL;
+    (void)policy;
 }
 
-void icache_policy_on_hit(icache_policy_t *policy, icache_object_t *object)
+static icache_place_t place(icache_policy_t *policy, const icache_object_t *object, const icache_object_t *existing, int needs_room)
 {
-    if (policy->newest == object)
+    (void)policy;
+    (void)object;
+    (void)existing;
+    (void)needs_room;
+    return ICACHE_PLACE_MAIN;
+}
+
+static void on_insert(icache_policy_t *policy, icache_object_t *object, icache_place_t to)
+{
+    (void)to;
+    icache_queue_push(&policy->main, object);
+}
+
+static void on_hit(icache_policy_t *policy, icache_object_t *object)
+{
+    if (policy->main.newest == object)
         return;
-    icache_policy_on_remove(policy, object);
-    icache_policy_on_insert(policy, object);
+    icache_queue_remove(&policy->main, object);
+    icache_queue_push(&policy->main, object);
 }
 
-icache_object_t *icache_policy_victim(const icache_policy_t *policy)
+static void on_remove(icache_policy_t *policy, icache_object_t *object, icache_reason_t reason)
 {
-    return policy->oldest;
+    (void)reason;
+    icache_queue_remove(&policy->main, object);
 }
+
+static icache_object_t *victim(icache_policy_t *policy)
+{
+    return policy->main.oldest;
+}
+
+static void forget(icache_policy_t *policy)
+{
+    (void)policy;
+}
+
+static int walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
+{
+    return icache_queue_walk(&policy->main, visit, ctx);
+}
+
+const icache_policy_ops_t icache_lru_ops = {init, dispose, place, on_insert, on_hit, on_remove, victim, forget, walk};

@@ -3,8 +3,8 @@
  *
  * The array is reserved once, as address space for the largest number of objects that the capacity allows; pages become resident as
  * buckets come into use. So growing allocates nothing and cannot fail, there is no pause to rehash everything, never an old array
- * beside a new one, and what is resident follows the number of objects: two buckets each, which is ICACHE_INDEX_SHARE_BYTES, and up
- * to ICACHE_TABLE_MIN_BUCKETS more. An array that doubles would need three times its share for the moment of doubling, at
+ * beside a new one, and what is resident follows the number of objects: two buckets each (ICACHE_INDEX_SHARE_BYTES pays for them),
+ * and up to ICACHE_TABLE_MIN_BUCKETS more. An array that doubles would need three times its share for the moment of doubling, at
  * the time when the cache is fullest.
  *
  * With 2^k <= num_buckets < 2^(k+1), bucket i takes the hashes with i as their last k+1 bits, or the last k bits where the bucket
@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include "image_cache/image_cache_private.h"
 
-#define BUCKETS_PER_OBJECT (ICACHE_INDEX_SHARE_BYTES / sizeof(icache_object_t *))
+#define BUCKETS_PER_OBJECT ((size_t)2)
 #define MAX_BUCKETS ((size_t)1 << 27) /* beyond that the chains grow instead */
 #define BUCKETS_PER_PAGE ((size_t)4096 / sizeof(icache_object_t *))
 #define RELEASE_BUCKETS (16 * BUCKETS_PER_PAGE)

@@ -52,7 +52,7 @@ def checks():
     yield "includes", [make("check-includes")], {}
     yield "documentation", [make("check-docs")], {}
     yield "build with clang", [make("CC=clang", "WERROR=1", "B=build/clang", "build/clang/sluice.so", "build/clang/sluice-loader.so", "units", "stress")], {}
-    yield "build with gcc", [make("CC=gcc", "WERROR=1", "all", "units", "stress", "build/bench_lookup")], {}
+    yield "build with gcc", [make("CC=gcc", "WERROR=1", "all", "units", "stress", "build/bench_lookup", "build/bench_policies")], {}
     yield "build for sanitizers", [make("WERROR=1", ASAN, "all", "units", "build/asan/leak-check.so"),
                                    make("WERROR=1", "SANITIZER=thread", "units", "stress")], {}
     yield "unit tests", programs("build/tests", "unit/test_*.c"), {}

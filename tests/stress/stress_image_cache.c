@@ -1,10 +1,10 @@
 /*
  * stress_image_cache [iterations per thread] [threads]
  *
- * Threads with a lane each do everything at random on a few keys: look up, join, leave (also with other threads' waiters), complete
- * (also flights that others lead), insert, remove, shrink. What must hold all the time: for a key whose leader stays there is one
- * flight; each waiter is answered once, with the right object, or was detached; a flight's context is not used after complete();
- * the bytes stay within the capacity. At the end everything adds up.
+ * With each policy of the cache: threads with a lane each do everything at random on a few keys: look up, join, leave (also with
+ * other threads' waiters), complete (also flights that others lead), insert, remove, shrink. What must hold all the time: for a key
+ * whose leader stays there is one flight; each waiter is answered once, with the right object, or was detached; a flight's context
+ * is not used after complete(); the bytes stay within the capacity. At the end everything adds up.
  *
  * A waiter's mutex guards its state between its owner and those who detach it, not against on_done, which the library has to sort
  * out. Leaders of keys with an even number never leave before they complete, so those flights cannot be abandoned, and `live` is
@@ -316,13 +316,14 @@ static void require_balance(void)
            (unsigned long)stats.removed[ICACHE_REASON_CAPACITY]);
 }
 
-int main(int argc, char **argv)
+static void run(icache_policy_kind_t policy)
 {
-    icache_config_t config = {CAPACITY_BYTES, MAX_OBJECT_BYTES, 0x5eed};
+    icache_config_t config = {
+        .policy = policy, .capacity_bytes = CAPACITY_BYTES, .max_object_bytes = MAX_OBJECT_BYTES, .seed = 0x5eed};
 
-    iterations = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
-    num_threads = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 6;
-    REQUIRE(num_threads > 0 && num_threads <= MAX_THREADS);
+    memset(threads, 0, sizeof(threads));
+    atomic_store(&now_ms, 0);
+    atomic_store(&abandon_calls, 0);
     REQUIRE((cache = icache_create(&config)) != NULL);
     for (unsigned i = 0; i < num_threads; ++i) {
         threads[i].number = i;
@@ -339,5 +340,14 @@ int main(int argc, char **argv)
     wind_up();
     require_balance();
     icache_destroy(&cache);
+}
+
+int main(int argc, char **argv)
+{
+    iterations = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
+    num_threads = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 6;
+    REQUIRE(num_threads > 0 && num_threads <= MAX_THREADS);
+    for (int policy = 0; policy < ICACHE_NUM_POLICIES; ++policy)
+        run((icache_policy_kind_t)policy);
     return 0;
 }

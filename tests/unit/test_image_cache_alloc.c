@@ -56,6 +56,7 @@ void *__wrap_mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_t o
 }
 
 static int calls, wakes;
+static icache_policy_kind_t policy;
 
 static void on_wake(void *ctx)
 {
@@ -129,7 +130,7 @@ static void hits_allocate_nothing(icache_t *cache, icache_lane_t *lane, const ch
 
 static void use_image_cache(void)
 {
-    icache_config_t config = {2 << 20, 1 << 20, 3};
+    icache_config_t config = {.capacity_bytes = 2 << 20, .max_object_bytes = 1 << 20, .seed = 3, .policy = policy};
     icache_t *cache = icache_create(&config);
     icache_lane_t *lane;
     icache_stats_t stats;
@@ -144,6 +145,11 @@ static void use_image_cache(void)
         insert(cache, "c", 900000);
         insert(cache, "d", 900000);
         insert(cache, "e", 50);
+        for (int i = 0; i < 300; ++i) {
+            char text[16];
+            snprintf(text, sizeof(text), "%d", i % 250);
+            insert(cache, text, 10000);
+        }
         icache_shrink_to(cache, 1000);
         assert_int_equal(icache_check(cache), 0);
         icache_get_stats(cache, &stats);
@@ -191,7 +197,13 @@ static void fail_each(void (*use)(void), int at_least)
 static void image_cache(void **state)
 {
     (void)state;
-    fail_each(use_image_cache, 9);
+    /* a policy takes nothing but what it reserves when the cache is created */
+    static const int at_least[ICACHE_NUM_POLICIES] = {
+        [ICACHE_POLICY_LRU] = 9, [ICACHE_POLICY_S3_FIFO] = 10, [ICACHE_POLICY_COST] = 11};
+    for (int i = 0; i < ICACHE_NUM_POLICIES; ++i) {
+        policy = (icache_policy_kind_t)i;
+        fail_each(use_image_cache, at_least[i]);
+    }
 }
 
 static void metadata_cache(void **state)

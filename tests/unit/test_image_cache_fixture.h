@@ -15,7 +15,7 @@
 
 static inline icache_t *create_cache_of(uint64_t capacity_bytes, uint64_t max_object_bytes)
 {
-    icache_config_t config = {capacity_bytes, max_object_bytes, 0x5eed};
+    icache_config_t config = {.capacity_bytes = capacity_bytes, .max_object_bytes = max_object_bytes, .seed = 0x5eed};
     icache_t *cache = icache_create(&config);
     assert_non_null(cache);
     return cache;

@@ -1,6 +1,6 @@
 /*
- * The image cache against a naive model: after every random step bytes, counts, counters, the order of the list, flights and
- * waiters have to be what linear searches over plain arrays say.
+ * The image cache against a naive model, with each policy: after every random step bytes, counts, counters, which objects are in
+ * the cache, the order of the queues, flights and waiters have to be what linear searches over plain arrays say.
  */
 #include "tests/unit/test_image_cache_model.h"
 
@@ -11,6 +11,12 @@ static void assert_intact(const icache_object_t *object, int key)
         assert_int_equal(object->body[0], (uint8_t)key);
         assert_int_equal(object->body[object->body_len - 1], (uint8_t)key);
     }
+}
+
+/* some keys are more popular than others */
+static int draw_key(void)
+{
+    return (int)(draw(2) == 0 ? draw(m.num_keys) : draw(m.num_keys / 4));
 }
 
 static void hold_or_drop(struct st_model_object_t *object)
@@ -70,6 +76,7 @@ static struct st_model_object_t *make_object(int key)
     if (draw(4) == 0)
         body_len = object->real->body_len = draw(body_len + 1);
     object->real->expires_ms = object->expires_ms;
+    object->real->cost_us = object->cost_us = (uint32_t)draw(4) * (uint32_t)draw(5000);
     *(int *)object->real->meta = key;
     memset(object->real->body, key, body_len);
     /* the charge that the block has after the handover, from first principles */
@@ -82,7 +89,7 @@ static struct st_model_object_t *make_object(int key)
 
 static void step_insert(void)
 {
-    struct st_model_object_t *object = make_object((int)draw(NUM_KEYS));
+    struct st_model_object_t *object = make_object(draw_key());
     int expected = model_store(object, object->real->body_len, 0);
     icache_object_t *real = object->real;
 
@@ -93,7 +100,7 @@ static void step_insert(void)
 
 static void step_get(void)
 {
-    int key = (int)draw(NUM_KEYS);
+    int key = draw_key();
     icache_key_t real_key = make_key(key);
     struct st_model_object_t *expected = model_get(key);
     icache_object_t *object = icache_get(m.cache, &real_key, m.now_ms);
@@ -105,7 +112,7 @@ static void step_get(void)
 
 static void step_remove(void)
 {
-    int key = (int)draw(NUM_KEYS);
+    int key = draw_key();
     icache_key_t real_key = make_key(key);
     struct st_model_object_t *object = model_linked(key);
     int expected = object != NULL;
@@ -117,12 +124,16 @@ static void step_remove(void)
 
 static void step_shrink(int clear)
 {
-    uint64_t target = clear ? 0 : draw(m.capacity + 2), before = m.expected.used_bytes;
+    uint64_t target = clear ? 0 : draw(m.capacity + 2), before = m.expected.used_bytes + m.ghost_bytes;
+    struct st_model_object_t *victim;
 
-    while (m.expected.used_bytes > target)
-        model_unlink(model_oldest(), ICACHE_REASON_PRESSURE);
+    while (m.expected.used_bytes + m.ghost_bytes > target)
+        if ((victim = model_victim()) != NULL)
+            model_unlink(victim, ICACHE_REASON_PRESSURE);
+        else
+            model_forget_ghosts();
     uint64_t unlinked = clear ? icache_clear(m.cache) : icache_shrink_to(m.cache, target);
-    assert_int_equal(unlinked, before - m.expected.used_bytes);
+    assert_int_equal(unlinked, before - m.expected.used_bytes - m.ghost_bytes);
 }
 
 static void finish_flight_if_over(struct st_model_flight_t *flight)
@@ -193,7 +204,7 @@ static void step_lookup(void)
 {
     struct st_model_waiter_t *waiter = idle_waiter();
     struct st_model_flight_t *free_place = free_flight();
-    int key = (int)draw(NUM_KEYS);
+    int key = draw_key();
     icache_key_t real_key = make_key(key);
     icache_object_t *object = NULL;
     icache_flight_t *flight = NULL;
@@ -309,23 +320,47 @@ static void step(void)
         step_shrink(draw(8) == 0);
 }
 
+/* returns how many objects there are in a queue, each of which has to be newer than the one before */
+static uint64_t compare_queue(const icache_queue_t *queue, unsigned in_small)
+{
+    uint64_t last = 0, count = 0;
+
+    for (icache_object_t *real = queue->oldest; real != NULL; real = real->_prev, ++count) {
+        const struct st_model_object_t *object = model_find(real);
+        assert_true(object->linked && object->in_small == in_small);
+        assert_true(object->order > last);
+        last = object->order;
+    }
+    return count;
+}
+
+static uint64_t compare_heap(const icache_heap_t *heap)
+{
+    for (size_t i = 0; i < heap->num_objects; ++i) {
+        const struct st_model_object_t *object = model_find(heap->slots[i]);
+        assert_true(object->linked && !object->in_small);
+        assert_memory_equal(&object->priority, &object->real->_priority, sizeof(object->priority));
+    }
+    if (heap->num_objects != 0)
+        assert_ptr_equal(heap->slots[0], model_first(0)->real);
+    return heap->num_objects;
+}
+
 static void compare(void)
 {
-    icache_stats_t stats;
-    uint64_t last = 0, count = 0;
+    const icache_policy_t *policy = &m.cache->index.policy;
+    icache_stats_t stats, expected;
 
     m.expected.capacity_bytes = m.capacity;
     m.expected.pinned_bytes = model_pinned_bytes();
+    expected = m.expected;
+    expected.used_bytes += m.ghost_bytes;
     icache_get_stats(m.cache, &stats);
-    assert_memory_equal(&stats, &m.expected, sizeof(stats));
+    assert_memory_equal(&stats, &expected, sizeof(stats));
     assert_true(stats.used_bytes <= m.capacity);
     assert_int_equal(icache_check(m.cache), 0);
-    for (icache_object_t *object = m.cache->index.policy.oldest; object != NULL; object = object->_lru_prev, ++count) {
-        uint64_t recency = model_find(object)->recency;
-        assert_true(recency > last);
-        last = recency;
-    }
-    assert_int_equal(count, m.expected.entries);
+    uint64_t in_main = m.policy == ICACHE_POLICY_COST ? compare_heap(&policy->heap) : compare_queue(&policy->main, 0);
+    assert_int_equal(compare_queue(&policy->small, 1) + in_main, m.expected.entries);
 }
 
 static void wind_up(void)
@@ -352,15 +387,19 @@ static void wind_up(void)
         }
 }
 
-static void run_model(uint64_t seed, uint64_t capacity, uint64_t max_object, int steps)
+static void run_model(icache_policy_kind_t policy, uint64_t num_keys, uint64_t seed, uint64_t capacity, uint64_t max_object,
+                      int steps)
 {
-    icache_config_t config = {capacity, max_object, seed};
+    icache_config_t config = {.capacity_bytes = capacity, .max_object_bytes = max_object, .seed = seed, .policy = policy};
 
     memset(&m, 0, sizeof(m));
     m.random = seed;
+    m.policy = policy;
+    m.num_keys = num_keys;
     m.capacity = capacity;
     m.max_object = max_object;
     m.now_ms = 1000;
+    model_init_policy();
     m.cache = icache_create(&config);
     assert_non_null(m.cache);
     for (int i = 0; i < NUM_LANES; ++i)
@@ -372,34 +411,56 @@ static void run_model(uint64_t seed, uint64_t capacity, uint64_t max_object, int
     wind_up();
 }
 
-static void small_objects(void **state)
+static void few_objects(void **state)
 {
-    (void)state;
+    icache_policy_kind_t policy = *(icache_policy_kind_t *)*state;
     for (uint64_t seed = 1; seed <= 4; ++seed)
-        run_model(seed, 40 * 1024, 16 * 1024, 20000);
+        run_model(policy, 24, seed, 40 * 1024, 16 * 1024, 20000);
+}
+
+/* enough of them for a queue of newcomers, or hardly so; and ghosts that come back */
+static void many_objects(void **state)
+{
+    icache_policy_kind_t policy = *(icache_policy_kind_t *)*state;
+    uint64_t ghosts_taken = 0, not_admitted = 0;
+
+    for (uint64_t seed = 5; seed <= 8; ++seed) {
+        run_model(policy, seed * 40, seed, 96 * 1024, 2 * 1024 * (seed - 4), 20000);
+        ghosts_taken += m.ghosts_taken;
+        not_admitted += m.expected.not_admitted;
+    }
+    assert_true(policy == ICACHE_POLICY_LRU || (ghosts_taken > 50 && not_admitted > 50));
 }
 
 static void mapped_objects(void **state)
 {
-    (void)state;
+    icache_policy_kind_t policy = *(icache_policy_kind_t *)*state;
     for (uint64_t seed = 11; seed <= 12; ++seed)
-        run_model(seed, 2 * 1024 * 1024, 800 * 1024, 5000);
+        run_model(policy, 24, seed, 2 * 1024 * 1024, 800 * 1024, 5000);
 }
 
 static void hardly_any_room(void **state)
 {
-    (void)state;
-    run_model(21, 0, 4096, 10000);
-    run_model(22, 700, 4096, 10000);
-    run_model(23, 64 * 1024, 0, 10000);
+    icache_policy_kind_t policy = *(icache_policy_kind_t *)*state;
+    run_model(policy, 24, 21, 0, 4096, 10000);
+    run_model(policy, 24, 22, 700, 4096, 10000);
+    run_model(policy, 24, 23, 64 * 1024, 0, 10000);
 }
+
+#define WITH_EACH(test)                                                                                                            \
+    {"lru: " #test, test, NULL, NULL, &lru}, {"s3-fifo: " #test, test, NULL, NULL, &s3_fifo},                                      \
+    {                                                                                                                              \
+        "cost: " #test, test, NULL, NULL, &cost                                                                                    \
+    }
 
 int main(void)
 {
+    static icache_policy_kind_t lru = ICACHE_POLICY_LRU, s3_fifo = ICACHE_POLICY_S3_FIFO, cost = ICACHE_POLICY_COST;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_objects),
-        cmocka_unit_test(mapped_objects),
-        cmocka_unit_test(hardly_any_room),
+        WITH_EACH(few_objects),
+        WITH_EACH(many_objects),
+        WITH_EACH(mapped_objects),
+        WITH_EACH(hardly_any_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /*
- * The naive model of the image cache: plain arrays, linear searches, a number for recency. Included by its test alone.
+ * The naive model of the image cache and its policies: plain arrays, linear searches, a number for the order. Included by its test
+ * alone.
  */
 #ifndef tests__unit__test_image_cache_model_h
 #define tests__unit__test_image_cache_model_h
@@ -14,18 +15,25 @@
 #include <cmocka.h>
 #include "image_cache/image_cache_private.h"
 
-#define NUM_KEYS 24
 #define NUM_LANES 3
 #define NUM_WAITERS 24
 #define NUM_FLIGHTS 32
 #define MAX_OBJECTS 512
+#define MAX_GHOSTS 512
 #define MAX_HELD 16
 
 struct st_model_object_t {
     icache_object_t *real; /* identity; NULL: the place is free */
     int key, linked, was_linked, refs;
-    uint64_t charge, expires_ms, recency;
+    uint64_t charge, expires_ms, order; /* order: when it came to where it is in its queue */
     icache_class_t object_class;
+    uint32_t cost_us;
+    unsigned in_small, hits, ranked_hits;
+    double priority;
+};
+
+struct st_model_ghost_t {
+    uint64_t hash_lo, hash_hi, number; /* number 0: the place is free */
 };
 
 struct st_model_flight_t {
@@ -43,7 +51,11 @@ struct st_model_waiter_t {
 
 static struct {
     icache_t *cache;
-    uint64_t capacity, max_object, now_ms, tick, random;
+    icache_policy_kind_t policy;
+    uint64_t capacity, max_object, num_keys, now_ms, tick, random;
+    uint64_t ghost_buckets, num_ghosts, ghosts_taken, ghost_bytes;
+    double inflation;
+    struct st_model_ghost_t ghosts[MAX_GHOSTS];
     struct st_model_object_t objects[MAX_OBJECTS];
     struct st_model_flight_t flights[NUM_FLIGHTS];
     struct st_model_waiter_t waiters[NUM_WAITERS];
@@ -97,8 +109,76 @@ static void model_forget_if_dead(struct st_model_object_t *object)
         object->real = NULL;
 }
 
+/* one bucket of eight ghosts for each 32 KB of capacity, down to a power of two */
+static void model_init_policy(void)
+{
+    if (m.policy == ICACHE_POLICY_LRU)
+        return;
+    for (uint64_t buckets = 1; buckets * 32768 <= m.capacity; buckets *= 2)
+        m.ghost_buckets = buckets;
+}
+
+static uint64_t model_reserved_bytes(void)
+{
+    return m.ghost_buckets * 64;
+}
+
+static struct st_model_ghost_t *model_find_ghost(uint64_t hash_lo, uint64_t hash_hi)
+{
+    for (int i = 0; i < MAX_GHOSTS; ++i)
+        if (m.ghosts[i].number != 0 && m.ghosts[i].hash_lo == hash_lo && m.ghosts[i].hash_hi == hash_hi)
+            return &m.ghosts[i];
+    return NULL;
+}
+
+/* a ninth ghost of a bucket takes the place of the oldest */
+static void model_add_ghost(const struct st_model_object_t *object)
+{
+    struct st_model_ghost_t *place = NULL, *oldest = NULL;
+    int same = 0;
+
+    if (m.ghost_buckets == 0)
+        return;
+    for (int i = 0; i < MAX_GHOSTS; ++i) {
+        struct st_model_ghost_t *ghost = &m.ghosts[i];
+        if (ghost->number == 0) {
+            place = ghost;
+        } else if (ghost->hash_lo % m.ghost_buckets == object->real->_hash_lo % m.ghost_buckets) {
+            ++same;
+            if (oldest == NULL || ghost->number < oldest->number)
+                oldest = ghost;
+        }
+    }
+    if (same == 8)
+        place = oldest;
+    assert_non_null(place);
+    *place = (struct st_model_ghost_t){object->real->_hash_lo, object->real->_hash_hi, ++m.num_ghosts};
+    m.ghost_bytes = model_reserved_bytes();
+}
+
+static int model_take_ghost(const struct st_model_object_t *object)
+{
+    struct st_model_ghost_t *ghost = model_find_ghost(object->real->_hash_lo, object->real->_hash_hi);
+
+    if (ghost == NULL)
+        return 0;
+    int fresh = m.num_ghosts - ghost->number < m.expected.entries;
+    m.ghosts_taken += (uint64_t)fresh;
+    ghost->number = 0;
+    return fresh;
+}
+
+static void model_forget_ghosts(void)
+{
+    memset(m.ghosts, 0, sizeof(m.ghosts));
+    m.num_ghosts = m.ghost_bytes = 0;
+}
+
 static void model_unlink(struct st_model_object_t *object, icache_reason_t reason)
 {
+    if (m.policy != ICACHE_POLICY_LRU)
+        if (reason == ICACHE_REASON_EXPIRED || (reason == ICACHE_REASON_CAPACITY && object->in_small))
+            model_add_ghost(object);
     object->linked = 0;
     m.expected.used_bytes -= object->charge;
     m.expected.class_bytes[object->object_class] -= object->charge;
@@ -109,13 +189,101 @@ static void model_unlink(struct st_model_object_t *object, icache_reason_t reaso
     model_forget_if_dead(object);
 }
 
-static struct st_model_object_t *model_oldest(void)
+/* a tenth, or 16 objects of average size if that is more, but none rather than more than a half */
+static uint64_t model_small_capacity(void)
 {
-    struct st_model_object_t *oldest = NULL;
+    uint64_t capacity = m.capacity - model_reserved_bytes(), size = capacity / 10;
+
+    if (m.expected.entries != 0 && m.expected.used_bytes / m.expected.entries * 16 > size)
+        size = m.expected.used_bytes / m.expected.entries * 16;
+    return size > capacity / 2 ? 0 : size;
+}
+
+static int model_goes_before(const struct st_model_object_t *a, const struct st_model_object_t *b)
+{
+    if (m.policy == ICACHE_POLICY_COST && !a->in_small && (a->priority < b->priority || a->priority > b->priority))
+        return a->priority < b->priority;
+    return a->order < b->order;
+}
+
+static struct st_model_object_t *model_first(unsigned in_small)
+{
+    struct st_model_object_t *first = NULL;
+
+    for (int i = 0; i < MAX_OBJECTS; ++i) {
+        struct st_model_object_t *object = &m.objects[i];
+        if (object->real != NULL && object->linked && object->in_small == in_small)
+            if (first == NULL || model_goes_before(object, first))
+                first = object;
+    }
+    return first;
+}
+
+static uint64_t model_small_bytes(void)
+{
+    uint64_t bytes = 0;
+
     for (int i = 0; i < MAX_OBJECTS; ++i)
-        if (m.objects[i].real != NULL && m.objects[i].linked && (oldest == NULL || m.objects[i].recency < oldest->recency))
-            oldest = &m.objects[i];
-    return oldest;
+        if (m.objects[i].real != NULL && m.objects[i].linked && m.objects[i].in_small)
+            bytes += m.objects[i].charge;
+    return bytes;
+}
+
+static void model_rank(struct st_model_object_t *object, unsigned hits)
+{
+    object->ranked_hits += hits;
+    if (object->ranked_hits > 15)
+        object->ranked_hits = 15;
+    object->hits = 0;
+    object->order = ++m.tick;
+    object->priority =
+        m.inflation + (double)object->ranked_hits * (object->cost_us == 0 ? 1. : (double)object->cost_us) / (double)object->charge;
+}
+
+static void model_enter_main(struct st_model_object_t *object)
+{
+    object->in_small = 0;
+    object->ranked_hits = 0;
+    model_rank(object, object->hits + 1);
+}
+
+/* who has to go next; objects that have earned it move on */
+static struct st_model_object_t *model_victim(void)
+{
+    struct st_model_object_t *object;
+
+    if (m.policy == ICACHE_POLICY_LRU)
+        return model_first(0);
+    while ((object = model_first(1)) != NULL && (model_small_bytes() >= model_small_capacity() || model_first(0) == NULL)) {
+        if (object->hits == 0)
+            return object;
+        model_enter_main(object);
+    }
+    while ((object = model_first(0)) != NULL) {
+        unsigned hits = object->hits;
+        m.inflation = object->priority;
+        if (hits == 0)
+            break;
+        model_rank(object, hits);
+        if (m.policy == ICACHE_POLICY_S3_FIFO)
+            object->hits = hits - 1;
+    }
+    return object;
+}
+
+/* returns whether the object is let in; in_small says where */
+static int model_place(struct st_model_object_t *object, int replaces)
+{
+    object->in_small = 0;
+    if (m.policy == ICACHE_POLICY_LRU || replaces || model_take_ghost(object) || model_small_capacity() == 0)
+        return 1;
+    object->in_small = 1;
+    if (m.expected.used_bytes + object->charge <= m.capacity - model_reserved_bytes() ||
+        object->charge <= model_small_capacity() / 8)
+        return 1;
+    model_add_ghost(object);
+    ++m.expected.not_admitted;
+    return 0;
 }
 
 static int model_store(struct st_model_object_t *object, size_t body_len, int keep_existing)
@@ -124,25 +292,39 @@ static int model_store(struct st_model_object_t *object, size_t body_len, int ke
 
     if (m.now_ms >= object->expires_ms)
         return -1;
-    if (body_len > m.max_object || object->charge > m.capacity) {
+    if (body_len > m.max_object || object->charge > m.capacity - model_reserved_bytes()) {
         ++m.expected.removed[ICACHE_REASON_TOO_LARGE];
         m.expected.removed_bytes[ICACHE_REASON_TOO_LARGE] += object->charge;
         return -1;
     }
     if (existing != NULL && keep_existing && m.now_ms < existing->expires_ms)
         return -1;
+    if (!model_place(object, existing != NULL))
+        return -1;
     if (existing != NULL)
         model_unlink(existing, ICACHE_REASON_REPLACED);
-    while (m.expected.used_bytes + object->charge > m.capacity)
-        model_unlink(model_oldest(), ICACHE_REASON_CAPACITY);
+    while (m.expected.used_bytes + object->charge > m.capacity - model_reserved_bytes())
+        model_unlink(model_victim(), ICACHE_REASON_CAPACITY);
     object->linked = object->was_linked = 1;
-    object->recency = ++m.tick;
+    if (object->in_small)
+        object->order = ++m.tick;
+    else
+        model_enter_main(object);
     m.expected.used_bytes += object->charge;
     m.expected.class_bytes[object->object_class] += object->charge;
     ++m.expected.class_entries[object->object_class];
     ++m.expected.entries;
     ++m.expected.inserts;
     return 0;
+}
+
+static void model_hit(struct st_model_object_t *object)
+{
+    ++m.expected.hits;
+    if (m.policy == ICACHE_POLICY_LRU)
+        object->order = ++m.tick;
+    else if (object->hits < (m.policy == ICACHE_POLICY_COST ? 15u : 3u))
+        ++object->hits;
 }
 
 /* what a lookup has to find; an expired object goes */
@@ -154,10 +336,8 @@ static struct st_model_object_t *model_get(int key)
         model_unlink(object, ICACHE_REASON_EXPIRED);
         object = NULL;
     }
-    if (object != NULL) {
-        object->recency = ++m.tick;
-        ++m.expected.hits;
-    }
+    if (object != NULL)
+        model_hit(object);
     return object;
 }
 

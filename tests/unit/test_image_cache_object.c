@@ -257,7 +257,7 @@ static void equal_hash_is_not_equal_key(void **state)
 static void seed_matters(void **state)
 {
     (void)state;
-    icache_config_t config = {1 << 20, 1 << 20, 1};
+    icache_config_t config = {.capacity_bytes = 1 << 20, .max_object_bytes = 1 << 20, .seed = 1};
     icache_t *one = icache_create(&config);
     config.seed = 2;
     icache_t *two = icache_create(&config);

@@ -77,7 +77,7 @@ static icache_verdict_t lookup(icache_waiter_t *waiter, icache_flight_t **led)
 
 static void set_up(void)
 {
-    icache_config_t config = {1 << 20, 1 << 20, 7};
+    icache_config_t config = {.capacity_bytes = 1 << 20, .max_object_bytes = 1 << 20, .seed = 7};
 
     hook.countdown = 0;
     calls = abandoned = inside_complete = intruded = 0;

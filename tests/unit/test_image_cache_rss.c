@@ -101,7 +101,7 @@ static void shrink_and_measure(size_t min, size_t max, int history, int percent_
 #ifdef HAS_OWN_ALLOCATOR
     skip();
 #endif
-    icache_config_t config = {CAPACITY_BYTES, CAPACITY_BYTES, 1};
+    icache_config_t config = {.capacity_bytes = CAPACITY_BYTES, .max_object_bytes = CAPACITY_BYTES, .seed = 1};
     icache_t *cache = icache_create(&config);
 
     random_state = 42;
