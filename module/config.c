@@ -112,6 +112,23 @@ static int on_origin(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     return 0;
 }
 
+static int on_policy(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    static const char *const names[] = {
+        [ICACHE_POLICY_LRU] = "lru", [ICACHE_POLICY_S3_FIFO] = "s3-fifo", [ICACHE_POLICY_COST] = "cost"};
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+
+    (void)ctx;
+    for (size_t i = 0; i != sizeof(names) / sizeof(names[0]); ++i) {
+        if (strcmp(node->data.scalar, names[i]) == 0) {
+            self->sluice->policy = (icache_policy_kind_t)i;
+            return 0;
+        }
+    }
+    h2o_configurator_errprintf(cmd, node, "`%s` is no policy; there are lru, s3-fifo and cost", node->data.scalar);
+    return -1;
+}
+
 static int read_switch(h2o_configurator_command_t *cmd, yoml_t *node)
 {
     uint64_t on;
@@ -206,6 +223,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     for (size_t i = 0; i != sluice_num_knobs; ++i)
         h2o_configurator_define_command(c, sluice_knobs[i].name,
                                         levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR, on_knob);
+    h2o_configurator_define_command(c, "image-cache.policy", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
+                                    on_policy);
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);

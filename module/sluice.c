@@ -75,7 +75,7 @@ static uint64_t min_bytes(uint64_t a, uint64_t b)
 
 static void start_caches(sluice_t *sluice)
 {
-    icache_config_t config = {.max_object_bytes = sluice->settings.max_object_bytes};
+    icache_config_t config = {.max_object_bytes = sluice->settings.max_object_bytes, .policy = sluice->policy};
     uint64_t seeds[2];
 
     if (getrandom(seeds, sizeof(seeds), 0) != (ssize_t)sizeof(seeds))

@@ -29,9 +29,10 @@ typedef struct st_sluice_loop_t sluice_loop_t;
 
 typedef struct st_sluice_t {
     sluice_settings_t settings; /* fixed once the configuration is read */
-    char **exempt;              /* NULL-terminated prefixes that the front filter lets pass */
-    uint64_t budget_bytes;      /* as it came out of `auto` */
-    int prometheus_by_default;  /* what /api/metrics/cache answers when the request does not say */
+    icache_policy_kind_t policy;
+    char **exempt;             /* NULL-terminated prefixes that the front filter lets pass */
+    uint64_t budget_bytes;     /* as it came out of `auto` */
+    int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
 
     icache_t *cache;
     icache_meta_t *metadata;

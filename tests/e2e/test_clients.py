@@ -26,6 +26,9 @@ MIB = 1 << 20
 
 HOT = [f"/images/{name}?w={width}" for name in ("baseline.jpg", "rgba.png", "lossy.webp") for width in (64, 65)]
 LARGE = ["/images/photo.tif?w=900&output=png", "/images/progressive.jpg?w=1200&q=95"]
+if SANITIZED:
+    # the leak checker follows pointers in the heap alone: an object between two that have mappings of their own would seem lost
+    LARGE = ["/images/photo.tif?w=320&output=png", "/images/baseline.jpg?w=400&output=png"]
 SLOW = [f"/images/slow-{n}.jpg?w=80" for n in range(40)]
 COLD = [f"/images/{name}?w={width}" for name in ("grey.jpg", "exif-6.jpg", "palette.png", "plain.gif") for width in range(20, 120)]
 ERRORS = {
@@ -160,10 +163,11 @@ def assert_all_is_stored(server, crowd):
     assert sum(sizes.values()) <= values["sluice_image_cache_bytes"] <= sum(sizes.values()) * 1.1 + entries * 1024 + 4 * 4096
 
 
-@pytest.mark.parametrize("capacity_mib", [128, 2])
-def test_crowd(sluice, origin, capacity_mib):
+@pytest.mark.parametrize("capacity_mib, policy", [(128, "lru"), (2, "lru"), (128, "cost"), (2, "s3-fifo"), (2, "cost")])
+def test_crowd(sluice, origin, capacity_mib, policy):
     paths = {"/images": {"image.origin": origin.url("/")}, "/api": {"health.api": "ON"}, "/metrics": {"health.prometheus": "ON"}}
-    settings = {"pressure.budget": "4GiB", "image-cache.capacity": f"{capacity_mib}MiB", "image.max-fetches": MAX_FETCHES}
+    cache = {"image-cache.capacity": f"{capacity_mib}MiB", "image-cache.policy": policy}
+    settings = {"pressure.budget": "4GiB", "image.max-fetches": MAX_FETCHES, **cache}
     server = sluice({**settings, "image.negative-ttl": "100ms", "hosts": {"default": {"paths": paths}}})
     assert server.get(HOT[0]).status == 200
     files, resident = open_files(server), server.rss_bytes()

@@ -278,6 +278,21 @@ def test_marks_that_ascend(check, site):
         assert_taken(check(site(dict(zip(MARKS, values)))))
 
 
+# --- policy
+
+
+@pytest.mark.parametrize("value", ["fifo", "LRU", "", "1"])
+def test_policy_must_be_known(check, site, value):
+    done = check(site({"image-cache.policy": value}))
+    assert done.returncode == 78
+    assert "image-cache.policy" in done.stderr and "lru, s3-fifo and cost" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("value", ["lru", "s3-fifo", "cost"])
+def test_known_policies(check, site, value):
+    assert_taken(check(site({"image-cache.policy": value})))
+
+
 # --- exempt paths
 
 
