@@ -163,7 +163,12 @@ def assert_all_is_stored(server, crowd):
     assert sum(sizes.values()) <= values["sluice_image_cache_bytes"] <= sum(sizes.values()) * 1.1 + entries * 1024 + 4 * 4096
 
 
-@pytest.mark.parametrize("capacity_mib, policy", [(128, "lru"), (2, "lru"), (128, "cost"), (2, "s3-fifo"), (2, "cost")])
+CACHES = [(128, "lru"), (2, "lru"), (2, "s3-fifo")]
+if not SANITIZED:
+    CACHES += [(128, "cost"), (2, "cost")]  # their objects hang in a mapped array, where the leak checker does not look either
+
+
+@pytest.mark.parametrize("capacity_mib, policy", CACHES)
 def test_crowd(sluice, origin, capacity_mib, policy):
     paths = {"/images": {"image.origin": origin.url("/")}, "/api": {"health.api": "ON"}, "/metrics": {"health.prometheus": "ON"}}
     cache = {"image-cache.capacity": f"{capacity_mib}MiB", "image-cache.policy": policy}
