@@ -84,6 +84,14 @@ static int wants_prometheus(struct st_health_handler_t *self, h2o_req_t *req)
     return self->sluice->prometheus_by_default || accepts_text(req);
 }
 
+static void respond_cache_metrics(struct st_health_handler_t *self, h2o_req_t *req)
+{
+    if (wants_prometheus(self, req))
+        respond_metrics(self, req, health_cache_prometheus, PROMETHEUS_TYPE);
+    else
+        respond_metrics(self, req, health_cache_json, JSON_TYPE);
+}
+
 static int on_req(h2o_handler_t *_self, h2o_req_t *req)
 {
     struct st_health_handler_t *self = (void *)_self;
@@ -96,8 +104,7 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
     else if (self->route == SLUICE_HEALTH_API && h2o_memis(path.base, path.len, H2O_STRLIT("/health")))
         respond_health(self, req);
     else if (self->route == SLUICE_HEALTH_API && h2o_memis(path.base, path.len, H2O_STRLIT("/metrics/cache")))
-        respond_metrics(self, req, wants_prometheus(self, req) ? health_cache_prometheus : health_cache_json,
-                        wants_prometheus(self, req) ? PROMETHEUS_TYPE : JSON_TYPE);
+        respond_cache_metrics(self, req);
     else
         sluice_respond_problem(req, 404, "Not Found",
                                "known here are /api/health, /api/metrics/cache and /metrics, where they are configured",

@@ -30,7 +30,7 @@ struct st_rendition_t {
     icache_object_t *source;
     sluice_plan_t plan;
     int planned;
-    uint64_t started_us, queued_us, run_us, deadline_ms;
+    uint64_t queued_us, run_us, deadline_ms;
     _Atomic int cancelled, refs;
     icache_key_t key;
     size_t source_key_len;
@@ -242,7 +242,6 @@ static struct st_rendition_t *create_job(const sluice_rendition_request_t *reque
     job->options = *request->options;
     job->flight = flight;
     job->source_waiter = (icache_waiter_t){.on_done = on_source, .lane = job->sluice->pipeline};
-    job->started_us = sluice_now_us();
     atomic_store(&job->refs, 2); /* one for the work, one for sluice_rendition_start() */
     memcpy(job->text, request->key->text, request->key->len);
     memcpy(job->text + request->key->len + 1, request->source_key, request->source_key_len);

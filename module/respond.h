@@ -26,8 +26,8 @@ typedef struct st_sluice_answer_t {
  */
 int sluice_respond_object(h2o_req_t *req, icache_object_t *object, const sluice_answer_t *answer);
 /**
- * answers with problem details (RFC 9457). `extra` is one more header line or {NULL}: its name and value must live as long as the
- * request. cache_control may be NULL ("no-store").
+ * answers with problem details (RFC 9457). cache_control may be NULL ("no-store"); else it must live as long as the request.
+ * retry_after_s 0: no Retry-After.
  */
 void sluice_respond_problem(h2o_req_t *req, int status, const char *title, const char *detail, const char *code,
                             const char *cache_control, uint64_t retry_after_s);

@@ -184,3 +184,15 @@ def _colour_name(rgb):
 def colour_of_large(number):
     """R, G and B in the middle of the number-th picture of large()."""
     return tuple(40 + number * factor % 176 for factor in (67, 29, 113))
+
+
+def fetch(server, path, **options):
+    """The answer of a server to a path at which there must be a picture."""
+    answer = server.get(path, **options)
+    assert answer.status == 200, (path, answer.body)
+    return answer
+
+
+def size_of(body):
+    """Width and height of an encoded picture."""
+    return Image.open(io.BytesIO(body)).size

@@ -1,14 +1,13 @@
 """What HTTP says about pictures, end to end: caching headers, validators, keys, both origins, both protocols."""
 
 import http.client
-import io
 import re
 import socket
 
 import pytest
-from PIL import Image
 
 import pictures
+from pictures import fetch, size_of
 from harness import Response, Sluice, request, wait_for
 from origin import Origin
 
@@ -32,16 +31,6 @@ def server(tmp_path_factory, origin):
     with Sluice(tmp_path_factory.mktemp("http"), {"hosts": {"default": {"paths": paths}}}) as server:
         yield server
         assert server.stop()
-
-
-def fetch(server, path, **options):
-    answer = server.get(path, **options)
-    assert answer.status == 200, (path, answer.body)
-    return answer
-
-
-def size_of(body):
-    return Image.open(io.BytesIO(body)).size
 
 
 # --- origins

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageStat
 
 import pictures
+from pictures import fetch, size_of
 from harness import Sluice, run
 
 OUTPUTS = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "avif": "image/avif"}
@@ -51,16 +52,6 @@ def server(tmp_path_factory):
     with Sluice(folder, {"hosts": {"default": {"paths": paths}}}) as server:
         yield server
         assert server.stop()
-
-
-def fetch(server, path, **options):
-    answer = server.get(path, **options)
-    assert answer.status == 200, (path, answer.body)
-    return answer
-
-
-def size_of(body):
-    return Image.open(io.BytesIO(body)).size
 
 
 def vips(*words):
