@@ -78,7 +78,7 @@ static void *run(void *arg)
             hit(texts[0]);
         } else if (self->kind == MISS) {
             icache_key_t key = icache_key(cache, texts[number], KEY_LEN - 1);
-            if (icache_get(cache, &key, 0) != NULL)
+            if (icache_get(cache, NULL, &key, 0) != NULL)
                 abort();
         } else {
             insert(full_cache, (uint32_t)((i + self->offset) % NUM_KEYS));

@@ -53,7 +53,7 @@ static void insert(icache_t *cache, const icache_key_t *key, const request_t *re
 
 static int get(icache_t *cache, const icache_key_t *key)
 {
-    icache_object_t *object = icache_get(cache, key, 0);
+    icache_object_t *object = icache_get(cache, NULL, key, 0);
     int hit = object != NULL;
 
     icache_object_unref(&object);

@@ -46,6 +46,7 @@ static int check_policy(const icache_t *cache)
     ICACHE_CHECK(totals.total_bytes == cache->index.object_bytes);
     ICACHE_CHECK(policy->ghost_bytes <= policy->reserved_bytes);
     ICACHE_CHECK(totals.total_bytes + policy->reserved_bytes <= cache->config.capacity_bytes);
+    ICACHE_CHECK(cache->config.max_entries == 0 || totals.total_entries <= cache->config.max_entries);
     for (int i = 0; i < ICACHE_NUM_CLASSES; ++i)
         ICACHE_CHECK(totals.bytes[i] == cache->index.class_bytes[i] && totals.entries[i] == cache->index.class_entries[i]);
     return 0;
@@ -57,8 +58,7 @@ static int check_table(const icache_table_t *table)
 
     ICACHE_CHECK(table->num_buckets <= table->mask + 1 && table->num_buckets > table->mask >> 1);
     ICACHE_CHECK(table->num_buckets <= table->max_buckets && table->num_buckets <= table->touched_buckets);
-    ICACHE_CHECK(table->num_buckets * sizeof(*table->buckets) <=
-                 (2 * table->num_objects + ICACHE_TABLE_MIN_BUCKETS) * sizeof(*table->buckets));
+    ICACHE_CHECK(table->num_walkers != 0 || table->num_buckets <= 2 * table->num_objects + ICACHE_TABLE_MIN_BUCKETS);
     for (size_t i = 0; i < table->num_buckets; ++i)
         for (const icache_object_t *object = table->buckets[i]; object != NULL; object = object->_next_in_bucket) {
             ICACHE_CHECK(icache_table_bucket_of(table, object->_hash_lo) == i);
@@ -109,8 +109,8 @@ static int check_flight(const icache_t *cache, const icache_flight_t *flight, ui
         ICACHE_CHECK((flight->waiters[i] != NULL) == (flight->lanes >> i & 1));
     }
     ICACHE_CHECK(count == flight->num_waiters);
-    ICACHE_CHECK(count != 0 || flight->state == ICACHE_FLIGHT_COMPLETING);
-    for (const icache_flight_t *other = flight->next_in_bucket; other != NULL; other = other->next_in_bucket)
+    ICACHE_CHECK(count != 0 || flight->state == ICACHE_FLIGHT_COMPLETING || flight->background);
+    for (const icache_flight_t *other = flight->next_in_bucket; other != NULL && !flight->purged; other = other->next_in_bucket)
         ICACHE_CHECK(other->hash_lo != flight->hash_lo || other->hash_hi != flight->hash_hi);
     *total_waiters += count;
     return 0;
@@ -121,9 +121,9 @@ int icache_check_flights_locked(const icache_t *cache)
     uint64_t num_flights = 0, num_waiters = 0;
     int line;
 
-    for (unsigned i = 0; i < ICACHE_FLIGHT_BUCKETS; ++i)
+    for (unsigned i = 0; i <= ICACHE_FLIGHT_BUCKETS; ++i)
         for (const icache_flight_t *flight = cache->flights.buckets[i]; flight != NULL; flight = flight->next_in_bucket) {
-            ICACHE_CHECK(flight->hash_lo % ICACHE_FLIGHT_BUCKETS == i);
+            ICACHE_CHECK(flight->purged ? i == ICACHE_FLIGHT_BUCKETS : flight->hash_lo % ICACHE_FLIGHT_BUCKETS == i);
             if ((line = check_flight(cache, flight, &num_waiters)) != 0)
                 return line;
             ++num_flights;

@@ -48,6 +48,12 @@ static icache_flight_t **bucket_of(icache_t *cache, uint64_t hash_lo)
     return &cache->flights.buckets[hash_lo % ICACHE_FLIGHT_BUCKETS];
 }
 
+static icache_flight_t **bucket_of_flight(icache_flight_t *flight)
+{
+    return atomic_load_explicit(&flight->purged, memory_order_relaxed) ? &flight->cache->flights.buckets[ICACHE_FLIGHT_BUCKETS]
+                                                                       : bucket_of(flight->cache, flight->hash_lo);
+}
+
 static icache_flight_t *find_flight_locked(icache_t *cache, const icache_key_t *key)
 {
     icache_flight_t *flight = *bucket_of(cache, key->lo);
@@ -63,6 +69,7 @@ static void link_flight_locked(icache_t *cache, icache_flight_t *flight)
 {
     icache_flight_t **bucket = bucket_of(cache, flight->hash_lo);
 
+    flight->purges_seen = atomic_load_explicit(&cache->flights.num_purges, memory_order_relaxed);
     flight->next_in_bucket = *bucket;
     *bucket = flight;
     ++cache->flights.num_flights;
@@ -70,7 +77,7 @@ static void link_flight_locked(icache_t *cache, icache_flight_t *flight)
 
 static void unlink_flight_locked(icache_flight_t *flight)
 {
-    icache_flight_t **link = bucket_of(flight->cache, flight->hash_lo);
+    icache_flight_t **link = bucket_of_flight(flight);
 
     for (; *link != flight; link = &(*link)->next_in_bucket)
         assert(*link != NULL);
@@ -88,23 +95,34 @@ static void add_waiter_locked(icache_flight_t *flight, icache_waiter_t *waiter)
     ++flight->cache->flights.num_waiters;
 }
 
-/* the answer for a key that missed; *spare becomes the flight if one has to start, and without it the answer is REFUSED */
+/* the answer for a key that missed, or whose object has expired but may be served (*object is set then); *spare becomes the flight
+ * if one has to start, and without it the answer is REFUSED */
 static icache_verdict_t join_or_lead_locked(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_waiter_t *waiter,
                                             icache_object_t **object, icache_flight_t **spare, icache_object_t **victims)
 {
     icache_flight_t *flight = find_flight_locked(cache, key);
+    icache_object_t *fresh;
 
     if (flight != NULL) {
+        if (*object != NULL)
+            return ICACHE_STALE;
         add_waiter_locked(flight, waiter);
         ++cache->flights.coalesced;
         return ICACHE_WAIT;
     }
-    if ((*object = icache_index_get(cache, key, now_ms, victims)) != NULL)
+    if ((fresh = icache_index_get(cache, key, now_ms, victims)) != NULL) {
+        *object = fresh;
         return ICACHE_HIT;
+    }
     if ((flight = *spare) == NULL)
         return ICACHE_REFUSED;
     *spare = NULL;
     link_flight_locked(cache, flight);
+    if (*object != NULL) {
+        flight->background = 1;
+        ++cache->flights.refreshes;
+        return ICACHE_STALE;
+    }
     add_waiter_locked(flight, waiter);
     ++cache->flights.misses;
     return ICACHE_LEAD;
@@ -116,17 +134,28 @@ static icache_verdict_t join_or_lead(icache_t *cache, const icache_key_t *key, u
     icache_object_t *victims = NULL;
 
     pthread_mutex_lock(&cache->flights.lock);
+    icache_object_t *expired = *object;
     icache_verdict_t verdict = join_or_lead_locked(cache, key, now_ms, waiter, object, spare, &victims);
+    if (verdict == ICACHE_STALE)
+        ++cache->flights.stale;
     pthread_mutex_unlock(&cache->flights.lock);
-    icache_release(victims);
+    if (*object != expired)
+        icache_object_unref(&expired);
+    icache_release(cache, victims);
     return verdict;
 }
 
 icache_verdict_t icache_lookup(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_waiter_t *waiter,
                                icache_object_t **object, icache_flight_t **flight)
 {
+    icache_object_t *victims = NULL;
+    int stale = 0;
+
     waiter->_flight = NULL;
-    if ((*object = icache_get(cache, key, now_ms)) != NULL)
+    *flight = NULL;
+    *object = icache_index_look(cache, key, now_ms, &stale, &victims);
+    icache_release(cache, victims);
+    if (*object != NULL && !stale)
         return ICACHE_HIT;
     /* most misses of a hot key join, so the flight is allocated only once it is known to be wanted, and outside the lock */
     icache_flight_t *spare = NULL;
@@ -134,11 +163,11 @@ icache_verdict_t icache_lookup(icache_t *cache, const icache_key_t *key, uint64_
     if (verdict == ICACHE_REFUSED && (spare = create_flight(cache, key)) != NULL) {
         icache_flight_t *created = spare;
         verdict = join_or_lead(cache, key, now_ms, waiter, object, &spare);
-        if (verdict == ICACHE_LEAD)
+        if (spare == NULL)
             *flight = created;
         free(spare);
     }
-    return verdict;
+    return verdict == ICACHE_REFUSED && *object != NULL ? ICACHE_STALE : verdict;
 }
 
 struct st_callback_t {
@@ -206,7 +235,7 @@ int icache_waiter_detach(icache_waiter_t *waiter)
     if (flight != NULL) {
         remove_waiter_locked(flight, waiter);
         over = is_over_locked(flight);
-        if (flight->num_waiters == 0 && flight->state == ICACHE_FLIGHT_FLYING) {
+        if (flight->num_waiters == 0 && flight->state == ICACHE_FLIGHT_FLYING && !flight->background) {
             abandon_locked(flight);
             callback = take_callback_locked(flight);
         }
@@ -236,7 +265,7 @@ void icache_flight_on_abandon(icache_flight_t *flight, void (*cb)(void *ctx), vo
 
 int icache_flight_wanted(const icache_flight_t *flight)
 {
-    return atomic_load_explicit(&flight->num_waiters, memory_order_relaxed) != 0;
+    return flight->background || atomic_load_explicit(&flight->num_waiters, memory_order_relaxed) != 0;
 }
 
 /* from here on nobody abandons the flight; returns whether somebody had */
@@ -283,7 +312,7 @@ void icache_flight_complete(icache_flight_t **_flight, icache_object_t *object, 
     if (object != NULL) {
         icache_object_seal(object);
         if (store)
-            icache_index_store(cache, object, abandoned, now_ms);
+            icache_index_store(cache, object, flight, abandoned, now_ms);
     }
 
     pthread_mutex_lock(&cache->flights.lock);

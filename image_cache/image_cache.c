@@ -13,6 +13,9 @@
 #include "image_cache/image_cache_private.h"
 
 #define SHRINK_BATCH 256 /* objects unlinked in one hold of the lock */
+#define WALK_BATCH 1024  /* buckets looked at in one hold of the lock */
+#define SWEEP_PARTS 80   /* calls of icache_sweep() to get round the index */
+#define SWEEP_MIN_BUCKETS 64
 
 static const icache_policy_ops_t *const policies[] = {
     [ICACHE_POLICY_LRU] = &icache_lru_ops, [ICACHE_POLICY_S3_FIFO] = &icache_s3_fifo_ops, [ICACHE_POLICY_COST] = &icache_cost_ops};
@@ -101,44 +104,136 @@ static void unlink_locked(icache_t *cache, icache_object_t *object, icache_reaso
     cache->index.class_bytes[object->object_class] -= object->_charge_bytes;
     --cache->index.class_entries[object->object_class];
     count_removed_locked(cache, object, reason);
+    object->_reason = (uint8_t)reason;
     icache_object_pin(object, cache->ledger);
     object->_next = *victims;
     *victims = object;
 }
 
-void icache_release(icache_object_t *victims)
+static void tell_removed(icache_t *cache, const icache_object_t *object, icache_reason_t reason)
+{
+    if (cache->config.on_removed != NULL)
+        cache->config.on_removed(cache->config.on_removed_ctx, object, reason);
+}
+
+void icache_release(icache_t *cache, icache_object_t *victims)
 {
     while (victims != NULL) {
         icache_object_t *next = victims->_next;
+        tell_removed(cache, victims, (icache_reason_t)victims->_reason);
         icache_object_unref(&victims);
         victims = next;
     }
 }
 
-icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_object_t **victims)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-    pthread_mutex_lock(&cache->index.lock);
+    return a > b ? a : b;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t keep_until(const icache_object_t *object)
+{
+    return later(later(object->expires_ms, object->stale_ms), object->keep_ms);
+}
+
+/* what is past its time is removed on the way */
+static icache_object_t *find_kept_locked(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_object_t **victims)
+{
     icache_object_t *object = icache_table_find(&cache->index.table, key);
-    if (object != NULL && now_ms >= object->expires_ms) {
+
+    if (object != NULL && now_ms >= keep_until(object)) {
         unlink_locked(cache, object, ICACHE_REASON_EXPIRED, victims);
         object = NULL;
     }
-    if (object != NULL) {
-        icache_object_ref(object);
-        cache->index.policy.ops->on_hit(&cache->index.policy, object);
+    return object;
+}
+
+static icache_object_t *look_locked(icache_t *cache, const icache_key_t *key, uint64_t now_ms, int *stale,
+                                    icache_object_t **victims)
+{
+    icache_object_t *object = find_kept_locked(cache, key, now_ms, victims);
+
+    if (object == NULL)
+        return NULL;
+    int fresh = now_ms < object->expires_ms;
+    if (!fresh && (stale == NULL || now_ms >= object->stale_ms))
+        return NULL;
+    cache->index.policy.ops->on_hit(&cache->index.policy, object);
+    if (fresh)
         ++cache->index.hits;
-    }
+    else
+        *stale = 1;
+    return icache_object_ref(object);
+}
+
+icache_object_t *icache_index_look(icache_t *cache, const icache_key_t *key, uint64_t now_ms, int *stale, icache_object_t **victims)
+{
+    pthread_mutex_lock(&cache->index.lock);
+    icache_object_t *object = look_locked(cache, key, now_ms, stale, victims);
     pthread_mutex_unlock(&cache->index.lock);
     return object;
 }
 
-icache_object_t *icache_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms)
+icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_object_t **victims)
+{
+    return icache_index_look(cache, key, now_ms, NULL, victims);
+}
+
+icache_object_t *icache_get(icache_t *cache, icache_lane_t *lane, const icache_key_t *key, uint64_t now_ms)
 {
     icache_object_t *victims = NULL;
     icache_object_t *object = icache_index_get(cache, key, now_ms, &victims);
 
-    icache_release(victims);
+    (void)lane;
+    icache_release(cache, victims);
     return object;
+}
+
+icache_object_t *icache_get_stale(icache_t *cache, const icache_key_t *key, uint64_t now_ms)
+{
+    icache_object_t *victims = NULL;
+
+    pthread_mutex_lock(&cache->index.lock);
+    icache_object_t *object = find_kept_locked(cache, key, now_ms, &victims);
+    if (object != NULL)
+        icache_object_ref(object);
+    pthread_mutex_unlock(&cache->index.lock);
+    icache_release(cache, victims);
+    return object;
+}
+
+static void limit_age(const icache_t *cache, icache_object_t *object, uint64_t now_ms)
+{
+    uint64_t max_age_ms = cache->config.max_age_ms[object->object_class];
+
+    if (max_age_ms == 0 || max_age_ms > UINT64_MAX - now_ms)
+        return;
+    object->expires_ms = earlier(object->expires_ms, now_ms + max_age_ms);
+    object->stale_ms = earlier(object->stale_ms, now_ms + max_age_ms);
+    object->keep_ms = earlier(object->keep_ms, now_ms + max_age_ms);
+}
+
+static int is_linked_locked(const icache_object_t *object)
+{
+    return object->_linked && object->_ledger == NULL;
+}
+
+int icache_renew(icache_t *cache, icache_object_t *object, const icache_life_t *life, uint64_t now_ms)
+{
+    pthread_mutex_lock(&cache->index.lock);
+    object->created_ms = life->created_ms;
+    object->expires_ms = life->expires_ms;
+    object->stale_ms = life->stale_ms;
+    object->keep_ms = life->keep_ms;
+    limit_age(cache, object, now_ms);
+    int linked = is_linked_locked(object);
+    pthread_mutex_unlock(&cache->index.lock);
+    return linked;
 }
 
 static int is_too_large(const icache_t *cache, const icache_object_t *object)
@@ -146,9 +241,16 @@ static int is_too_large(const icache_t *cache, const icache_object_t *object)
     return object->body_len > cache->config.max_object_bytes || object->_charge_bytes > object_capacity(cache);
 }
 
+/* nobody can find an abandoned flight to mark it */
+static int was_purged_locked(const icache_t *cache, const icache_flight_t *flight, int abandoned)
+{
+    return atomic_load_explicit(&flight->purged, memory_order_relaxed) ||
+           (abandoned && flight->purges_seen != atomic_load_explicit(&cache->flights.num_purges, memory_order_relaxed));
+}
+
 static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_t now_ms)
 {
-    if (object->_linked || now_ms >= object->expires_ms)
+    if (object->_linked || now_ms >= keep_until(object))
         return 1;
     if (!is_too_large(cache, object))
         return 0;
@@ -158,6 +260,8 @@ static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_
 
 static int needs_room_locked(const icache_t *cache, const icache_object_t *object)
 {
+    if (cache->config.max_entries != 0 && cache->index.table.num_objects >= cache->config.max_entries)
+        return 1;
     return object->_charge_bytes > object_capacity(cache) - cache->index.object_bytes;
 }
 
@@ -169,15 +273,17 @@ static void make_room_locked(icache_t *cache, const icache_object_t *object, ica
         unlink_locked(cache, policy->ops->victim(policy), ICACHE_REASON_CAPACITY, victims);
 }
 
-static int store_locked(icache_t *cache, icache_object_t *object, int keep_existing, uint64_t now_ms, icache_object_t **victims)
+static int store_locked(icache_t *cache, icache_object_t *object, const icache_flight_t *flight, int abandoned, uint64_t now_ms,
+                        icache_object_t **victims)
 {
     icache_key_t key = {.lo = object->_hash_lo, .hi = object->_hash_hi, .text = object->key, .len = object->key_len};
     icache_policy_t *policy = &cache->index.policy;
 
-    if (refuse_locked(cache, object, now_ms))
+    limit_age(cache, object, now_ms);
+    if (refuse_locked(cache, object, now_ms) || (flight != NULL && was_purged_locked(cache, flight, abandoned)))
         return -1;
     icache_object_t *existing = icache_table_find(&cache->index.table, &key);
-    if (existing != NULL && keep_existing && now_ms < existing->expires_ms)
+    if (existing != NULL && abandoned && now_ms < existing->expires_ms)
         return -1;
     icache_place_t place = policy->ops->place(policy, object, existing, needs_room_locked(cache, object));
     if (place == ICACHE_PLACE_NONE) {
@@ -191,21 +297,23 @@ static int store_locked(icache_t *cache, icache_object_t *object, int keep_exist
     return 0;
 }
 
-int icache_index_store(icache_t *cache, icache_object_t *object, int keep_existing, uint64_t now_ms)
+int icache_index_store(icache_t *cache, icache_object_t *object, const icache_flight_t *flight, int abandoned, uint64_t now_ms)
 {
     icache_object_t *victims = NULL;
 
     pthread_mutex_lock(&cache->index.lock);
-    int result = store_locked(cache, object, keep_existing, now_ms, &victims);
+    int result = store_locked(cache, object, flight, abandoned, now_ms, &victims);
     pthread_mutex_unlock(&cache->index.lock);
-    icache_release(victims);
+    icache_release(cache, victims);
+    if (result != 0 && is_too_large(cache, object))
+        tell_removed(cache, object, ICACHE_REASON_TOO_LARGE);
     return result;
 }
 
 int icache_insert(icache_t *cache, icache_object_t *object, uint64_t now_ms)
 {
     icache_object_seal(object);
-    int result = icache_index_store(cache, object, 0, now_ms);
+    int result = icache_index_store(cache, object, NULL, 0, now_ms);
     icache_object_unref(&object);
     return result;
 }
@@ -219,8 +327,85 @@ int icache_remove(icache_t *cache, const icache_key_t *key)
     if (object != NULL)
         unlink_locked(cache, object, ICACHE_REASON_PURGED, &victims);
     pthread_mutex_unlock(&cache->index.lock);
-    icache_release(victims);
+    icache_release(cache, victims);
     return object != NULL;
+}
+
+struct st_match_t {
+    icache_purge_kind_t kind;
+    const char *text;
+    size_t len;
+    icache_purged_t *purged;
+};
+
+/* the next batch of buckets from *at on, which moves on; the caller holds a walk, or does not mind missing an object */
+static void purge_batch_locked(icache_t *cache, size_t *at, const struct st_match_t *match, icache_object_t **victims)
+{
+    icache_table_t *table = &cache->index.table;
+    icache_object_t *next;
+
+    for (size_t end = *at + WALK_BATCH; *at < end && *at < table->num_buckets; ++*at)
+        for (icache_object_t *object = table->buckets[*at]; object != NULL; object = next) {
+            next = object->_next_in_bucket;
+            if (!icache_purge_matches(match->kind, match->text, match->len, object->key, object->key_len))
+                continue;
+            match->purged->bytes += object->_charge_bytes;
+            ++match->purged->objects[object->object_class];
+            unlink_locked(cache, object, ICACHE_REASON_PURGED, victims);
+        }
+}
+
+void icache_index_purge(icache_t *cache, icache_purge_kind_t kind, const char *text, size_t len, icache_purged_t *purged)
+{
+    const struct st_match_t match = {kind, text, len, purged};
+    size_t at = 0;
+    int done = 0;
+
+    for (int first = 1; !done; first = 0) {
+        icache_object_t *victims = NULL;
+        pthread_mutex_lock(&cache->index.lock);
+        if (first)
+            icache_table_begin_walk(&cache->index.table);
+        purge_batch_locked(cache, &at, &match, &victims);
+        if ((done = at >= cache->index.table.num_buckets))
+            icache_table_end_walk(&cache->index.table);
+        pthread_mutex_unlock(&cache->index.lock);
+        icache_release(cache, victims);
+    }
+}
+
+/* not in a walk: an object that moves to a bucket behind is found the next time round */
+static size_t sweep_locked(icache_t *cache, uint64_t now_ms, icache_object_t **victims)
+{
+    icache_table_t *table = &cache->index.table;
+    size_t num_swept = 0, num_buckets = table->num_buckets / SWEEP_PARTS + SWEEP_MIN_BUCKETS;
+    icache_object_t *next;
+
+    for (; num_buckets != 0; --num_buckets, ++cache->index.swept_buckets) {
+        if (cache->index.swept_buckets >= table->num_buckets)
+            cache->index.swept_buckets = 0;
+        for (icache_object_t *object = table->buckets[cache->index.swept_buckets]; object != NULL; object = next) {
+            next = object->_next_in_bucket;
+            if (now_ms < keep_until(object))
+                continue;
+            unlink_locked(cache, object, ICACHE_REASON_EXPIRED, victims);
+            ++num_swept;
+        }
+    }
+    return num_swept;
+}
+
+size_t icache_sweep(icache_t *cache, uint64_t now_ms)
+{
+    icache_object_t *victims = NULL;
+
+    pthread_mutex_lock(&cache->index.lock);
+    icache_table_begin_walk(&cache->index.table); /* or the buckets would be joined under the loop */
+    size_t num_swept = sweep_locked(cache, now_ms, &victims);
+    icache_table_end_walk(&cache->index.table);
+    pthread_mutex_unlock(&cache->index.lock);
+    icache_release(cache, victims);
+    return num_swept;
 }
 
 static void evict_or_forget_locked(icache_t *cache, icache_object_t **victims)
@@ -246,7 +431,7 @@ static uint64_t shrink_step(icache_t *cache, uint64_t bytes, int *done)
     uint64_t unlinked = before - used_bytes_locked(cache);
     *done = used_bytes_locked(cache) <= bytes;
     pthread_mutex_unlock(&cache->index.lock);
-    icache_release(victims);
+    icache_release(cache, victims);
     return unlinked;
 }
 
@@ -292,6 +477,8 @@ static void copy_flight_stats(icache_t *cache, icache_stats_t *stats)
     stats->misses = cache->flights.misses;
     stats->coalesced = cache->flights.coalesced;
     stats->abandoned = cache->flights.abandoned;
+    stats->stale = cache->flights.stale;
+    stats->refreshes = cache->flights.refreshes;
     pthread_mutex_unlock(&cache->flights.lock);
 }
 

@@ -59,6 +59,20 @@ typedef enum en_icache_reason_t {
 } icache_reason_t;
 
 /**
+ * which keys a purge takes
+ */
+typedef enum en_icache_purge_kind_t {
+    ICACHE_PURGE_ITEM,   /* the text itself, and those that go on with a question mark: a source and its renditions */
+    ICACHE_PURGE_PREFIX, /* those that start with the text */
+    ICACHE_PURGE_ALL
+} icache_purge_kind_t;
+
+typedef struct st_icache_purged_t {
+    uint64_t objects[ICACHE_NUM_CLASSES], bytes;
+    uint64_t flights; /* whose results will not be stored */
+} icache_purged_t;
+
+/**
  * who has to go when room is needed
  */
 typedef enum en_icache_policy_kind_t {
@@ -68,11 +82,21 @@ typedef enum en_icache_policy_kind_t {
     ICACHE_NUM_POLICIES
 } icache_policy_kind_t;
 
+struct st_icache_object_t;
+
 typedef struct st_icache_config_t {
     uint64_t capacity_bytes;   /* upper bound for the used bytes: the sum of charges, and what the policy remembers */
     uint64_t max_object_bytes; /* upper bound for the body of one object; a larger one is served but never stored */
     uint64_t seed;             /* of the hash; take it from the system's random source, so that keys cannot be made to collide */
     icache_policy_kind_t policy;
+    uint64_t max_entries;                    /* 0: any number */
+    uint64_t max_age_ms[ICACHE_NUM_CLASSES]; /* since it was stored or renewed, whatever its creator says; 0: no limit */
+    /**
+     * told of each object that has left the cache, and of those that were too large for it. May be NULL. Called without a lock, on
+     * the thread that caused it; must not call the cache.
+     */
+    void (*on_removed)(void *ctx, const struct st_icache_object_t *object, icache_reason_t reason);
+    void *on_removed_ctx;
 } icache_config_t;
 
 /**
@@ -85,8 +109,21 @@ typedef struct st_icache_key_t {
 } icache_key_t;
 
 /**
+ * The times of an object, in milliseconds.
+ *
+ *   created       fresh: HIT         expires   served while it is renewed: STALE   stale    icache_get_stale() only     keep
+ *   ----+------------------------------+------------------------------------------+--------------------------------+-----> gone
+ */
+typedef struct st_icache_life_t {
+    uint64_t created_ms;
+    uint64_t expires_ms;
+    uint64_t stale_ms; /* less than expires_ms: it is not served stale */
+    uint64_t keep_ms;  /* the latest of the three counts */
+} icache_life_t;
+
+/**
  * An object. Fields without underscore may be read by whoever holds a reference, and written by the creator until the object is
- * handed to icache_flight_complete() or icache_insert(); from then on they never change.
+ * handed to icache_flight_complete() or icache_insert(); from then on they never change, but for the times (icache_renew()).
  */
 typedef struct st_icache_object_t {
     uint8_t *body;   /* body_len bytes, in the object's own allocation */
@@ -95,9 +132,8 @@ typedef struct st_icache_object_t {
     void *meta;      /* meta_len bytes, 16-byte aligned, zeroed at creation */
     const char *key; /* canonical text, NUL-terminated */
     size_t key_len;
-    uint64_t created_ms;
-    uint64_t expires_ms; /* UINT64_MAX: never */
-    uint32_t cost_us;    /* what it cost to make */
+    _Atomic uint64_t created_ms, expires_ms, stale_ms, keep_ms; /* see icache_life_t; UINT64_MAX: never */
+    uint32_t cost_us;                                           /* what it cost to make */
     icache_class_t object_class;
     /* private to the library */
     _Atomic uint32_t _refs;
@@ -116,6 +152,7 @@ typedef struct st_icache_object_t {
     };
     struct st_icache_ledger_t *_ledger; /* set when unlinked: where the bytes are pinned until the last reference goes */
     uint8_t _sealed, _linked;           /* was handed over; was linked (an object is linked once in its life) */
+    uint8_t _reason;                    /* icache_reason_t, once it is unlinked */
     uint8_t _in_small, _ranked_hits;    /* the policy's */
     _Atomic uint8_t _hits;              /* since the policy last looked, saturating */
 } icache_object_t;
@@ -124,6 +161,8 @@ typedef enum en_icache_verdict_t {
     ICACHE_HIT,    /* *object is set, with a reference that the caller gives back with icache_object_unref() */
     ICACHE_LEAD,   /* *flight is set: the caller must produce the object and call icache_flight_complete() exactly once */
     ICACHE_WAIT,   /* somebody else is at it */
+    ICACHE_STALE,  /* as HIT, but *object has expired. If *flight is set as well, the caller has to renew it in the background and
+                      call icache_flight_complete() exactly once; else somebody else is at it, or memory is out */
     ICACHE_REFUSED /* out of memory: nothing was registered, the waiter will not be called */
 } icache_verdict_t;
 
@@ -148,6 +187,7 @@ typedef struct st_icache_stats_t {
     uint64_t entries, flights, waiters;                /* gauges; abandoned flights are not counted, waiters not yet called are */
     uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
     uint64_t hits, misses, coalesced, inserts, abandoned; /* counters; misses = LEAD answers, coalesced = WAIT answers */
+    uint64_t stale, refreshes;                            /* counters; STALE answers, and those of them with a flight */
     uint64_t not_admitted;                                /* counter: refused by the policy, see icache_insert() */
     uint64_t removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS]; /* inserts = entries + removed - TOO_LARGE */
 } icache_stats_t;
@@ -170,7 +210,8 @@ icache_key_t icache_key(const icache_t *cache, const char *text, size_t len);
 /**
  * creates an object with one reference, or returns NULL when memory is out. The body is writable, 16-byte aligned and
  * uninitialised. Blocks (header, key, meta and body together) of ICACHE_MAP_BYTES and more get a mapping of their own, whose pages
- * go back to the system with the last reference. created_ms is 0 and expires_ms UINT64_MAX until the creator sets them.
+ * go back to the system with the last reference. created_ms, stale_ms and keep_ms are 0 and expires_ms is UINT64_MAX until the
+ * creator sets them.
  */
 #define ICACHE_MAP_BYTES (256 * 1024)
 icache_object_t *icache_object_create(icache_class_t object_class, const icache_key_t *key, size_t meta_len, size_t body_len);
@@ -190,17 +231,28 @@ int icache_object_was_stored(const icache_object_t *object);
 
 /**
  * The one question of the request path. HIT when the object is cached and fresh (now_ms < expires_ms); otherwise joins or starts a
- * flight for the key and links `waiter` into it, whose `on_done` and `lane` the caller has set. An expired object is removed. On
- * HIT and REFUSED the waiter is not linked, and icache_waiter_detach() returns 0 for it.
- * @param object set on HIT, else NULL
- * @param flight set on LEAD
+ * flight for the key and links `waiter` into it, whose `on_done` and `lane` the caller has set. STALE when the object has expired
+ * but may still be served (now_ms < stale_ms); the first to be told so gets a flight that has no waiter and is never abandoned. An
+ * object past its keep_ms is removed. Only on LEAD and WAIT is the waiter linked; else icache_waiter_detach() returns 0 for it.
+ * @param object set on HIT and STALE, else NULL
+ * @param flight set on LEAD, and on STALE if the caller has to do the work; else NULL
  */
 icache_verdict_t icache_lookup(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_waiter_t *waiter,
                                icache_object_t **object, icache_flight_t **flight);
 /**
  * HIT or NULL, without a flight. Counted as a hit when it is one, and not at all when it is none.
+ * @param lane the caller's own, or NULL; a lane is given by its own thread only
  */
-icache_object_t *icache_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms);
+icache_object_t *icache_get(icache_t *cache, icache_lane_t *lane, const icache_key_t *key, uint64_t now_ms);
+/**
+ * the object of a key with a reference, fresh or not (now_ms < keep_ms), or NULL. Counts as nothing, neither in the statistics nor
+ * as a use.
+ */
+icache_object_t *icache_get_stale(icache_t *cache, const icache_key_t *key, uint64_t now_ms);
+/**
+ * gives an object new times. Returns 1, or 0 if it is not in the cache (any more); its times are set in either case.
+ */
+int icache_renew(icache_t *cache, icache_object_t *object, const icache_life_t *life, uint64_t now_ms);
 
 /**
  * takes a waiter out of its flight. Returns 1 if on_done will never be called (the caller may free the waiter), 0 if it was called
@@ -226,7 +278,8 @@ int icache_flight_wanted(const icache_flight_t *flight);
  * be stored, or `error` when it is NULL. The leader's reference to the object is consumed. Cannot fail; allocates nothing. When
  * an on_abandon of the flight is being called by another thread, waits for its return: after this call its context may be freed.
  * @param store non-zero to link the object into the cache before the flight is taken down, on the terms of icache_insert(). An
- *              abandoned flight's object is linked only if no fresh one is there: a later flight may have overtaken it.
+ *              abandoned flight's object is linked only if no fresh one is there: a later flight may have overtaken it. That of a
+ * flight which was purged is never linked.
  */
 void icache_flight_complete(icache_flight_t **flight, icache_object_t *object, int error, int store, uint64_t now_ms);
 
@@ -248,14 +301,28 @@ void icache_lane_run(icache_lane_t *lane);
 
 /**
  * links an object that no flight produced, in place of any of the same key; consumes the reference. Returns 0, or -1 if it was
- * refused: too large, expired already, linked before, or (with some policies) too large for a key that was not asked for before. A
- * refused object leaves the objects in the cache as they were, the old one of its key included.
+ * refused: too large, past its keep_ms already, linked before, or (with some policies) too large for a key that was not asked for
+ * before. A refused object leaves the objects in the cache as they were, the old one of its key included.
  */
 int icache_insert(icache_t *cache, icache_object_t *object, uint64_t now_ms);
 /**
  * unlinks the object of a key. Returns 1 if there was one. A flight under way is left alone, and may store its result later.
  */
 int icache_remove(icache_t *cache, const icache_key_t *key);
+/**
+ * unlinks all objects whose keys match, and sees to it that nothing which is under way now brings one back: flights that match are
+ * taken out of the way, so that the next lookup starts a new one; those who wait for them get their result, but it is not stored.
+ * A lookup that starts after the return finds nothing that was there, or under way, when the purge was called. Walks the whole
+ * index, in batches between which other threads get at the cache: not for event loops.
+ * @param text not used for ICACHE_PURGE_ALL
+ * @param purged what was taken, or NULL
+ */
+void icache_purge(icache_t *cache, icache_purge_kind_t kind, const char *text, size_t len, icache_purged_t *purged);
+/**
+ * removes what is past its keep_ms from the next part of the index, about an eightieth of it and some more. Called every now and
+ * then it goes round, so that what nobody asks for goes too. Returns the number of objects removed.
+ */
+size_t icache_sweep(icache_t *cache, uint64_t now_ms);
 /**
  * evicts, in the policy's order, until at most `bytes` are used. Returns the bytes unlinked (pinned ones included). Works in
  * batches, between which other threads get at the cache.

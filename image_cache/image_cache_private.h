@@ -9,6 +9,7 @@
  *   object.c       one object: its block, its charge, its references. No lock.
  *   flight.c       flights and waiters; the flights lock.
  *   lane.c         lanes, and the lists of waiters; the flights lock.
+ *   purge.c        removal by key, under way or not; the flights lock.
  *   check.c        the consistency walk. Called with both locks held.
  *
  * Locks: flights before index. Either may be taken alone.
@@ -38,7 +39,8 @@ void icache_ledger_unref(icache_ledger_t *ledger);
 typedef struct st_icache_table_t {
     icache_object_t **buckets; /* reserved for max_buckets, the first num_buckets in use, the rest never or no longer touched */
     size_t num_buckets, max_buckets, touched_buckets, num_objects;
-    uint64_t mask; /* smallest 2^k - 1 that reaches num_buckets - 1 */
+    uint64_t mask;        /* smallest 2^k - 1 that reaches num_buckets - 1 */
+    unsigned num_walkers; /* while there are any, buckets may be added but not removed: no object moves to a lower bucket */
 } icache_table_t;
 
 #define ICACHE_TABLE_MIN_BUCKETS 512
@@ -52,6 +54,8 @@ size_t icache_table_bucket_of(const icache_table_t *table, uint64_t hash_lo);
 icache_object_t *icache_table_find(const icache_table_t *table, const icache_key_t *key);
 void icache_table_link(icache_table_t *table, icache_object_t *object);
 void icache_table_unlink(icache_table_t *table, icache_object_t *object);
+void icache_table_begin_walk(icache_table_t *table);
+void icache_table_end_walk(icache_table_t *table);
 
 /**
  * the charge as it follows from the block alone
@@ -67,7 +71,8 @@ void icache_object_seal(icache_object_t *object);
  */
 void icache_object_pin(icache_object_t *object, icache_ledger_t *ledger);
 
-/* states: FLYING -> COMPLETING -> LANDED, or FLYING -> ABANDONED -> LANDED; in the table of flights while FLYING or COMPLETING */
+/* states: FLYING -> COMPLETING -> LANDED, or FLYING -> ABANDONED -> LANDED; in the table of flights while FLYING or COMPLETING, but
+ * in a bucket apart, where nobody looks for it, once it was purged */
 typedef enum en_icache_flight_state_t {
     ICACHE_FLIGHT_FLYING,
     ICACHE_FLIGHT_COMPLETING, /* complete() was entered: it can be joined, but no longer abandoned */
@@ -84,6 +89,9 @@ struct st_icache_flight_t {
     icache_waiter_t *waiters[ICACHE_MAX_LANES]; /* until it lands */
     icache_object_t *object;                    /* the result, with a reference of the flight's own */
     int error;
+    int background;       /* works without waiters, and is never abandoned */
+    _Atomic int purged;   /* the result is not to be stored. Written under the flights lock, read under the index lock */
+    uint64_t purges_seen; /* when it started */
     void (*on_abandon)(void *ctx);
     void *abandon_ctx;
     int in_callback; /* on_abandon is being called, by callback_thread */
@@ -122,32 +130,49 @@ struct st_icache_t {
         icache_policy_t policy;
         uint64_t object_bytes; /* the sum of charges; with the policy's ghosts the used bytes */
         uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
+        size_t swept_buckets; /* where the sweep goes on */
         uint64_t hits, inserts, not_admitted, removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS];
     } index;
 
     struct {
         alignas(ICACHE_CACHE_LINE_BYTES) pthread_mutex_t lock;
-        pthread_cond_t callback_done; /* some flight's in_callback was cleared */
-        icache_flight_t *buckets[ICACHE_FLIGHT_BUCKETS];
+        pthread_cond_t callback_done;                        /* some flight's in_callback was cleared */
+        icache_flight_t *buckets[ICACHE_FLIGHT_BUCKETS + 1]; /* the last one is for those that were purged */
         icache_lane_t *lanes[ICACHE_MAX_LANES];
-        uint64_t num_flights, num_waiters, misses, coalesced, abandoned;
+        _Atomic uint64_t num_purges; /* written under this lock, read under the index lock */
+        uint64_t num_flights, num_waiters, misses, coalesced, abandoned, stale, refreshes;
     } flights;
 };
 
 /**
- * a counted hit with a reference, or NULL. An expired object is put on `victims`, which the caller gives to icache_release() once
- * it holds no lock. Takes the index lock.
+ * a counted hit with a reference, or NULL. An object past its time is put on `victims`, which the caller gives to icache_release()
+ * once it holds no lock. Takes the index lock.
  */
 icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_object_t **victims);
 /**
- * links a sealed object, with a reference of the cache's own; returns 0, or -1 if it was refused. Takes the index lock.
- * @param keep_existing refuse when the key is present, rather than replace it
+ * the same, but also an object that has expired and may still be served; then *stale is set, and no hit counted
  */
-int icache_index_store(icache_t *cache, icache_object_t *object, int keep_existing, uint64_t now_ms);
+icache_object_t *icache_index_look(icache_t *cache, const icache_key_t *key, uint64_t now_ms, int *stale,
+                                   icache_object_t **victims);
 /**
- * drops the cache's reference of each object on the list
+ * links a sealed object, with a reference of the cache's own; returns 0, or -1 if it was refused. Takes the index lock.
+ * @param flight whose result it is, or NULL; refused if it was purged
+ * @param abandoned whether that flight was. Then a fresh object of the key that is there already is not replaced, and any purge
+ *                  since the flight started counts as one of it
  */
-void icache_release(icache_object_t *victims);
+int icache_index_store(icache_t *cache, icache_object_t *object, const icache_flight_t *flight, int abandoned, uint64_t now_ms);
+/**
+ * tells the listener of each object on the list, and drops the cache's reference
+ */
+void icache_release(icache_t *cache, icache_object_t *victims);
+/**
+ * whether a purge takes the key: a pure function
+ */
+int icache_purge_matches(icache_purge_kind_t kind, const char *text, size_t len, const char *key, size_t key_len);
+/**
+ * unlinks the objects that match, in batches; takes the index lock for each
+ */
+void icache_index_purge(icache_t *cache, icache_purge_kind_t kind, const char *text, size_t len, icache_purged_t *purged);
 
 /* leaves the consistency walk with the line of a check that failed */
 #define ICACHE_CHECK(cond)                                                                                                         \

@@ -53,6 +53,7 @@ struct st_icache_meta_t {
     struct st_slot_t *slots;
     uint64_t num_slots, index_bytes;
     size_t max_segments, oldest, num_segments;
+    uint64_t epoch;
     icache_meta_stats_t stats;
     struct st_segment_t segments[];
 };
@@ -266,7 +267,16 @@ static int put_locked(icache_meta_t *meta, const struct st_lookup_t *lookup, con
     return 0;
 }
 
-int icache_meta_put(icache_meta_t *meta, const char *key, size_t key_len, const void *value, size_t value_len, uint64_t expires_ms)
+uint64_t icache_meta_epoch(icache_meta_t *meta)
+{
+    pthread_mutex_lock(&meta->lock);
+    uint64_t epoch = meta->epoch;
+    pthread_mutex_unlock(&meta->lock);
+    return epoch;
+}
+
+int icache_meta_put(icache_meta_t *meta, const char *key, size_t key_len, const void *value, size_t value_len, uint64_t expires_ms,
+                    uint64_t epoch)
 {
     struct st_lookup_t lookup = prepare(meta, key, key_len);
 
@@ -277,7 +287,7 @@ int icache_meta_put(icache_meta_t *meta, const char *key, size_t key_len, const 
         munmap(base, ICACHE_META_SEGMENT_BYTES);
         pthread_mutex_lock(&meta->lock);
     }
-    int result = put_locked(meta, &lookup, value, value_len, expires_ms);
+    int result = epoch == meta->epoch ? put_locked(meta, &lookup, value, value_len, expires_ms) : -1;
     pthread_mutex_unlock(&meta->lock);
     return result;
 }
@@ -321,6 +331,41 @@ int icache_meta_remove(icache_meta_t *meta, const char *key, size_t key_len)
     int removed = meta->stats.entries != before;
     pthread_mutex_unlock(&meta->lock);
     return removed;
+}
+
+static uint64_t purge_segment_locked(icache_meta_t *meta, size_t segment,
+                                     int (*matches)(void *ctx, const char *key, size_t key_len), void *ctx)
+{
+    uint64_t num_removed = 0;
+
+    for (size_t offset = 0; offset < meta->segments[segment].used;) {
+        uint32_t where = where_of(segment, offset);
+        const struct st_record_t *record = record_at(meta, where);
+        uint64_t slot =
+            matches(ctx, record->bytes, record->key_len) ? find_slot_of_record_locked(meta, record->tag, where) : NOT_FOUND;
+        if (slot != NOT_FOUND) {
+            remove_slot_locked(meta, slot);
+            ++num_removed;
+        }
+        offset += record_bytes(record->key_len, record->value_len);
+    }
+    return num_removed;
+}
+
+uint64_t icache_meta_purge(icache_meta_t *meta, int (*matches)(void *ctx, const char *key, size_t key_len), void *ctx)
+{
+    uint64_t num_removed = 0;
+
+    pthread_mutex_lock(&meta->lock);
+    ++meta->epoch; /* from here on only what is learnt after this is stored, so it does not matter in which order segments come */
+    pthread_mutex_unlock(&meta->lock);
+    for (size_t segment = 0; segment < meta->max_segments; ++segment) {
+        pthread_mutex_lock(&meta->lock);
+        if (meta->segments[segment].base != NULL)
+            num_removed += purge_segment_locked(meta, segment, matches, ctx);
+        pthread_mutex_unlock(&meta->lock);
+    }
+    return num_removed;
 }
 
 static size_t count_segments(icache_meta_t *meta)

@@ -35,11 +35,18 @@ typedef struct st_icache_meta_stats_t {
 icache_meta_t *icache_meta_create(uint64_t capacity_bytes, uint64_t seed);
 void icache_meta_destroy(icache_meta_t **meta);
 /**
+ * the number of purges so far, for icache_meta_put()
+ */
+uint64_t icache_meta_epoch(icache_meta_t *meta);
+/**
  * stores a copy of the value, replacing the record of that key; may drop the oldest segment to do so. Returns 0, or -1 when the
  * value is larger than ICACHE_META_MAX_VALUE_BYTES, the key larger than ICACHE_META_MAX_KEY_BYTES, or memory is out and there is
  * no old segment to use again (then the record of that key is gone, never stale). The value may be NULL if value_len is 0.
+ * @param epoch what icache_meta_epoch() said before the value was asked for: if there was a purge since, nothing is stored, and the
+ *              return is -1
  */
-int icache_meta_put(icache_meta_t *meta, const char *key, size_t key_len, const void *value, size_t value_len, uint64_t expires_ms);
+int icache_meta_put(icache_meta_t *meta, const char *key, size_t key_len, const void *value, size_t value_len, uint64_t expires_ms,
+                    uint64_t epoch);
 /**
  * copies the value into buf. Returns its length, or -1 if there is no fresh record (now_ms < expires_ms) or it does not fit; each
  * -1 counts as a miss.
@@ -49,6 +56,11 @@ long icache_meta_get(icache_meta_t *meta, const char *key, size_t key_len, uint6
  * returns 1 if there was a record
  */
 int icache_meta_remove(icache_meta_t *meta, const char *key, size_t key_len);
+/**
+ * removes all records for whose key `matches` returns non-zero (it must not call the cache), and makes the epochs that were given
+ * out invalid. Returns how many. Walks all records, a segment per hold of the lock: not for event loops.
+ */
+uint64_t icache_meta_purge(icache_meta_t *meta, int (*matches)(void *ctx, const char *key, size_t key_len), void *ctx);
 /**
  * drops the oldest segments, at least `percent` of those in use now, rounded up (100 and more: all). Returns the bytes unmapped.
  */

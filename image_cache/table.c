@@ -118,6 +118,15 @@ void icache_table_link(icache_table_t *table, icache_object_t *object)
         add_bucket(table);
 }
 
+static void shrink(icache_table_t *table)
+{
+    if (table->num_walkers != 0)
+        return;
+    while (table->num_buckets > table->num_objects * BUCKETS_PER_OBJECT + ICACHE_TABLE_MIN_BUCKETS)
+        remove_bucket(table);
+    release_pages(table);
+}
+
 void icache_table_unlink(icache_table_t *table, icache_object_t *object)
 {
     icache_object_t **link = &table->buckets[icache_table_bucket_of(table, object->_hash_lo)];
@@ -127,7 +136,16 @@ void icache_table_unlink(icache_table_t *table, icache_object_t *object)
     *link = object->_next_in_bucket;
     object->_next_in_bucket = NULL;
     --table->num_objects;
-    while (table->num_buckets > table->num_objects * BUCKETS_PER_OBJECT + ICACHE_TABLE_MIN_BUCKETS)
-        remove_bucket(table);
-    release_pages(table);
+    shrink(table);
+}
+
+void icache_table_begin_walk(icache_table_t *table)
+{
+    ++table->num_walkers;
+}
+
+void icache_table_end_walk(icache_table_t *table)
+{
+    --table->num_walkers;
+    shrink(table);
 }

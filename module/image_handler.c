@@ -155,6 +155,11 @@ static void park(struct st_image_handler_t *self, h2o_req_t *req, sluice_loop_t 
     case ICACHE_HIT: /* it landed between two looks */
         count_response(&loop->sluice->stats, respond_object(self, req, object, SLUICE_OUTCOME_HIT));
         break;
+    case ICACHE_STALE:
+        if (flight != NULL)
+            start_rendition(self, names, key, flight);
+        count_response(&loop->sluice->stats, respond_object(self, req, object, SLUICE_OUTCOME_HIT));
+        break;
     case ICACHE_LEAD:
         wait_for_flight(parked);
         start_rendition(self, names, key, flight);
@@ -215,7 +220,7 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
     }
     name_rendition(&names);
     icache_key_t key = icache_key(loop->sluice->cache, names.key, names.key_len);
-    if ((object = icache_get(loop->sluice->cache, &key, sluice_now_ms())) != NULL)
+    if ((object = icache_get(loop->sluice->cache, loop->lane, &key, sluice_now_ms())) != NULL)
         sluice_count_own(respond_object(self, req, object, SLUICE_OUTCOME_HIT) == 200 ? &loop->hits_200 : &loop->hits_304, 1);
     else
         park(self, req, loop, &names, &key);

@@ -217,6 +217,7 @@ static void get_source(struct st_rendition_t *job, const sluice_rendition_reques
 
     switch (icache_lookup(job->sluice->cache, &key, sluice_now_ms(), &job->source_waiter, &source, &flight)) {
     case ICACHE_HIT:
+    case ICACHE_STALE: /* sources are never served stale: what is made of one has to be fresh */
         take_source(job, source);
         break;
     case ICACHE_LEAD:

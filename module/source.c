@@ -29,7 +29,8 @@ static void remember(const sluice_origin_t *origin, const char *key, size_t key_
     uint64_t ttl_ms = error != SLUICE_OK ? origin->settings.negative_ttl_ms : origin->settings.ttl_ms;
 
     if (ttl_ms != 0)
-        icache_meta_put(origin->sluice->metadata, key, key_len, &record, sizeof(record), sluice_now_ms() + ttl_ms);
+        icache_meta_put(origin->sluice->metadata, key, key_len, &record, sizeof(record), sluice_now_ms() + ttl_ms,
+                        icache_meta_epoch(origin->sluice->metadata));
 }
 
 void sluice_source_remember_error(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error)

@@ -215,7 +215,7 @@ static void do_get(void)
 {
     int number = (int)draw(NUM_KEYS);
     icache_key_t key = make_key(number);
-    icache_object_t *object = icache_get(cache, &key, atomic_load(&now_ms));
+    icache_object_t *object = icache_get(cache, NULL, &key, atomic_load(&now_ms));
 
     if (object == NULL)
         return;

@@ -107,6 +107,7 @@ static void request(icache_t *cache, icache_lane_t *lane, const char *text, size
         assert_int_equal(icache_waiter_detach(&waiter), 0);
         break;
     case ICACHE_WAIT:
+    case ICACHE_STALE:
         fail();
     }
     assert_int_equal(icache_check(cache), 0);
@@ -116,7 +117,7 @@ static void hits_allocate_nothing(icache_t *cache, icache_lane_t *lane, const ch
 {
     icache_key_t key = icache_key(cache, text, strlen(text));
     icache_waiter_t waiter = {.on_done = on_done, .lane = lane};
-    icache_object_t *object = icache_get(cache, &key, 0);
+    icache_object_t *object = icache_get(cache, NULL, &key, 0);
     icache_flight_t *flight;
 
     if (object == NULL)
@@ -168,7 +169,7 @@ static void use_metadata_cache(void)
         return;
     for (int i = 0; i < 1200; ++i) {
         int len = snprintf(key, sizeof(key), "key-%d", i % 900);
-        int stored = icache_meta_put(meta, key, (size_t)len, value, sizeof(value), UINT64_MAX) == 0;
+        int stored = icache_meta_put(meta, key, (size_t)len, value, sizeof(value), UINT64_MAX, 0) == 0;
         /* a put that failed leaves no old record behind */
         assert_int_equal(icache_meta_get(meta, key, (size_t)len, 0, got, sizeof(got)), stored ? (long)sizeof(value) : -1);
         /* and only the first segment can fail to be had: later ones are used again */

@@ -163,7 +163,7 @@ static void the_last_one_leaving_abandons(void **state)
     assert_int_equal(f->waiters[0].object->body_len, 22);
     icache_object_unref(&f->waiters[0].object);
     icache_key_t key = make_key(f->cache, "a");
-    icache_object_t *object = icache_get(f->cache, &key, 0);
+    icache_object_t *object = icache_get(f->cache, NULL, &key, 0);
     assert_int_equal(object->body_len, 22);
     icache_object_unref(&object);
     assert_int_equal(f->abandoned, 1);

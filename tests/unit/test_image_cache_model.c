@@ -103,7 +103,7 @@ static void step_get(void)
     int key = draw_key();
     icache_key_t real_key = make_key(key);
     struct st_model_object_t *expected = model_get(key);
-    icache_object_t *object = icache_get(m.cache, &real_key, m.now_ms);
+    icache_object_t *object = icache_get(m.cache, NULL, &real_key, m.now_ms);
 
     assert_ptr_equal(object, expected != NULL ? expected->real : NULL);
     if (object != NULL)

@@ -11,7 +11,7 @@
 static int is_cached(icache_t *cache, const char *text)
 {
     icache_key_t key = make_key(cache, text);
-    icache_object_t *object = icache_get(cache, &key, 0);
+    icache_object_t *object = icache_get(cache, NULL, &key, 0);
     int found = object != NULL;
     icache_object_unref(&object);
     return found;
@@ -194,8 +194,8 @@ static void pinned_until_the_last_reader(void **state)
     uint64_t charge = icache_object_charge(object);
 
     icache_insert(cache, object, 0);
-    first = icache_get(cache, &key, 0);
-    second = icache_get(cache, &key, 0);
+    first = icache_get(cache, NULL, &key, 0);
+    second = icache_get(cache, NULL, &key, 0);
     assert_int_equal(get_stats(cache).pinned_bytes, 0);
     assert_int_equal(icache_remove(cache, &key), 1);
     assert_int_equal(icache_remove(cache, &key), 0);
@@ -218,7 +218,7 @@ static void readers_outlive_the_cache(void **state)
     icache_key_t key = make_key(cache, "c");
 
     icache_insert(cache, make_object(cache, "c", 10), 0);
-    evicted = icache_get(cache, &key, 0);
+    evicted = icache_get(cache, NULL, &key, 0);
     icache_clear(cache);
     icache_insert(cache, icache_object_ref(small), 0);
     icache_insert(cache, icache_object_ref(mapped), 0);
@@ -240,12 +240,12 @@ static void equal_hash_is_not_equal_key(void **state)
     longer.text = "ab";
     longer.len = 2;
     icache_insert(cache, make_object(cache, "a", 10), 0);
-    assert_null(icache_get(cache, &same_len, 0));
-    assert_null(icache_get(cache, &longer, 0));
+    assert_null(icache_get(cache, NULL, &same_len, 0));
+    assert_null(icache_get(cache, NULL, &longer, 0));
     icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &same_len, 0, 10);
     icache_insert(cache, object, 0);
     assert_int_equal(get_stats(cache).entries, 2);
-    object = icache_get(cache, &same_len, 0);
+    object = icache_get(cache, NULL, &same_len, 0);
     assert_string_equal(object->key, "b");
     icache_object_unref(&object);
     assert_true(is_cached(cache, "a"));
@@ -297,10 +297,10 @@ static void expiry_is_exclusive(void **state)
 
     object->expires_ms = 100;
     assert_int_equal(icache_insert(cache, object, 99), 0);
-    object = icache_get(cache, &key, 99);
+    object = icache_get(cache, NULL, &key, 99);
     assert_non_null(object);
     icache_object_unref(&object);
-    assert_null(icache_get(cache, &key, 100));
+    assert_null(icache_get(cache, NULL, &key, 100));
     icache_stats_t stats = get_stats(cache);
     assert_int_equal(stats.entries, 0);
     assert_int_equal(stats.removed[ICACHE_REASON_EXPIRED], 1);

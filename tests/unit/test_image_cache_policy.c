@@ -67,7 +67,7 @@ static int insert(icache_t *cache, int number)
 static int hit(icache_t *cache, int number)
 {
     icache_key_t key = make_key(cache, name_of(number));
-    icache_object_t *object = icache_get(cache, &key, 0);
+    icache_object_t *object = icache_get(cache, NULL, &key, 0);
     int found = object != NULL;
 
     icache_object_unref(&object);
@@ -271,7 +271,7 @@ static void who_expired_is_known(void **state)
     object->expires_ms = 10;
     assert_int_equal(icache_insert(cache, object, 0), 0);
     assert_true(is_in_small(cache, 150));
-    assert_null(icache_get(cache, &key, 10));
+    assert_null(icache_get(cache, NULL, &key, 10));
     assert_int_equal(insert(cache, 150), 0);
     assert_false(is_in_small(cache, 150));
     icache_destroy(&cache);

@@ -80,7 +80,7 @@ static void touch_at_random(icache_t *cache, size_t number, size_t times)
 {
     for (size_t i = 0; i < times; ++i) {
         icache_key_t key = number_key(cache, draw(number));
-        icache_object_t *object = icache_get(cache, &key, 0);
+        icache_object_t *object = icache_get(cache, NULL, &key, 0);
         icache_object_unref(&object);
     }
 }

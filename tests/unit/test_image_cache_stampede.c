@@ -70,8 +70,10 @@ static void *lane_thread(void *arg)
     struct st_lane_thread_t *self = arg;
 
     for (int i = 0; i < NUM_WAITERS; ++i) {
-        icache_verdict_t verdict = lookup(self->cache, "a", &self->waiters[i], self->lane, &self->flight);
+        icache_flight_t *flight;
+        icache_verdict_t verdict = lookup(self->cache, "a", &self->waiters[i], self->lane, &flight);
         self->leads += verdict == ICACHE_LEAD;
+        self->flight = flight != NULL ? flight : self->flight;
         self->waits += verdict == ICACHE_WAIT;
     }
     pthread_barrier_wait(self->looked_up);

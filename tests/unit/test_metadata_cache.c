@@ -95,7 +95,7 @@ static void step_put(void)
 
     if (draw(200) == 0) {
         m.records[number].present = 0;
-        assert_int_equal(icache_meta_put(m.meta, key, key_len, value, ICACHE_META_MAX_VALUE_BYTES + 1, expires_ms), -1);
+        assert_int_equal(icache_meta_put(m.meta, key, key_len, value, ICACHE_META_MAX_VALUE_BYTES + 1, expires_ms, 0), -1);
         return;
     }
     m.records[number].present = 0;
@@ -103,7 +103,7 @@ static void step_put(void)
     m.records[number].expires_ms = expires_ms;
     model_append(number, key_len, len);
     make_value(value, len, m.serial);
-    assert_int_equal(icache_meta_put(m.meta, key, key_len, value, len, expires_ms), 0);
+    assert_int_equal(icache_meta_put(m.meta, key, key_len, value, len, expires_ms, 0), 0);
 }
 
 static void step_get(void)
@@ -210,14 +210,14 @@ static void record_that_does_not_fit_is_gone(void **state)
     icache_meta_t *meta = icache_meta_create(0, 1);
     static char big_key[ICACHE_META_MAX_KEY_BYTES + 1], value[ICACHE_META_MAX_VALUE_BYTES + 1], got[sizeof(value)];
 
-    assert_int_equal(icache_meta_put(meta, "a", 1, "old", 3, UINT64_MAX), 0);
-    assert_int_equal(icache_meta_put(meta, "a", 1, value, sizeof(value), UINT64_MAX), -1);
+    assert_int_equal(icache_meta_put(meta, "a", 1, "old", 3, UINT64_MAX, 0), 0);
+    assert_int_equal(icache_meta_put(meta, "a", 1, value, sizeof(value), UINT64_MAX, 0), -1);
     assert_int_equal(icache_meta_get(meta, "a", 1, 0, got, sizeof(got)), -1);
-    assert_int_equal(icache_meta_put(meta, big_key, sizeof(big_key), value, 1, UINT64_MAX), -1);
+    assert_int_equal(icache_meta_put(meta, big_key, sizeof(big_key), value, 1, UINT64_MAX, 0), -1);
     /* the largest that may be, and the smallest */
-    assert_int_equal(icache_meta_put(meta, big_key, sizeof(big_key) - 1, value, sizeof(value) - 1, UINT64_MAX), 0);
+    assert_int_equal(icache_meta_put(meta, big_key, sizeof(big_key) - 1, value, sizeof(value) - 1, UINT64_MAX, 0), 0);
     assert_int_equal(icache_meta_get(meta, big_key, sizeof(big_key) - 1, 0, got, sizeof(got)), sizeof(value) - 1);
-    assert_int_equal(icache_meta_put(meta, "", 0, NULL, 0, UINT64_MAX), 0);
+    assert_int_equal(icache_meta_put(meta, "", 0, NULL, 0, UINT64_MAX, 0), 0);
     assert_int_equal(icache_meta_get(meta, "", 0, 0, NULL, 0), 0);
     assert_int_equal(icache_meta_check(meta), 0);
     icache_meta_destroy(&meta);
@@ -229,7 +229,7 @@ static void expiry_is_exclusive(void **state)
     icache_meta_t *meta = icache_meta_create(0, 1);
     char got[8];
 
-    icache_meta_put(meta, "a", 1, "v", 1, 100);
+    icache_meta_put(meta, "a", 1, "v", 1, 100, 0);
     assert_int_equal(icache_meta_get(meta, "a", 1, 99, got, sizeof(got)), 1);
     assert_int_equal(icache_meta_get(meta, "a", 1, 100, got, sizeof(got)), -1);
     assert_int_equal(get_stats(meta).entries, 0);
@@ -244,7 +244,7 @@ static void tiny_records(void **state)
     char got[8];
 
     for (uint32_t i = 0; i < 60000; ++i) {
-        assert_int_equal(icache_meta_put(meta, (const char *)&i, sizeof(i), "v", 1, UINT64_MAX), 0);
+        assert_int_equal(icache_meta_put(meta, (const char *)&i, sizeof(i), "v", 1, UINT64_MAX, 0), 0);
         assert_int_equal(icache_meta_get(meta, (const char *)&i, sizeof(i), 0, got, sizeof(got)), 1);
         if (i % 500 == 0)
             assert_int_equal(icache_meta_check(meta), 0);
@@ -276,7 +276,7 @@ static void dropped_segments_leave_the_resident_set(void **state)
 
     memset(value, 1, sizeof(value));
     for (size_t i = 0; i < 150000; ++i)
-        assert_int_equal(icache_meta_put(meta, key, make_key(key, sizeof(key), i), value, sizeof(value), UINT64_MAX), 0);
+        assert_int_equal(icache_meta_put(meta, key, make_key(key, sizeof(key), i), value, sizeof(value), UINT64_MAX, 0), 0);
     icache_meta_stats_t stats = get_stats(meta);
     assert_true(stats.used_bytes > 50 << 20);
     static const unsigned percents[] = {25, 50, 100};
