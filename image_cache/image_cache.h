@@ -93,7 +93,7 @@ typedef struct st_icache_config_t {
     uint64_t max_age_ms[ICACHE_NUM_CLASSES]; /* since it was stored or renewed, whatever its creator says; 0: no limit */
     /**
      * told of each object that has left the cache, and of those that were too large for it. May be NULL. Called without a lock, on
-     * the thread that caused it; must not call the cache.
+     * the thread that caused it.
      */
     void (*on_removed)(void *ctx, const struct st_icache_object_t *object, icache_reason_t reason);
     void *on_removed_ctx;

@@ -63,6 +63,20 @@ static size_t draw_body_len(void)
     }
 }
 
+static icache_life_t draw_life(void)
+{
+    icache_life_t life = {m.now_ms, UINT64_MAX, 0, 0};
+
+    if (draw(3) == 0)
+        return life;
+    life.expires_ms = m.now_ms + draw(2000);
+    if (draw(2) == 0)
+        life.stale_ms = life.expires_ms + draw(1000);
+    if (draw(2) == 0)
+        life.keep_ms = life.expires_ms + draw(2000);
+    return life;
+}
+
 static struct st_model_object_t *make_object(int key)
 {
     struct st_model_object_t *object = model_find(NULL);
@@ -70,12 +84,17 @@ static struct st_model_object_t *make_object(int key)
     size_t body_len = draw_body_len();
 
     *object = (struct st_model_object_t){.key = key, .refs = 1, .object_class = (icache_class_t)draw(ICACHE_NUM_CLASSES)};
-    object->expires_ms = draw(3) == 0 ? UINT64_MAX : m.now_ms + draw(2000);
+    icache_life_t life = draw_life();
+    object->expires_ms = life.expires_ms;
+    object->stale_ms = life.stale_ms;
+    object->keep_ms = life.keep_ms;
     object->real = icache_object_create(object->object_class, &real_key, sizeof(int) + draw(40), body_len);
     assert_non_null(object->real);
     if (draw(4) == 0)
         body_len = object->real->body_len = draw(body_len + 1);
     object->real->expires_ms = object->expires_ms;
+    object->real->stale_ms = object->stale_ms;
+    object->real->keep_ms = object->keep_ms;
     object->real->cost_us = object->cost_us = (uint32_t)draw(4) * (uint32_t)draw(5000);
     *(int *)object->real->meta = key;
     memset(object->real->body, key, body_len);
@@ -90,7 +109,7 @@ static struct st_model_object_t *make_object(int key)
 static void step_insert(void)
 {
     struct st_model_object_t *object = make_object(draw_key());
-    int expected = model_store(object, object->real->body_len, 0);
+    int expected = model_store(object, object->real->body_len, NULL);
     icache_object_t *real = object->real;
 
     --object->refs;
@@ -102,12 +121,41 @@ static void step_get(void)
 {
     int key = draw_key();
     icache_key_t real_key = make_key(key);
-    struct st_model_object_t *expected = model_get(key);
+    struct st_model_object_t *expected = model_get(key, NULL);
     icache_object_t *object = icache_get(m.cache, NULL, &real_key, m.now_ms);
 
     assert_ptr_equal(object, expected != NULL ? expected->real : NULL);
     if (object != NULL)
         hold_or_drop(expected);
+}
+
+static void step_get_stale(void)
+{
+    int key = draw_key();
+    icache_key_t real_key = make_key(key);
+    struct st_model_object_t *expected = model_kept(key);
+    icache_object_t *object = icache_get_stale(m.cache, &real_key, m.now_ms);
+
+    assert_ptr_equal(object, expected != NULL ? expected->real : NULL);
+    if (object != NULL)
+        hold_or_drop(expected);
+}
+
+/* of an object that is held, whether or not it is still in the cache */
+static void step_renew(void)
+{
+    struct st_model_object_t *object = m.held[draw(MAX_HELD)];
+    icache_life_t life = draw_life();
+
+    if (object == NULL || object->linked != object->was_linked)
+        return;
+    object->expires_ms = life.expires_ms;
+    object->stale_ms = life.stale_ms;
+    object->keep_ms = life.keep_ms;
+    model_limit_age(object);
+    assert_int_equal(icache_renew(m.cache, object->real, &life, m.now_ms), object->linked);
+    assert_int_equal(object->real->expires_ms, object->expires_ms);
+    assert_int_equal(object->real->stale_ms, object->stale_ms);
 }
 
 static void step_remove(void)
@@ -134,6 +182,64 @@ static void step_shrink(int clear)
             model_forget_ghosts();
     uint64_t unlinked = clear ? icache_clear(m.cache) : icache_shrink_to(m.cache, target);
     assert_int_equal(unlinked, before - m.expected.used_bytes - m.ghost_bytes);
+}
+
+static int is_taken(icache_purge_kind_t kind, const char *text, int key)
+{
+    icache_key_t real_key = make_key(key);
+
+    return kind == ICACHE_PURGE_ALL ||
+           (strncmp(real_key.text, text, strlen(text)) == 0 && (kind == ICACHE_PURGE_PREFIX || real_key.text[strlen(text)] == '?'));
+}
+
+static void step_purge(void)
+{
+    icache_purge_kind_t kind = draw(8) == 0 ? ICACHE_PURGE_ALL : (icache_purge_kind_t)draw(2);
+    icache_purged_t purged, expected = {.flights = 0};
+    char text[32];
+
+    snprintf(text, sizeof(text), kind == ICACHE_PURGE_ITEM ? "origin/picture-%02d.jpg" : "origin/picture-%d", draw_key());
+    for (int i = 0; i < NUM_FLIGHTS; ++i)
+        if (m.flights[i].real != NULL && m.flights[i].flying && !m.flights[i].purged && is_taken(kind, text, m.flights[i].key)) {
+            m.flights[i].purged = 1;
+            ++expected.flights;
+        }
+    ++m.num_purges;
+    for (int i = 0; i < MAX_OBJECTS; ++i)
+        if (m.objects[i].real != NULL && m.objects[i].linked && is_taken(kind, text, m.objects[i].key)) {
+            ++expected.objects[m.objects[i].object_class];
+            expected.bytes += m.objects[i].charge;
+            model_unlink(&m.objects[i], ICACHE_REASON_PURGED);
+        }
+    icache_purge(m.cache, kind, text, strlen(text), &purged);
+    assert_memory_equal(&purged, &expected, sizeof(purged));
+}
+
+/* once round, in the order of the index, which the model takes over from what the listener hears */
+static void step_sweep(void)
+{
+    size_t num_due = 0, num_swept = 0;
+
+    for (int i = 0; i < MAX_OBJECTS; ++i)
+        num_due += m.objects[i].real != NULL && m.objects[i].linked && m.now_ms >= model_keep_until(&m.objects[i]);
+    for (int i = 0; i < 81; ++i) {
+        m.num_swept = 0;
+        num_swept += icache_sweep(m.cache, m.now_ms);
+        while (m.num_swept != 0) {
+            struct st_model_object_t *object = model_find(m.swept[--m.num_swept]);
+            assert_true(m.now_ms >= model_keep_until(object));
+            model_unlink(object, ICACHE_REASON_EXPIRED);
+        }
+    }
+    assert_int_equal(num_swept, num_due);
+}
+
+static void on_removed(void *ctx, const icache_object_t *object, icache_reason_t reason)
+{
+    assert_ptr_equal(ctx, &m);
+    ++m.removed[reason];
+    if (reason == ICACHE_REASON_EXPIRED && m.num_swept < MAX_OBJECTS)
+        m.swept[m.num_swept++] = object;
 }
 
 static void finish_flight_if_over(struct st_model_flight_t *flight)
@@ -213,12 +319,21 @@ static void step_lookup(void)
         return;
     waiter->lane = (int)draw(NUM_LANES);
     waiter->real = (icache_waiter_t){.on_done = on_done, .lane = m.lanes[waiter->lane]};
-    struct st_model_object_t *expected = model_get(key);
+    int stale = 0;
+    struct st_model_object_t *expected = model_get(key, &stale);
     icache_verdict_t verdict = icache_lookup(m.cache, &real_key, m.now_ms, &waiter->real, &object, &flight);
     if (expected != NULL) {
-        assert_int_equal(verdict, ICACHE_HIT);
+        assert_int_equal(verdict, stale ? ICACHE_STALE : ICACHE_HIT);
         assert_ptr_equal(object, expected->real);
         hold_or_drop(expected);
+        assert_int_equal(flight != NULL, stale && model_flying(key) == NULL);
+        m.expected.stale += (uint64_t)stale;
+        if (flight != NULL) {
+            ++m.expected.refreshes;
+            ++m.expected.flights;
+            *free_place =
+                (struct st_model_flight_t){.real = flight, .key = key, .flying = 1, .background = 1, .purges_seen = m.num_purges};
+        }
     } else if (model_flying(key) != NULL) {
         assert_int_equal(verdict, ICACHE_WAIT);
         ++m.expected.coalesced;
@@ -227,7 +342,7 @@ static void step_lookup(void)
         assert_int_equal(verdict, ICACHE_LEAD);
         ++m.expected.misses;
         ++m.expected.flights;
-        *free_place = (struct st_model_flight_t){.real = flight, .key = key, .flying = 1};
+        *free_place = (struct st_model_flight_t){.real = flight, .key = key, .flying = 1, .purges_seen = m.num_purges};
         join_flight(waiter, free_place);
         if (draw(2) == 0) {
             free_place->registered = 1;
@@ -243,8 +358,9 @@ static void step_detach(void)
 
     if (waiter->real.lane == NULL)
         return;
-    if (flight != NULL && flight->num_waiters == 1 && flight->flying) {
+    if (flight != NULL && flight->num_waiters == 1 && flight->flying && !flight->background) {
         flight->flying = 0;
+        flight->abandoned = 1;
         --m.expected.flights;
         ++m.expected.abandoned;
     }
@@ -255,7 +371,7 @@ static void step_detach(void)
     --flight->num_waiters;
     --m.expected.waiters;
     if (!flight->landed)
-        assert_int_equal(icache_flight_wanted(flight->real), flight->num_waiters != 0);
+        assert_int_equal(icache_flight_wanted(flight->real), flight->num_waiters != 0 || flight->background);
     assert_int_equal(flight->abandon_calls, flight->registered && !flight->flying && !flight->landed);
     finish_flight_if_over(flight);
 }
@@ -282,7 +398,7 @@ static void step_complete(void)
     flight->object = draw(4) != 0 ? make_object(flight->key) : NULL;
     flight->error = flight->object != NULL ? 0 : -(int)draw(9) - 1;
     if (flight->object != NULL && store)
-        model_store(flight->object, flight->object->real->body_len, !flight->flying);
+        model_store(flight->object, flight->object->real->body_len, flight);
     memcpy(before, m.wakes, sizeof(before));
     icache_flight_t *real = flight->real;
     icache_flight_complete(&real, flight->object != NULL ? flight->object->real : NULL, flight->error, store, m.now_ms);
@@ -300,8 +416,12 @@ static void step(void)
 
     if (kind < 30)
         step_lookup();
-    else if (kind < 45)
+    else if (kind < 42)
         step_get();
+    else if (kind < 44)
+        step_get_stale();
+    else if (kind < 45)
+        step_renew();
     else if (kind < 60)
         step_complete();
     else if (kind < 68)
@@ -316,7 +436,11 @@ static void step(void)
         step_remove();
     else if (kind < 99)
         m.now_ms += draw(40);
-    else if (draw(3) == 0)
+    else if (draw(4) == 0)
+        step_purge();
+    else if (draw(4) == 0)
+        step_sweep();
+    else if (draw(2) == 0)
         step_shrink(draw(8) == 0);
 }
 
@@ -357,6 +481,7 @@ static void compare(void)
     expected.used_bytes += m.ghost_bytes;
     icache_get_stats(m.cache, &stats);
     assert_memory_equal(&stats, &expected, sizeof(stats));
+    assert_memory_equal(m.removed, expected.removed, sizeof(m.removed));
     assert_true(stats.used_bytes <= m.capacity);
     assert_int_equal(icache_check(m.cache), 0);
     uint64_t in_main = m.policy == ICACHE_POLICY_COST ? compare_heap(&policy->heap) : compare_queue(&policy->main, 0);
@@ -393,6 +518,12 @@ static void run_model(icache_policy_kind_t policy, uint64_t num_keys, uint64_t s
     icache_config_t config = {.capacity_bytes = capacity, .max_object_bytes = max_object, .seed = seed, .policy = policy};
 
     memset(&m, 0, sizeof(m));
+    config.on_removed = on_removed;
+    config.on_removed_ctx = &m;
+    if (seed % 2 == 0) {
+        config.max_entries = m.max_entries = num_keys / 3;
+        config.max_age_ms[ICACHE_CLASS_SOURCE] = m.max_age_ms[ICACHE_CLASS_SOURCE] = 700;
+    }
     m.random = seed;
     m.policy = policy;
     m.num_keys = num_keys;

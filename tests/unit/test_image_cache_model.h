@@ -25,7 +25,8 @@
 struct st_model_object_t {
     icache_object_t *real; /* identity; NULL: the place is free */
     int key, linked, was_linked, refs;
-    uint64_t charge, expires_ms, order; /* order: when it came to where it is in its queue */
+    uint64_t charge, expires_ms, stale_ms, keep_ms;
+    uint64_t order; /* when it came to where it is in its queue */
     icache_class_t object_class;
     uint32_t cost_us;
     unsigned in_small, hits, ranked_hits;
@@ -38,7 +39,8 @@ struct st_model_ghost_t {
 
 struct st_model_flight_t {
     icache_flight_t *real; /* NULL: the place is free */
-    int key, flying, num_waiters, landed, abandon_calls, registered;
+    int key, flying, num_waiters, landed, abandon_calls, registered, abandoned, background, purged;
+    uint64_t purges_seen;
     struct st_model_object_t *object;
     int error;
 };
@@ -52,7 +54,11 @@ struct st_model_waiter_t {
 static struct {
     icache_t *cache;
     icache_policy_kind_t policy;
-    uint64_t capacity, max_object, num_keys, now_ms, tick, random;
+    uint64_t capacity, max_object, max_entries, max_age_ms[ICACHE_NUM_CLASSES];
+    uint64_t num_keys, now_ms, tick, random, num_purges;
+    uint64_t removed[ICACHE_NUM_REASONS]; /* as the listener was told */
+    const icache_object_t *swept[MAX_OBJECTS];
+    size_t num_swept;
     uint64_t ghost_buckets, num_ghosts, ghosts_taken, ghost_bytes;
     double inflation;
     struct st_model_ghost_t ghosts[MAX_GHOSTS];
@@ -98,7 +104,7 @@ static struct st_model_object_t *model_find(const icache_object_t *real)
 static struct st_model_flight_t *model_flying(int key)
 {
     for (int i = 0; i < NUM_FLIGHTS; ++i)
-        if (m.flights[i].real != NULL && m.flights[i].flying && m.flights[i].key == key)
+        if (m.flights[i].real != NULL && m.flights[i].flying && !m.flights[i].purged && m.flights[i].key == key)
             return &m.flights[i];
     return NULL;
 }
@@ -271,6 +277,12 @@ static struct st_model_object_t *model_victim(void)
     return object;
 }
 
+static int model_is_full(uint64_t charge)
+{
+    return m.expected.used_bytes + charge > m.capacity - model_reserved_bytes() ||
+           (m.max_entries != 0 && m.expected.entries >= m.max_entries);
+}
+
 /* returns whether the object is let in; in_small says where */
 static int model_place(struct st_model_object_t *object, int replaces)
 {
@@ -278,32 +290,59 @@ static int model_place(struct st_model_object_t *object, int replaces)
     if (m.policy == ICACHE_POLICY_LRU || replaces || model_take_ghost(object) || model_small_capacity() == 0)
         return 1;
     object->in_small = 1;
-    if (m.expected.used_bytes + object->charge <= m.capacity - model_reserved_bytes() ||
-        object->charge <= model_small_capacity() / 8)
+    if (!model_is_full(object->charge) || object->charge <= model_small_capacity() / 8)
         return 1;
     model_add_ghost(object);
     ++m.expected.not_admitted;
     return 0;
 }
 
-static int model_store(struct st_model_object_t *object, size_t body_len, int keep_existing)
+static uint64_t model_keep_until(const struct st_model_object_t *object)
+{
+    uint64_t last = object->expires_ms;
+
+    last = object->stale_ms > last ? object->stale_ms : last;
+    return object->keep_ms > last ? object->keep_ms : last;
+}
+
+static void model_limit_age(struct st_model_object_t *object)
+{
+    uint64_t limit = m.now_ms + m.max_age_ms[object->object_class];
+
+    if (m.max_age_ms[object->object_class] == 0)
+        return;
+    object->expires_ms = object->expires_ms < limit ? object->expires_ms : limit;
+    object->stale_ms = object->stale_ms < limit ? object->stale_ms : limit;
+    object->keep_ms = object->keep_ms < limit ? object->keep_ms : limit;
+}
+
+/* abandoned flights cannot be told from others by a purge, so that any counts */
+static int model_was_purged(const struct st_model_flight_t *flight)
+{
+    return flight->purged || (flight->abandoned && flight->purges_seen != m.num_purges);
+}
+
+static int model_store(struct st_model_object_t *object, size_t body_len, const struct st_model_flight_t *flight)
 {
     struct st_model_object_t *existing = model_linked(object->key);
 
-    if (m.now_ms >= object->expires_ms)
+    model_limit_age(object);
+    if (m.now_ms >= model_keep_until(object))
         return -1;
     if (body_len > m.max_object || object->charge > m.capacity - model_reserved_bytes()) {
         ++m.expected.removed[ICACHE_REASON_TOO_LARGE];
         m.expected.removed_bytes[ICACHE_REASON_TOO_LARGE] += object->charge;
         return -1;
     }
-    if (existing != NULL && keep_existing && m.now_ms < existing->expires_ms)
+    if (flight != NULL && model_was_purged(flight))
+        return -1;
+    if (existing != NULL && flight != NULL && flight->abandoned && m.now_ms < existing->expires_ms)
         return -1;
     if (!model_place(object, existing != NULL))
         return -1;
     if (existing != NULL)
         model_unlink(existing, ICACHE_REASON_REPLACED);
-    while (m.expected.used_bytes + object->charge > m.capacity - model_reserved_bytes())
+    while (model_is_full(object->charge))
         model_unlink(model_victim(), ICACHE_REASON_CAPACITY);
     object->linked = object->was_linked = 1;
     if (object->in_small)
@@ -318,26 +357,37 @@ static int model_store(struct st_model_object_t *object, size_t body_len, int ke
     return 0;
 }
 
-static void model_hit(struct st_model_object_t *object)
+static void model_use(struct st_model_object_t *object)
 {
-    ++m.expected.hits;
     if (m.policy == ICACHE_POLICY_LRU)
         object->order = ++m.tick;
     else if (object->hits < (m.policy == ICACHE_POLICY_COST ? 15u : 3u))
         ++object->hits;
 }
 
-/* what a lookup has to find; an expired object goes */
-static struct st_model_object_t *model_get(int key)
+/* what is there of a key; an object past its time goes */
+static struct st_model_object_t *model_kept(int key)
 {
     struct st_model_object_t *object = model_linked(key);
 
-    if (object != NULL && m.now_ms >= object->expires_ms) {
-        model_unlink(object, ICACHE_REASON_EXPIRED);
-        object = NULL;
-    }
-    if (object != NULL)
-        model_hit(object);
+    if (object == NULL || m.now_ms < model_keep_until(object))
+        return object;
+    model_unlink(object, ICACHE_REASON_EXPIRED);
+    return NULL;
+}
+
+/* what a lookup has to find; an expired object too where `stale` is given, which is set then */
+static struct st_model_object_t *model_get(int key, int *stale)
+{
+    struct st_model_object_t *object = model_kept(key);
+    int fresh = object != NULL && m.now_ms < object->expires_ms;
+
+    if (object == NULL || (!fresh && (stale == NULL || m.now_ms >= object->stale_ms)))
+        return NULL;
+    m.expected.hits += (uint64_t)fresh;
+    if (!fresh)
+        *stale = 1;
+    model_use(object);
     return object;
 }
 

@@ -256,6 +256,44 @@ static void tiny_records(void **state)
     icache_meta_destroy(&meta);
 }
 
+static int is_even(void *ctx, const char *key, size_t key_len)
+{
+    uint32_t number;
+
+    assert_int_equal(key_len, sizeof(number));
+    memcpy(&number, key, sizeof(number));
+    ++*(uint32_t *)ctx;
+    return number % 2 == 0;
+}
+
+/* over several segments, with copies that were replaced before; and what was learnt before a purge does not come back after it */
+static void purge(void **state)
+{
+    (void)state;
+    icache_meta_t *meta = icache_meta_create(4 << 20, 1);
+    uint64_t epoch = icache_meta_epoch(meta);
+    char value[500] = "v", got[500];
+    uint32_t visits = 0;
+
+    for (uint32_t i = 0; i < 2200; ++i) {
+        uint32_t key = i % 2000;
+        assert_int_equal(icache_meta_put(meta, (const char *)&key, sizeof(key), value, sizeof(value), UINT64_MAX, epoch), 0);
+    }
+    assert_int_equal(icache_meta_purge(meta, is_even, &visits), 1000);
+    assert_in_range(visits, 2000, 2200);
+    assert_int_equal(get_stats(meta).entries, 1000);
+    assert_int_equal(icache_meta_check(meta), 0);
+    for (uint32_t i = 0; i < 2000; ++i) {
+        long expected = i % 2 == 0 ? -1 : (long)sizeof(value);
+        assert_int_equal(icache_meta_get(meta, (const char *)&i, sizeof(i), 0, got, sizeof(got)), expected);
+        assert_int_equal(icache_meta_put(meta, (const char *)&i, sizeof(i), "new", 3, UINT64_MAX, epoch), -1);
+        assert_int_equal(icache_meta_get(meta, (const char *)&i, sizeof(i), 0, got, sizeof(got)), expected);
+    }
+    assert_int_equal(icache_meta_put(meta, "abcd", 4, "new", 3, UINT64_MAX, icache_meta_epoch(meta)), 0);
+    assert_int_equal(icache_meta_get(meta, "abcd", 4, 0, got, sizeof(got)), 3);
+    icache_meta_destroy(&meta);
+}
+
 static uint64_t rss_bytes(void)
 {
     char text[128], *end;
@@ -298,6 +336,7 @@ int main(void)
         cmocka_unit_test(record_that_does_not_fit_is_gone),
         cmocka_unit_test(expiry_is_exclusive),
         cmocka_unit_test(tiny_records),
+        cmocka_unit_test(purge),
         cmocka_unit_test(dropped_segments_leave_the_resident_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
