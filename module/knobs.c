@@ -25,6 +25,10 @@
     {                                                                                                                              \
         __VA_ARGS__, "auto"                                                                                                        \
     }
+#define ROW_OR_NONE(...)                                                                                                           \
+    {                                                                                                                              \
+        __VA_ARGS__, "none"                                                                                                        \
+    }
 
 /* clang-format off */
 const sluice_knob_t sluice_knobs[] = {
@@ -52,6 +56,16 @@ const sluice_knob_t sluice_knobs[] = {
         "bytes that renditions and sources may take, every byte counted; at most half of the budget is used"),
     ROW("image-cache.max-object-size", PROCESS(max_object_bytes), BYTES, 1 * KiB, 4096 * MiB, 50 * MiB, "MAX_IMAGE_SIZE_BYTES",
         "largest source that is fetched, and largest object that is cached"),
+    ROW_OR_NONE("image-cache.max-entries", PROCESS(max_entries), COUNT, 1, 1000000000, 0, NULL,
+         "most objects in the cache, whatever their size"),
+    ROW_OR_NONE("image-cache.rendition-max-age", PROCESS(rendition_max_age_ms), MS, 1 * SECONDS, 366 * DAYS, 0, NULL,
+         "longest time that a rendition stays without being made or confirmed anew, whatever image.ttl or its origin say"),
+    ROW_OR_NONE("image-cache.source-max-age", PROCESS(source_max_age_ms), MS, 1 * SECONDS, 366 * DAYS, 0, NULL,
+         "the same, for sources"),
+    ROW_OR_NONE("image-cache.negative-max-age", PROCESS(negative_max_age_ms), MS, 1 * SECONDS, 366 * DAYS, 0, NULL,
+         "the same, for what is missing or broken"),
+    ROW_OR_NONE("image-cache.metadata-max-age", PROCESS(metadata_max_age_ms), MS, 1 * SECONDS, 366 * DAYS, 0, NULL,
+         "the same, for what is known of sources"),
     ROW("image-cache.metadata-capacity", PROCESS(metadata_capacity_bytes), BYTES, 1 * MiB, 1024 * TiB, 256 * MiB,
         "SERVER_CACHE_BUDGET_BYTES",
         "bytes for what is known of origins: types, sizes, validators, negative answers; at most a tenth of the budget is used"),

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "module/housekeeper.h"
 #include "module/sluice.h"
 #include "module/source.h"
 #include "module/transform.h"
@@ -75,19 +76,25 @@ static uint64_t min_bytes(uint64_t a, uint64_t b)
 
 static void start_caches(sluice_t *sluice)
 {
-    icache_config_t config = {.max_object_bytes = sluice->settings.max_object_bytes, .policy = sluice->policy};
+    const sluice_settings_t *settings = &sluice->settings;
+    icache_config_t config = {
+        .max_object_bytes = settings->max_object_bytes,
+        .policy = sluice->policy,
+        .max_entries = settings->max_entries,
+        .max_age_ms = {
+            [ICACHE_CLASS_RENDITION] = settings->rendition_max_age_ms, [ICACHE_CLASS_SOURCE] = settings->source_max_age_ms}};
     uint64_t seeds[2];
 
     if (getrandom(seeds, sizeof(seeds), 0) != (ssize_t)sizeof(seeds))
         fail_start("the caches: no random numbers");
     /* a cache that may take the whole budget would be cleared again and again: it is kept below the mark of `elevated` */
-    config.capacity_bytes = min_bytes(sluice->settings.cache_capacity_bytes, sluice->budget_bytes / 2);
+    config.capacity_bytes = min_bytes(settings->cache_capacity_bytes, sluice->budget_bytes / 2);
     config.seed = seeds[0];
-    if (config.capacity_bytes < sluice->settings.cache_capacity_bytes)
+    if (config.capacity_bytes < settings->cache_capacity_bytes)
         fprintf(stderr, "sluice: image-cache.capacity is limited to %.1f MiB, half of pressure.budget\n",
                 (double)config.capacity_bytes / 1048576);
     sluice->cache = icache_create(&config);
-    sluice->metadata = icache_meta_create(min_bytes(sluice->settings.metadata_capacity_bytes, sluice->budget_bytes / 10), seeds[1]);
+    sluice->metadata = icache_meta_create(min_bytes(settings->metadata_capacity_bytes, sluice->budget_bytes / 10), seeds[1]);
     if (sluice->cache == NULL || sluice->metadata == NULL)
         fail_start("the caches: out of memory");
 }
@@ -173,7 +180,8 @@ void sluice_start_locked(sluice_t *sluice)
         (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
             NULL ||
         (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
-        (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL)
+        (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL ||
+        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL)
         fail_start("its threads");
     say_start(sluice);
 }
@@ -190,6 +198,7 @@ static void drain(sluice_t *sluice)
 void sluice_stop_locked(sluice_t *sluice)
 {
     drain(sluice);
+    sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);
     sluice_pool_destroy(&sluice->workers);

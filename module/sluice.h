@@ -25,6 +25,7 @@
 #include "module/worker_pool.h"
 
 typedef struct st_sluice_fetcher_t sluice_fetcher_t;
+typedef struct st_sluice_housekeeper_t sluice_housekeeper_t;
 typedef struct st_sluice_loop_t sluice_loop_t;
 
 typedef struct st_sluice_t {
@@ -42,6 +43,7 @@ typedef struct st_sluice_t {
     sluice_fetcher_t *fetcher;
     sluice_pool_t *readers; /* blocking reads of local files */
     sluice_pool_t *workers;
+    sluice_housekeeper_t *housekeeper;
 
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;

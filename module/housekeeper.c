@@ -1,0 +1,100 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include "module/housekeeper.h"
+
+#define PERIOD_MS 250 /* the cache's sweep is round in twenty seconds */
+
+struct st_sluice_housekeeper_t {
+    sluice_t *sluice;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t stopping;
+    int stop; /* guarded by mutex */
+};
+
+static struct timespec after_a_period(void)
+{
+    struct timespec at;
+
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_nsec += PERIOD_MS * 1000000L;
+    at.tv_sec += at.tv_nsec / 1000000000;
+    at.tv_nsec %= 1000000000;
+    return at;
+}
+
+/* returns whether to stop */
+static int nap(sluice_housekeeper_t *housekeeper)
+{
+    struct timespec until = after_a_period();
+    int err = 0;
+
+    pthread_mutex_lock(&housekeeper->mutex);
+    while (!housekeeper->stop && err == 0)
+        err = pthread_cond_timedwait(&housekeeper->stopping, &housekeeper->mutex, &until);
+    int stop = housekeeper->stop;
+    pthread_mutex_unlock(&housekeeper->mutex);
+    return stop;
+}
+
+static void *run(void *_housekeeper)
+{
+    sluice_housekeeper_t *housekeeper = _housekeeper;
+
+    pthread_setname_np(pthread_self(), "sluice-keep");
+    while (!nap(housekeeper))
+        icache_sweep(housekeeper->sluice->cache, sluice_now_ms());
+    return NULL;
+}
+
+static void init_locks(sluice_housekeeper_t *housekeeper)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&housekeeper->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&housekeeper->stopping, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void free_housekeeper(sluice_housekeeper_t *housekeeper)
+{
+    pthread_cond_destroy(&housekeeper->stopping);
+    pthread_mutex_destroy(&housekeeper->mutex);
+    free(housekeeper);
+}
+
+sluice_housekeeper_t *sluice_housekeeper_create(sluice_t *sluice)
+{
+    sluice_housekeeper_t *housekeeper = calloc(1, sizeof(*housekeeper));
+    sigset_t all, before;
+
+    if (housekeeper == NULL)
+        return NULL;
+    housekeeper->sluice = sluice;
+    init_locks(housekeeper);
+    sigfillset(&all); /* signals are for the server's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&housekeeper->thread, NULL, run, housekeeper) != 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        free_housekeeper(housekeeper);
+        return NULL;
+    }
+    return housekeeper;
+}
+
+void sluice_housekeeper_destroy(sluice_housekeeper_t **_housekeeper)
+{
+    sluice_housekeeper_t *housekeeper = *_housekeeper;
+
+    *_housekeeper = NULL;
+    pthread_mutex_lock(&housekeeper->mutex);
+    housekeeper->stop = 1;
+    pthread_cond_signal(&housekeeper->stopping);
+    pthread_mutex_unlock(&housekeeper->mutex);
+    pthread_join(housekeeper->thread, NULL);
+    free_housekeeper(housekeeper);
+}
