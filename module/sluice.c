@@ -217,6 +217,7 @@ sluice_t *sluice_create(void)
 
     if (sluice == NULL)
         return NULL;
+    sluice->policy = ICACHE_POLICY_COST;
     sluice_knobs_default(SLUICE_SCOPE_PROCESS, &sluice->settings);
     pthread_mutex_init(&sluice->loops_mutex, NULL);
     return sluice;
