@@ -2,13 +2,16 @@
  * stress_image_cache [iterations per thread] [threads]
  *
  * With each policy of the cache: threads with a lane each do everything at random on a few keys: look up, join, leave (also with
- * other threads' waiters), complete (also flights that others lead), insert, remove, shrink. What must hold all the time: for a key
- * whose leader stays there is one flight; each waiter is answered once, with the right object, or was detached; a flight's context
- * is not used after complete(); the bytes stay within the capacity. At the end everything adds up.
+ * other threads' waiters), complete (also flights that others lead), insert, renew, remove, purge, sweep, shrink. What must hold
+ * all the time: for a key whose leader stays there is one flight; each waiter is answered once, with the right object, or was
+ * detached; a flight's context is not used after complete(); nothing is found that was under way when a purge of its key began; the
+ * bytes stay within the capacity. At the end everything adds up.
  *
  * A waiter's mutex guards its state between its owner and those who detach it, not against on_done, which the library has to sort
- * out. Leaders of keys with an even number never leave before they complete, so those flights cannot be abandoned, and `live` is
+ * out. Leaders of keys with an even number never leave before they complete, and these keys are not purged, so that `live` is
  * exact.
+ *
+ * Purges take a ticket before they begin; objects carry the number of tickets taken when their flight had begun.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -44,6 +47,7 @@ struct st_stress_waiter_t {
 struct st_job_t {
     icache_flight_t *flight;
     int key, exact;
+    uint64_t ticket;
     _Atomic int abandoned;
 };
 
@@ -54,7 +58,12 @@ struct st_stress_thread_t {
     icache_lane_t *lane;
     _Atomic int woken;
     struct st_stress_waiter_t waiters[NUM_WAITERS];
-    uint64_t lookups, hits, leads, waits, answered, detached, abandoned;
+    uint64_t lookups, hits, stale, refreshes, leads, waits, answered, detached, abandoned, purges;
+};
+
+struct st_meta_t {
+    int key;
+    uint64_t ticket; /* UINT64_MAX: not of a flight */
 };
 
 static icache_t *cache;
@@ -63,6 +72,7 @@ static unsigned num_threads;
 static unsigned long iterations;
 static struct st_job_t *_Atomic mailboxes[NUM_MAILBOXES];
 static _Atomic int live[NUM_KEYS];
+static _Atomic uint64_t tickets, purged[NUM_KEYS]; /* the highest ticket of a purge of that key that is over */
 static _Atomic uint64_t now_ms;
 static _Atomic uint64_t abandon_calls;
 static _Thread_local struct st_stress_thread_t *self;
@@ -82,22 +92,30 @@ static icache_key_t make_key(int number)
 
 static void require_intact(const icache_object_t *object, int key)
 {
-    REQUIRE(*(const int *)object->meta == key);
+    REQUIRE(((const struct st_meta_t *)object->meta)->key == key);
     REQUIRE(object->body_len == 0 || (object->body[0] == (uint8_t)key && object->body[object->body_len - 1] == (uint8_t)key));
 }
 
-static icache_object_t *make_object(int key)
+/* tickets count from 1 on, so that 0 stands for no purge */
+static void require_not_purged(const icache_object_t *object, uint64_t purged_before)
+{
+    REQUIRE(((const struct st_meta_t *)object->meta)->ticket >= purged_before);
+}
+
+static icache_object_t *make_object(int key, uint64_t ticket)
 {
     icache_key_t real_key = make_key(key);
     size_t body_len = draw(50) == 0 ? (size_t)draw(MAX_OBJECT_BYTES + 1000) : (size_t)draw(20000);
     icache_object_t *object =
-        icache_object_create(key % 2 ? ICACHE_CLASS_SOURCE : ICACHE_CLASS_RENDITION, &real_key, sizeof(key), body_len);
+        icache_object_create(key % 2 ? ICACHE_CLASS_SOURCE : ICACHE_CLASS_RENDITION, &real_key, sizeof(struct st_meta_t), body_len);
 
     REQUIRE(object != NULL);
-    *(int *)object->meta = key;
+    *(struct st_meta_t *)object->meta = (struct st_meta_t){key, ticket};
     if (body_len != 0)
         object->body[0] = object->body[body_len - 1] = (uint8_t)key;
     object->expires_ms = draw(4) == 0 ? atomic_load(&now_ms) + draw(50) : UINT64_MAX;
+    if (draw(2) == 0)
+        object->stale_ms = atomic_load(&now_ms) + draw(100);
     return object;
 }
 
@@ -129,7 +147,7 @@ static void on_abandon(void *ctx)
 
 static void complete(struct st_job_t *job)
 {
-    icache_object_t *object = draw(8) != 0 ? make_object(job->key) : NULL;
+    icache_object_t *object = draw(8) != 0 ? make_object(job->key, job->ticket) : NULL;
 
     if (job->exact)
         REQUIRE(atomic_fetch_sub(&live[job->key], 1) == 1);
@@ -152,7 +170,7 @@ static void lead(struct st_stress_waiter_t *waiter, icache_flight_t *flight)
     struct st_job_t *job = malloc(sizeof(*job));
 
     REQUIRE(job != NULL);
-    *job = (struct st_job_t){.flight = flight, .key = waiter->key, .exact = waiter->key % 2 == 0};
+    *job = (struct st_job_t){.flight = flight, .key = waiter->key, .exact = waiter->key % 2 == 0, .ticket = atomic_load(&tickets)};
     if (job->exact) {
         waiter->stays = 1;
         REQUIRE(atomic_fetch_add(&live[job->key], 1) == 0);
@@ -165,7 +183,7 @@ static void do_lookup(void)
 {
     struct st_stress_waiter_t *waiter = &self->waiters[draw(NUM_WAITERS)];
     icache_flight_t *flight = NULL;
-    icache_object_t *object;
+    icache_object_t *object = NULL;
     icache_verdict_t verdict = ICACHE_REFUSED;
 
     pthread_mutex_lock(&waiter->lock);
@@ -174,19 +192,24 @@ static void do_lookup(void)
         waiter->stays = 0;
         waiter->real = (icache_waiter_t){.on_done = on_done, .lane = self->lane};
         icache_key_t key = make_key(waiter->key);
+        uint64_t purged_before = atomic_load(&purged[waiter->key]);
         verdict = icache_lookup(cache, &key, atomic_load(&now_ms), &waiter->real, &object, &flight);
         REQUIRE(verdict != ICACHE_REFUSED);
-        atomic_store(&waiter->state, verdict == ICACHE_HIT ? IDLE : WAITING);
+        atomic_store(&waiter->state, object != NULL ? IDLE : WAITING);
+        if (object != NULL)
+            require_not_purged(object, purged_before);
         /* before anybody can detach it */
-        if (verdict == ICACHE_LEAD)
+        if (flight != NULL)
             lead(waiter, flight);
+        self->refreshes += object != NULL && flight != NULL;
         ++self->lookups;
     }
     pthread_mutex_unlock(&waiter->lock);
     self->leads += verdict == ICACHE_LEAD;
     self->waits += verdict == ICACHE_WAIT;
-    if (verdict == ICACHE_HIT) {
-        ++self->hits;
+    self->hits += verdict == ICACHE_HIT;
+    self->stale += verdict == ICACHE_STALE;
+    if (object != NULL) {
         require_intact(object, waiter->key);
         icache_object_unref(&object);
     }
@@ -215,14 +238,42 @@ static void do_get(void)
 {
     int number = (int)draw(NUM_KEYS);
     icache_key_t key = make_key(number);
-    icache_object_t *object = icache_get(cache, NULL, &key, atomic_load(&now_ms));
+    uint64_t purged_before = atomic_load(&purged[number]);
+    icache_object_t *object = icache_get(cache, self->lane, &key, atomic_load(&now_ms));
 
     if (object == NULL)
         return;
     ++self->hits;
     sched_yield();
     require_intact(object, number);
+    require_not_purged(object, purged_before);
     icache_object_unref(&object);
+}
+
+static void do_renew(void)
+{
+    icache_key_t key = make_key((int)draw(NUM_KEYS));
+    uint64_t now = atomic_load(&now_ms);
+    icache_life_t life = {now, now + draw(50), now + draw(100), now + draw(100)};
+    icache_object_t *object = icache_get_stale(cache, &key, now);
+
+    if (object == NULL)
+        return;
+    icache_renew(cache, object, &life, now);
+    icache_object_unref(&object);
+}
+
+static void do_purge(void)
+{
+    int number = (int)draw(NUM_KEYS) | 1;
+    icache_key_t key = make_key(number);
+    uint64_t ticket = atomic_fetch_add(&tickets, 1) + 1, before;
+
+    icache_purge(cache, draw(2) == 0 ? ICACHE_PURGE_ITEM : ICACHE_PURGE_PREFIX, key.text, key.len, NULL);
+    ++self->purges;
+    before = atomic_load(&purged[number]);
+    while (before < ticket && !atomic_compare_exchange_weak(&purged[number], &before, ticket))
+        ;
 }
 
 static void do_check(void)
@@ -248,7 +299,13 @@ static void do_something(void)
     } else if (kind < 900) {
         exchange_job(NULL);
     } else if (kind < 930) {
-        icache_insert(cache, make_object((int)draw(NUM_KEYS)), atomic_load(&now_ms));
+        icache_insert(cache, make_object((int)draw(NUM_KEYS), UINT64_MAX), atomic_load(&now_ms));
+    } else if (kind < 945) {
+        do_renew();
+    } else if (kind < 955) {
+        do_purge();
+    } else if (kind < 957) {
+        icache_sweep(cache, atomic_load(&now_ms));
     } else if (kind < 970) {
         key = make_key((int)draw(NUM_KEYS));
         icache_remove(cache, &key);
@@ -300,19 +357,25 @@ static void require_balance(void)
         sum.answered += threads[i].answered;
         sum.detached += threads[i].detached;
         sum.abandoned += threads[i].abandoned;
+        sum.stale += threads[i].stale;
+        sum.refreshes += threads[i].refreshes;
+        sum.purges += threads[i].purges;
     }
     REQUIRE(icache_check(cache) == 0); /* used == sum of charges, among others */
     icache_get_stats(cache, &stats);
     REQUIRE(stats.flights == 0 && stats.waiters == 0 && stats.pinned_bytes == 0);
     REQUIRE(stats.hits == sum.hits && stats.misses == sum.leads && stats.coalesced == sum.waits);
+    REQUIRE(stats.stale == sum.stale && stats.refreshes == sum.refreshes);
     REQUIRE(sum.leads + sum.waits == sum.answered + sum.detached);
     REQUIRE(stats.abandoned == sum.abandoned && sum.abandoned == atomic_load(&abandon_calls));
     REQUIRE(icache_clear(cache) == stats.used_bytes);
     icache_get_stats(cache, &stats);
     REQUIRE(stats.used_bytes == 0 && stats.pinned_bytes == 0 && stats.entries == 0);
-    printf("%lu lookups: %lu hits, %lu flights, %lu joined, %lu answered, %lu detached, %lu abandoned, %lu evicted\n",
-           (unsigned long)sum.lookups, (unsigned long)sum.hits, (unsigned long)sum.leads, (unsigned long)sum.waits,
-           (unsigned long)sum.answered, (unsigned long)sum.detached, (unsigned long)sum.abandoned,
+    printf("%lu lookups: %lu hits, %lu stale, %lu flights, %lu joined, %lu answered, %lu detached, %lu abandoned, %lu purges, "
+           "%lu evicted\n",
+           (unsigned long)sum.lookups, (unsigned long)sum.hits, (unsigned long)sum.stale,
+           (unsigned long)(sum.leads + sum.refreshes), (unsigned long)sum.waits, (unsigned long)sum.answered,
+           (unsigned long)sum.detached, (unsigned long)sum.abandoned, (unsigned long)sum.purges,
            (unsigned long)stats.removed[ICACHE_REASON_CAPACITY]);
 }
 
@@ -323,6 +386,8 @@ static void run(icache_policy_kind_t policy)
 
     memset(threads, 0, sizeof(threads));
     atomic_store(&now_ms, 0);
+    for (int i = 0; i < NUM_KEYS; ++i)
+        atomic_store(&purged[i], 0);
     atomic_store(&abandon_calls, 0);
     REQUIRE((cache = icache_create(&config)) != NULL);
     for (unsigned i = 0; i < num_threads; ++i) {
