@@ -45,7 +45,7 @@ static double now_ns(void)
 static void insert(icache_t *into, uint32_t number)
 {
     icache_key_t key = icache_key(into, texts[number], KEY_LEN);
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &key, 0, BODY_BYTES);
+    icache_object_t *object = icache_object_create(into, ICACHE_CLASS_RENDITION, &key, 0, BODY_BYTES);
 
     if (object == NULL)
         abort();

@@ -41,7 +41,7 @@ static double cpu_ns(void)
 
 static void insert(icache_t *cache, const icache_key_t *key, const request_t *request)
 {
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, key, 0, 0);
+    icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_RENDITION, key, 0, 0);
 
     if (object == NULL)
         abort();

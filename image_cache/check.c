@@ -7,7 +7,8 @@ static int check_object(const icache_t *cache, const icache_object_t *object)
 {
     icache_key_t key = {.lo = object->_hash_lo, .hi = object->_hash_hi, .text = object->key, .len = object->key_len};
 
-    ICACHE_CHECK(object->_linked && object->_sealed && object->_ledger == NULL);
+    ICACHE_CHECK(icache_slab_has(cache->slab, object) && object->_slab == cache->slab);
+    ICACHE_CHECK(object->_linked && object->_was_linked && object->_sealed && !object->_pinned);
     ICACHE_CHECK(atomic_load_explicit(&object->_refs, memory_order_relaxed) >= 1);
     ICACHE_CHECK(object->_charge_bytes == icache_object_measure(object));
     ICACHE_CHECK(object->body_len <= cache->config.max_object_bytes);
@@ -56,7 +57,6 @@ static int check_table(const icache_table_t *table)
 {
     size_t num_objects = 0;
 
-    ICACHE_CHECK(table->num_buckets <= table->mask + 1 && table->num_buckets > table->mask >> 1);
     ICACHE_CHECK(table->num_buckets <= table->max_buckets && table->num_buckets <= table->touched_buckets);
     ICACHE_CHECK(table->num_walkers != 0 || table->num_buckets <= 2 * table->num_objects + ICACHE_TABLE_MIN_BUCKETS);
     for (size_t i = 0; i < table->num_buckets; ++i)
@@ -68,13 +68,15 @@ static int check_table(const icache_table_t *table)
     return 0;
 }
 
-int icache_check_index_locked(const icache_t *cache)
+static int check_index_locked(const icache_t *cache)
 {
     uint64_t gone = 0;
     int line;
 
-    if ((line = check_table(&cache->index.table)) != 0 || (line = check_policy(cache)) != 0)
+    if ((line = icache_slab_check(cache->slab)) != 0 || (line = check_table(&cache->index.table)) != 0 ||
+        (line = check_policy(cache)) != 0)
         return line;
+    ICACHE_CHECK(cache->index.table.num_objects <= icache_slab_num_used(cache->slab));
     for (int i = 0; i < ICACHE_NUM_REASONS; ++i)
         gone += i != ICACHE_REASON_TOO_LARGE ? cache->index.removed[i] : 0;
     ICACHE_CHECK(cache->index.inserts == cache->index.table.num_objects + gone);
@@ -116,7 +118,7 @@ static int check_flight(const icache_t *cache, const icache_flight_t *flight, ui
     return 0;
 }
 
-int icache_check_flights_locked(const icache_t *cache)
+static int check_flights_locked(const icache_t *cache)
 {
     uint64_t num_flights = 0, num_waiters = 0;
     int line;
@@ -136,4 +138,16 @@ int icache_check_flights_locked(const icache_t *cache)
     ICACHE_CHECK(num_flights == cache->flights.num_flights);
     ICACHE_CHECK(num_waiters == cache->flights.num_waiters);
     return 0;
+}
+
+int icache_check(icache_t *cache)
+{
+    pthread_mutex_lock(&cache->flights.lock);
+    pthread_mutex_lock(&cache->index.lock);
+    int line = check_index_locked(cache);
+    if (line == 0)
+        line = check_flights_locked(cache);
+    pthread_mutex_unlock(&cache->index.lock);
+    pthread_mutex_unlock(&cache->flights.lock);
+    return line;
 }

@@ -144,12 +144,6 @@ static void on_insert(icache_policy_t *policy, icache_object_t *object, icache_p
         push(policy, object, 0);
 }
 
-static void on_hit(icache_policy_t *policy, icache_object_t *object)
-{
-    (void)policy;
-    icache_object_count_hit(object, MAX_HITS);
-}
-
 static void on_remove(icache_policy_t *policy, icache_object_t *object, icache_reason_t reason)
 {
     icache_probation_remember(policy, object, reason);
@@ -210,5 +204,12 @@ static int walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
     return 0;
 }
 
-const icache_policy_ops_t icache_cost_ops = {init,      dispose, icache_probation_place,  on_insert, on_hit,
-                                             on_remove, victim,  icache_probation_forget, walk};
+const icache_policy_ops_t icache_cost_ops = {.max_hits = MAX_HITS,
+                                             .init = init,
+                                             .dispose = dispose,
+                                             .place = icache_probation_place,
+                                             .on_insert = on_insert,
+                                             .on_remove = on_remove,
+                                             .victim = victim,
+                                             .forget = icache_probation_forget,
+                                             .walk = walk};

@@ -111,6 +111,7 @@ static icache_verdict_t join_or_lead_locked(icache_t *cache, const icache_key_t 
         return ICACHE_WAIT;
     }
     if ((fresh = icache_index_get(cache, key, now_ms, victims)) != NULL) {
+        icache_count_hit(cache);
         *object = fresh;
         return ICACHE_HIT;
     }
@@ -153,10 +154,13 @@ icache_verdict_t icache_lookup(icache_t *cache, const icache_key_t *key, uint64_
 
     waiter->_flight = NULL;
     *flight = NULL;
-    *object = icache_index_look(cache, key, now_ms, &stale, &victims);
+    if ((*object = icache_hit(cache, key, now_ms)) == NULL)
+        *object = icache_index_look(cache, key, now_ms, &stale, &victims);
     icache_release(cache, victims);
-    if (*object != NULL && !stale)
+    if (*object != NULL && !stale) {
+        icache_count_hit(cache);
         return ICACHE_HIT;
+    }
     /* most misses of a hot key join, so the flight is allocated only once it is known to be wanted, and outside the lock */
     icache_flight_t *spare = NULL;
     icache_verdict_t verdict = join_or_lead(cache, key, now_ms, waiter, object, &spare);

@@ -6,7 +6,7 @@
  * `_next`, which the policy is done with), and lose the cache's reference after the unlock. From the unlink to their last
  * unreference their bytes are on the ledger of pinned ones, so a byte is always in used, or pinned, or gone.
  *
- * One mutex: an insert is rare beside the work that made the object, and a hit holds it for a bucket, a relink and an increment.
+ * One mutex: an insert is rare beside the work that made the object, and hits go without it (hit.c).
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -28,11 +28,12 @@ icache_t *icache_create(const icache_config_t *config)
     if (cache == NULL)
         return NULL;
     *cache = (icache_t){.config = *config};
-    if ((cache->ledger = icache_ledger_create()) == NULL)
-        goto fail_ledger;
+    if ((cache->slab = icache_slab_create(max_objects)) == NULL)
+        goto fail_slab;
     if (icache_table_init(&cache->index.table, max_objects) != 0)
         goto fail_table;
     cache->index.policy.ops = policies[config->policy];
+    cache->max_hits = cache->index.policy.ops->max_hits;
     if (cache->index.policy.ops->init(&cache->index.policy, config->capacity_bytes, max_objects) != 0)
         goto fail_policy;
     pthread_mutex_init(&cache->index.lock, NULL);
@@ -42,8 +43,8 @@ icache_t *icache_create(const icache_config_t *config)
 fail_policy:
     icache_table_dispose(&cache->index.table);
 fail_table:
-    icache_ledger_unref(cache->ledger);
-fail_ledger:
+    icache_slab_close(cache->slab);
+fail_slab:
     free(cache);
     return NULL;
 }
@@ -59,7 +60,7 @@ void icache_destroy(icache_t **_cache)
     icache_clear(cache);
     cache->index.policy.ops->dispose(&cache->index.policy);
     icache_table_dispose(&cache->index.table);
-    icache_ledger_unref(cache->ledger);
+    icache_slab_close(cache->slab);
     pthread_cond_destroy(&cache->flights.callback_done);
     pthread_mutex_destroy(&cache->flights.lock);
     pthread_mutex_destroy(&cache->index.lock);
@@ -80,8 +81,9 @@ static uint64_t used_bytes_locked(const icache_t *cache)
 static void link_locked(icache_t *cache, icache_object_t *object, icache_place_t place)
 {
     assert(object->_charge_bytes <= object_capacity(cache) - cache->index.object_bytes);
-    object->_linked = 1;
+    object->_was_linked = 1;
     icache_object_ref(object);
+    atomic_store_explicit(&object->_linked, 1, memory_order_release);
     icache_table_link(&cache->index.table, object);
     cache->index.policy.ops->on_insert(&cache->index.policy, object, place);
     cache->index.object_bytes += object->_charge_bytes;
@@ -98,6 +100,7 @@ static void count_removed_locked(icache_t *cache, const icache_object_t *object,
 
 static void unlink_locked(icache_t *cache, icache_object_t *object, icache_reason_t reason, icache_object_t **victims)
 {
+    atomic_store_explicit(&object->_linked, 0, memory_order_relaxed);
     icache_table_unlink(&cache->index.table, object);
     cache->index.policy.ops->on_remove(&cache->index.policy, object, reason);
     cache->index.object_bytes -= object->_charge_bytes;
@@ -105,7 +108,7 @@ static void unlink_locked(icache_t *cache, icache_object_t *object, icache_reaso
     --cache->index.class_entries[object->object_class];
     count_removed_locked(cache, object, reason);
     object->_reason = (uint8_t)reason;
-    icache_object_pin(object, cache->ledger);
+    icache_object_pin(object);
     object->_next = *victims;
     *victims = object;
 }
@@ -153,6 +156,14 @@ static icache_object_t *find_kept_locked(icache_t *cache, const icache_key_t *ke
     return object;
 }
 
+static void touch_locked(icache_t *cache, icache_object_t *object)
+{
+    if (cache->max_hits != 0)
+        icache_object_count_hit(object, cache->max_hits);
+    else
+        cache->index.policy.ops->on_hit(&cache->index.policy, object);
+}
+
 static icache_object_t *look_locked(icache_t *cache, const icache_key_t *key, uint64_t now_ms, int *stale,
                                     icache_object_t **victims)
 {
@@ -163,10 +174,8 @@ static icache_object_t *look_locked(icache_t *cache, const icache_key_t *key, ui
     int fresh = now_ms < object->expires_ms;
     if (!fresh && (stale == NULL || now_ms >= object->stale_ms))
         return NULL;
-    cache->index.policy.ops->on_hit(&cache->index.policy, object);
-    if (fresh)
-        ++cache->index.hits;
-    else
+    touch_locked(cache, object);
+    if (!fresh)
         *stale = 1;
     return icache_object_ref(object);
 }
@@ -184,14 +193,12 @@ icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint
     return icache_index_look(cache, key, now_ms, NULL, victims);
 }
 
-icache_object_t *icache_get(icache_t *cache, icache_lane_t *lane, const icache_key_t *key, uint64_t now_ms)
+void icache_index_touch(icache_t *cache, icache_object_t *object)
 {
-    icache_object_t *victims = NULL;
-    icache_object_t *object = icache_index_get(cache, key, now_ms, &victims);
-
-    (void)lane;
-    icache_release(cache, victims);
-    return object;
+    pthread_mutex_lock(&cache->index.lock);
+    if (icache_object_is_linked(object))
+        touch_locked(cache, object);
+    pthread_mutex_unlock(&cache->index.lock);
 }
 
 icache_object_t *icache_get_stale(icache_t *cache, const icache_key_t *key, uint64_t now_ms)
@@ -218,11 +225,6 @@ static void limit_age(const icache_t *cache, icache_object_t *object, uint64_t n
     object->keep_ms = earlier(object->keep_ms, now_ms + max_age_ms);
 }
 
-static int is_linked_locked(const icache_object_t *object)
-{
-    return object->_linked && object->_ledger == NULL;
-}
-
 int icache_renew(icache_t *cache, icache_object_t *object, const icache_life_t *life, uint64_t now_ms)
 {
     pthread_mutex_lock(&cache->index.lock);
@@ -231,7 +233,7 @@ int icache_renew(icache_t *cache, icache_object_t *object, const icache_life_t *
     object->stale_ms = life->stale_ms;
     object->keep_ms = life->keep_ms;
     limit_age(cache, object, now_ms);
-    int linked = is_linked_locked(object);
+    int linked = icache_object_is_linked(object);
     pthread_mutex_unlock(&cache->index.lock);
     return linked;
 }
@@ -250,7 +252,7 @@ static int was_purged_locked(const icache_t *cache, const icache_flight_t *fligh
 
 static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_t now_ms)
 {
-    if (object->_linked || now_ms >= keep_until(object))
+    if (object->_was_linked || now_ms >= keep_until(object))
         return 1;
     if (!is_too_large(cache, object))
         return 0;
@@ -455,7 +457,6 @@ static void copy_index_stats(icache_t *cache, icache_stats_t *stats)
     pthread_mutex_lock(&cache->index.lock);
     stats->used_bytes = used_bytes_locked(cache);
     stats->entries = cache->index.table.num_objects;
-    stats->hits = cache->index.hits;
     stats->inserts = cache->index.inserts;
     stats->not_admitted = cache->index.not_admitted;
     for (int i = 0; i < ICACHE_NUM_CLASSES; ++i) {
@@ -472,6 +473,10 @@ static void copy_index_stats(icache_t *cache, icache_stats_t *stats)
 static void copy_flight_stats(icache_t *cache, icache_stats_t *stats)
 {
     pthread_mutex_lock(&cache->flights.lock);
+    stats->hits = atomic_load_explicit(&cache->hits, memory_order_relaxed);
+    for (unsigned i = 0; i < ICACHE_MAX_LANES; ++i)
+        if (cache->flights.lanes[i] != NULL)
+            stats->hits += atomic_load_explicit(&cache->flights.lanes[i]->hits, memory_order_relaxed);
     stats->flights = cache->flights.num_flights;
     stats->waiters = cache->flights.num_waiters;
     stats->misses = cache->flights.misses;
@@ -487,17 +492,6 @@ void icache_get_stats(icache_t *cache, icache_stats_t *stats)
     *stats = (icache_stats_t){.capacity_bytes = cache->config.capacity_bytes};
     copy_index_stats(cache, stats);
     copy_flight_stats(cache, stats);
-    stats->pinned_bytes = atomic_load_explicit(&cache->ledger->pinned_bytes, memory_order_relaxed);
-}
-
-int icache_check(icache_t *cache)
-{
-    pthread_mutex_lock(&cache->flights.lock);
-    pthread_mutex_lock(&cache->index.lock);
-    int line = icache_check_index_locked(cache);
-    if (line == 0)
-        line = icache_check_flights_locked(cache);
-    pthread_mutex_unlock(&cache->index.lock);
-    pthread_mutex_unlock(&cache->flights.lock);
-    return line;
+    stats->objects = icache_slab_num_used(cache->slab);
+    stats->pinned_bytes = atomic_load_explicit(&cache->slab->pinned_bytes, memory_order_relaxed);
 }

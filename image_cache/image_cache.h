@@ -17,14 +17,17 @@
  *                    |  last waiter detached: on_abandon, unlinked          the result object itself goes to every waiter,
  *                    +--> ABANDONED --complete()--> (freed)                 whether or not it could be stored
  *
- * Threads: every function may be called from any thread, except where it says otherwise. Nothing here blocks but on two short
+ * Threads: every function may be called from any thread, except where it says otherwise. Nothing here blocks but on three short
  * mutexes, save that icache_flight_complete() waits for an on_abandon that is running, and icache_lane_destroy() for a wake().
- * Order of locks: flights, then index. No callback, no free of a payload and no I/O happens under either.
+ * Order of locks: flights, index, slab. No callback, no free of a payload and no I/O happens under any. A hit takes none of them,
+ * except with ICACHE_POLICY_LRU, which has to relink the object and takes that of the index.
  *
- * Bytes: the charge of an object is what the allocator really gave for it, plus its share of the index (ICACHE_INDEX_SHARE_BYTES).
- * The used bytes (the sum of charges and what the policy remembers of evicted objects) never exceed the capacity, not even during
- * an insert: room is made first, then the object is linked. A charge is taken when the object is created and again, if its tail can
- * be given back, when it is handed over; it never changes after.
+ * Bytes: the charge of an object is what the allocator really gave for its block, plus its header, plus its share of the index
+ * (ICACHE_INDEX_SHARE_BYTES). The used bytes (the sum of charges and what the policy remembers of evicted objects) never exceed the
+ * capacity, not even during an insert: room is made first, then the object is linked. A charge is taken when the object is created
+ * and again, if its tail can be given back, when it is handed over; it never changes after. Resident beyond the charges are headers
+ * that are free: those that share three pages with one in use, and ICACHE_SLAB_MAX_IDLE times three pages at most; all headers
+ * together are never more than there were objects at a time, rounded up.
  *
  * Time is a parameter (`now_ms`, any monotonic clock in milliseconds); the library never reads a clock.
  */
@@ -36,7 +39,7 @@
 #include <stdint.h>
 
 #define ICACHE_INDEX_SHARE_BYTES                                                                                                   \
-    24 /* two buckets and a slot of the policy's per object; they never take more, but for a page each */
+    25 /* two buckets, a slot of the policy's and a bit of the slab's per object; they never take more, but for a page each */
 #define ICACHE_MAX_LANES 64
 
 typedef struct st_icache_t icache_t;
@@ -76,7 +79,7 @@ typedef struct st_icache_purged_t {
  * who has to go when room is needed
  */
 typedef enum en_icache_policy_kind_t {
-    ICACHE_POLICY_LRU,     /* the least recently used */
+    ICACHE_POLICY_LRU,     /* the least recently used: a hit takes a lock */
     ICACHE_POLICY_S3_FIFO, /* what was not asked for again: resists scans, no list is touched on a hit */
     ICACHE_POLICY_COST,    /* the same, and then what saves the least work per byte */
     ICACHE_NUM_POLICIES
@@ -122,25 +125,32 @@ typedef struct st_icache_life_t {
 } icache_life_t;
 
 /**
- * An object. Fields without underscore may be read by whoever holds a reference, and written by the creator until the object is
- * handed to icache_flight_complete() or icache_insert(); from then on they never change, but for the times (icache_renew()).
+ * An object: its header. Key, meta and body are in a block of their own. Fields without underscore may be read by whoever holds a
+ * reference, and written by the creator until the object is handed to icache_flight_complete() or icache_insert(); from then on
+ * they never change, but for the times (icache_renew()).
  */
 typedef struct st_icache_object_t {
-    uint8_t *body;   /* body_len bytes, in the object's own allocation */
+    /* what a hit reads */
+    _Alignas(64) _Atomic uint64_t _hash_lo;
+    _Atomic(struct st_icache_object_t *) _next_in_bucket;
+    const char *key; /* canonical text, NUL-terminated; the start of the block */
+    size_t key_len;
+    _Atomic uint64_t expires_ms;
+    uint8_t *body;   /* body_len bytes */
     size_t body_len; /* may be lowered by the creator before the object is handed over; a block with a mapping of its own then
                         gives its tail pages back, one from the heap keeps its size and charge */
     void *meta;      /* meta_len bytes, 16-byte aligned, zeroed at creation */
-    const char *key; /* canonical text, NUL-terminated */
-    size_t key_len;
-    _Atomic uint64_t created_ms, expires_ms, stale_ms, keep_ms; /* see icache_life_t; UINT64_MAX: never */
-    uint32_t cost_us;                                           /* what it cost to make */
+    /* what a hit writes, and what is read beside it */
+    _Alignas(64) _Atomic uint32_t _refs;
+    _Atomic uint8_t _linked; /* is in the cache */
+    _Atomic uint8_t _hits;   /* since the policy last looked, saturating */
+    uint64_t _hash_hi;
+    uint64_t _serial;                               /* of this life of the header; never used again */
+    _Atomic uint64_t created_ms, stale_ms, keep_ms; /* see icache_life_t; UINT64_MAX: never */
+    uint32_t cost_us;                               /* what it cost to make */
     icache_class_t object_class;
-    /* private to the library */
-    _Atomic uint32_t _refs;
-    uint64_t _hash_lo, _hash_hi;
-    uint64_t _charge_bytes;
-    size_t _mapped_bytes; /* non-zero: the block has its own mapping of that size */
-    struct st_icache_object_t *_next_in_bucket;
+    /* what the cache's own housekeeping needs */
+    _Alignas(64) uint64_t _charge_bytes;
     union {
         struct {
             struct st_icache_object_t *_prev, *_next; /* in a list of the policy's; _next also in a list of victims */
@@ -150,12 +160,21 @@ typedef struct st_icache_object_t {
             uint32_t _rank_seq, _heap_at;
         };
     };
-    struct st_icache_ledger_t *_ledger; /* set when unlinked: where the bytes are pinned until the last reference goes */
-    uint8_t _sealed, _linked;           /* was handed over; was linked (an object is linked once in its life) */
-    uint8_t _reason;                    /* icache_reason_t, once it is unlinked */
-    uint8_t _in_small, _ranked_hits;    /* the policy's */
-    _Atomic uint8_t _hits;              /* since the policy last looked, saturating */
+    size_t _mapped_bytes; /* non-zero: the block has its own mapping of that size */
+    struct st_icache_slab_t *_slab;
+    uint8_t _sealed, _was_linked, _pinned; /* was handed over; was linked (an object is linked once in its life); and unlinked */
+    uint8_t _reason;                       /* icache_reason_t, once it is unlinked */
+    uint8_t _in_small, _ranked_hits;       /* the policy's */
 } icache_object_t;
+
+/**
+ * Names an object without a reference to it: cheap to keep, and good for icache_get_by_handle() for as long as the cache is there,
+ * whatever became of the object. All zero names none.
+ */
+typedef struct st_icache_handle_t {
+    icache_object_t *object; /* not to be looked into */
+    uint64_t serial;
+} icache_handle_t;
 
 typedef enum en_icache_verdict_t {
     ICACHE_HIT,    /* *object is set, with a reference that the caller gives back with icache_object_unref() */
@@ -184,6 +203,7 @@ typedef struct st_icache_waiter_t {
 
 typedef struct st_icache_stats_t {
     uint64_t capacity_bytes, used_bytes, pinned_bytes; /* pinned: unlinked, still referenced */
+    uint64_t objects;                                  /* gauge: all there are, those that readers or creators hold included */
     uint64_t entries, flights, waiters;                /* gauges; abandoned flights are not counted, waiters not yet called are */
     uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
     uint64_t hits, misses, coalesced, inserts, abandoned; /* counters; misses = LEAD answers, coalesced = WAIT answers */
@@ -208,20 +228,21 @@ void icache_destroy(icache_t **cache);
 icache_key_t icache_key(const icache_t *cache, const char *text, size_t len);
 
 /**
- * creates an object with one reference, or returns NULL when memory is out. The body is writable, 16-byte aligned and
- * uninitialised. Blocks (header, key, meta and body together) of ICACHE_MAP_BYTES and more get a mapping of their own, whose pages
- * go back to the system with the last reference. created_ms, stale_ms and keep_ms are 0 and expires_ms is UINT64_MAX until the
- * creator sets them.
+ * creates an object for this cache, with one reference, or returns NULL when memory is out, or the number of objects (more than
+ * twice what fits into the capacity; slab.h). The body is writable, 16-byte aligned and uninitialised. Blocks (key, meta and body
+ * together) of ICACHE_MAP_BYTES and more get a mapping of their own, whose pages go back to the system with the last reference.
+ * created_ms, stale_ms and keep_ms are 0 and expires_ms is UINT64_MAX until the creator sets them.
  */
 #define ICACHE_MAP_BYTES (256 * 1024)
-icache_object_t *icache_object_create(icache_class_t object_class, const icache_key_t *key, size_t meta_len, size_t body_len);
+icache_object_t *icache_object_create(icache_t *cache, icache_class_t object_class, const icache_key_t *key, size_t meta_len,
+                                      size_t body_len);
 icache_object_t *icache_object_ref(icache_object_t *object);
 /**
  * gives a reference back and sets the pointer to NULL; NULL inside is allowed
  */
 void icache_object_unref(icache_object_t **object);
 /**
- * what the object costs: what the allocator gave, plus its share of the index
+ * what the object costs: what the allocator gave, plus its header and its share of the index
  */
 uint64_t icache_object_charge(const icache_object_t *object);
 /**
@@ -240,10 +261,17 @@ int icache_object_was_stored(const icache_object_t *object);
 icache_verdict_t icache_lookup(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_waiter_t *waiter,
                                icache_object_t **object, icache_flight_t **flight);
 /**
- * HIT or NULL, without a flight. Counted as a hit when it is one, and not at all when it is none.
+ * HIT or NULL, without a flight. Counted as a hit when it is one, and not at all when it is none. What was removed or replaced
+ * before the call is not found.
  * @param lane the caller's own, or NULL; a lane is given by its own thread only
  */
 icache_object_t *icache_get(icache_t *cache, icache_lane_t *lane, const icache_key_t *key, uint64_t now_ms);
+icache_handle_t icache_object_handle(icache_object_t *object);
+/**
+ * the same, of an object seen before: with a reference if it is still there and fresh, else NULL. Looks neither at a hash nor at a
+ * key, and removes nothing.
+ */
+icache_object_t *icache_get_by_handle(icache_t *cache, icache_lane_t *lane, icache_handle_t handle, uint64_t now_ms);
 /**
  * the object of a key with a reference, fresh or not (now_ms < keep_ms), or NULL. Counts as nothing, neither in the statistics nor
  * as a use.

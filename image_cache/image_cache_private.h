@@ -1,18 +1,19 @@
 /*
  * image_cache_private.h - what the files of the image cache know of each other.
  *
- *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics. No other file takes the index lock.
- *   table.c        key -> object. Called with the index lock held.
- *   policy.h       which object goes next, and where a new one goes: a table of functions, called with the index lock held.
+ *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics. No other file but check.c takes the index
+ * lock. hit.c          hits, without it. table.c        key -> object. Called with the index lock held, but for the one function of
+ * a hit. policy.h       which object goes next, and where a new one goes: a table of functions, called with the index lock held.
  *   lru.c, s3_fifo.c, cost.c       the policies.
  *   queue.c, probation.c, ghost.c  what they share: a list; the queue of newcomers; hashes of those who were turned out.
  *   object.c       one object: its block, its charge, its references. No lock.
+ *   slab.h, slab.c the objects' headers; a lock of its own.
  *   flight.c       flights and waiters; the flights lock.
  *   lane.c         lanes, and the lists of waiters; the flights lock.
  *   purge.c        removal by key, under way or not; the flights lock.
- *   check.c        the consistency walk. Called with both locks held.
+ *   check.c        the consistency walk, with both locks held.
  *
- * Locks: flights before index. Either may be taken alone.
+ * Locks: flights before index before the slab's. Each may be taken alone.
  */
 #ifndef image_cache__image_cache_private_h
 #define image_cache__image_cache_private_h
@@ -20,38 +21,33 @@
 #include <pthread.h>
 #include <stdalign.h>
 #include "image_cache/policy.h"
+#include "image_cache/slab.h"
 
 #define ICACHE_CACHE_LINE_BYTES 64
 #define ICACHE_FLIGHT_BUCKETS 1024
 
-/**
- * Bytes that the cache let go and readers still hold. A block of its own, because those readers may outlive the cache; owned by
- * the cache and by each object that was unlinked, freed with the last of them.
- */
-typedef struct st_icache_ledger_t {
-    _Atomic uint64_t refs;
-    _Atomic uint64_t pinned_bytes;
-} icache_ledger_t;
-
-icache_ledger_t *icache_ledger_create(void);
-void icache_ledger_unref(icache_ledger_t *ledger);
-
 typedef struct st_icache_table_t {
-    icache_object_t **buckets; /* reserved for max_buckets, the first num_buckets in use, the rest never or no longer touched */
-    size_t num_buckets, max_buckets, touched_buckets, num_objects;
-    uint64_t mask;        /* smallest 2^k - 1 that reaches num_buckets - 1 */
+    _Atomic(icache_object_t *)
+        *buckets; /* reserved for max_buckets, the first num_buckets in use, the rest not (any more) touched */
+    _Atomic size_t num_buckets;
+    size_t max_buckets, touched_buckets, num_objects;
     unsigned num_walkers; /* while there are any, buckets may be added but not removed: no object moves to a lower bucket */
 } icache_table_t;
 
 #define ICACHE_TABLE_MIN_BUCKETS 512
 
 /**
- * returns 0, or -1 when there is no address space for that many objects
+ * returns 0, or -1 when there is no address space for that many objects. All functions but icache_table_get() want the index lock.
  */
 int icache_table_init(icache_table_t *table, uint64_t max_objects);
 void icache_table_dispose(icache_table_t *table);
 size_t icache_table_bucket_of(const icache_table_t *table, uint64_t hash_lo);
 icache_object_t *icache_table_find(const icache_table_t *table, const icache_key_t *key);
+/**
+ * without the lock: an object that was linked under the key at some time since the call, with a reference for the caller, or NULL.
+ * NULL may be wrong while others change the table: look again with the lock.
+ */
+icache_object_t *icache_table_get(const icache_table_t *table, const icache_key_t *key);
 void icache_table_link(icache_table_t *table, icache_object_t *object);
 void icache_table_unlink(icache_table_t *table, icache_object_t *object);
 void icache_table_begin_walk(icache_table_t *table);
@@ -69,7 +65,30 @@ void icache_object_seal(icache_object_t *object);
 /**
  * marks the bytes as pinned until the last reference goes. The caller holds one.
  */
-void icache_object_pin(icache_object_t *object, icache_ledger_t *ledger);
+void icache_object_pin(icache_object_t *object);
+/**
+ * takes a reference to whatever the header holds now; returns 0 if it holds nothing
+ */
+static inline int icache_object_try_ref(icache_object_t *object)
+{
+    uint32_t refs = atomic_load_explicit(&object->_refs, memory_order_relaxed);
+
+    while (refs != 0)
+        if (atomic_compare_exchange_weak_explicit(&object->_refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed))
+            return 1;
+    return 0;
+}
+/**
+ * gives such a reference back
+ */
+void icache_object_drop(icache_object_t *object);
+/**
+ * whether it is in the cache; asked without the index lock, that of a header which the caller has a reference to
+ */
+static inline int icache_object_is_linked(const icache_object_t *object)
+{
+    return atomic_load_explicit(&object->_linked, memory_order_acquire);
+}
 
 /* states: FLYING -> COMPLETING -> LANDED, or FLYING -> ABANDONED -> LANDED; in the table of flights while FLYING or COMPLETING, but
  * in a bucket apart, where nobody looks for it, once it was purged */
@@ -111,8 +130,9 @@ struct st_icache_lane_t {
     void (*wake)(void *ctx);
     void *ctx;
     unsigned index;
-    icache_waiter_t *pending; /* waiters whose flight has landed */
-    _Atomic uint32_t wakers;  /* threads between their decision to call wake() and its return */
+    icache_waiter_t *pending;                               /* waiters whose flight has landed */
+    _Atomic uint32_t wakers;                                /* threads between their decision to call wake() and its return */
+    alignas(ICACHE_CACHE_LINE_BYTES) _Atomic uint64_t hits; /* written by the lane's own thread */
 };
 
 /* lists of waiters: a circle, the head points to the first; all O(1) */
@@ -122,16 +142,19 @@ void icache_waiters_splice(icache_waiter_t **head, icache_waiter_t **from);
 
 struct st_icache_t {
     icache_config_t config;
-    icache_ledger_t *ledger;
+    icache_slab_t *slab;
+    uint8_t max_hits; /* the policy's */
+
+    alignas(ICACHE_CACHE_LINE_BYTES) _Atomic uint64_t hits; /* but for the lanes' own */
 
     struct {
+        alignas(ICACHE_CACHE_LINE_BYTES) icache_table_t table;
         alignas(ICACHE_CACHE_LINE_BYTES) pthread_mutex_t lock;
-        icache_table_t table;
         icache_policy_t policy;
         uint64_t object_bytes; /* the sum of charges; with the policy's ghosts the used bytes */
         uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
         size_t swept_buckets; /* where the sweep goes on */
-        uint64_t hits, inserts, not_admitted, removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS];
+        uint64_t inserts, not_admitted, removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS];
     } index;
 
     struct {
@@ -145,12 +168,25 @@ struct st_icache_t {
 };
 
 /**
- * a counted hit with a reference, or NULL. An object past its time is put on `victims`, which the caller gives to icache_release()
- * once it holds no lock. Takes the index lock.
+ * a hit with a reference, or NULL where only the locked path can tell. Takes no lock, unless the policy wants one. The caller
+ * counts.
+ */
+icache_object_t *icache_hit(icache_t *cache, const icache_key_t *key, uint64_t now_ms);
+/**
+ * counts a hit by a caller who may not be on the thread of any lane
+ */
+void icache_count_hit(icache_t *cache);
+/**
+ * tells the policy of a hit, if the object is in the cache. Takes the index lock.
+ */
+void icache_index_touch(icache_t *cache, icache_object_t *object);
+/**
+ * a hit with a reference, or NULL; the caller counts. An object past its time is put on `victims`, which the caller gives to
+ * icache_release() once it holds no lock. Takes the index lock.
  */
 icache_object_t *icache_index_get(icache_t *cache, const icache_key_t *key, uint64_t now_ms, icache_object_t **victims);
 /**
- * the same, but also an object that has expired and may still be served; then *stale is set, and no hit counted
+ * the same, but also an object that has expired and may still be served; then *stale is set
  */
 icache_object_t *icache_index_look(icache_t *cache, const icache_key_t *key, uint64_t now_ms, int *stale,
                                    icache_object_t **victims);
@@ -180,9 +216,5 @@ void icache_index_purge(icache_t *cache, icache_purge_kind_t kind, const char *t
         if (!(cond))                                                                                                               \
             return __LINE__;                                                                                                       \
     } while (0)
-
-/* 0 or the line of the check that failed; both locks are held */
-int icache_check_index_locked(const icache_t *cache);
-int icache_check_flights_locked(const icache_t *cache);
 
 #endif

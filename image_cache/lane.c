@@ -44,7 +44,7 @@ void icache_waiters_remove(icache_waiter_t **head, icache_waiter_t *waiter)
 
 icache_lane_t *icache_lane_create(icache_t *cache, void (*wake)(void *ctx), void *ctx)
 {
-    icache_lane_t *lane = malloc(sizeof(*lane));
+    icache_lane_t *lane = aligned_alloc(alignof(icache_lane_t), sizeof(*lane));
     unsigned index;
 
     if (lane == NULL)
@@ -74,6 +74,7 @@ void icache_lane_destroy(icache_lane_t **_lane)
     pthread_mutex_lock(&lane->cache->flights.lock);
     assert(lane->pending == NULL);
     lane->cache->flights.lanes[lane->index] = NULL;
+    atomic_fetch_add_explicit(&lane->cache->hits, atomic_load_explicit(&lane->hits, memory_order_relaxed), memory_order_relaxed);
     pthread_mutex_unlock(&lane->cache->flights.lock);
     /* its waiters may have been served on the strength of an earlier wake() while a later one is still on its way */
     while (atomic_load_explicit(&lane->wakers, memory_order_acquire) != 0)

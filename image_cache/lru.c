@@ -60,4 +60,12 @@ static int walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
     return icache_queue_walk(&policy->main, visit, ctx);
 }
 
-const icache_policy_ops_t icache_lru_ops = {init, dispose, place, on_insert, on_hit, on_remove, victim, forget, walk};
+const icache_policy_ops_t icache_lru_ops = {.init = init,
+                                            .dispose = dispose,
+                                            .place = place,
+                                            .on_insert = on_insert,
+                                            .on_hit = on_hit,
+                                            .on_remove = on_remove,
+                                            .victim = victim,
+                                            .forget = forget,
+                                            .walk = walk};

@@ -1,14 +1,19 @@
 /*
- * One object: a single block of header, key, meta and body.
+ * One object: a header from the slab, and a block of key, meta and body.
  *
  * Below ICACHE_MAP_BYTES the block is malloc's, above it has a mapping of its own, which goes back to the system with the last
  * reference whatever the heap around it looks like. The charge is what was really given: malloc_usable_size() or the mapping, plus
- * the share of the index. A creator that asked for more than it needed lowers body_len: a mapping then gives its tail back, but a
- * heap block keeps its size and its charge, because pointers into it are out already and realloc could move it.
+ * the header and the share of the index. A creator that asked for more than it needed lowers body_len: a mapping then gives its
+ * tail back, but a heap block keeps its size and its charge, because pointers into it are out already and realloc could move it.
  *
  * References are counted with atomics of our own. The last one frees, and if the cache has let go of the object before, takes the
- * bytes off the ledger of pinned ones. `_ledger` is written while the cache still holds its reference, so whoever drops the last
+ * bytes off the ledger of pinned ones. `_pinned` is written while the cache still holds its reference, so whoever drops the last
  * one sees it.
+ *
+ * A header is another object's before and after, and somebody may come to it without a reference at any time (table.c says what
+ * for). Such a reader looks at `_hash_lo`, `_next_in_bucket` and `_refs` only, which are therefore written by atomic stores, and
+ * `_refs` last: it is 0 from the end of one life to the store of 1 at creation, which whoever raises it from there on has seen, and
+ * all that came before it.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -27,23 +32,6 @@ icache_key_t icache_key(const icache_t *cache, const char *text, size_t len)
     return (icache_key_t){.lo = hash.low64, .hi = hash.high64, .text = text, .len = len};
 }
 
-icache_ledger_t *icache_ledger_create(void)
-{
-    icache_ledger_t *ledger = malloc(sizeof(*ledger));
-
-    if (ledger == NULL)
-        return NULL;
-    atomic_init(&ledger->refs, 1);
-    atomic_init(&ledger->pinned_bytes, 0);
-    return ledger;
-}
-
-void icache_ledger_unref(icache_ledger_t *ledger)
-{
-    if (atomic_fetch_sub_explicit(&ledger->refs, 1, memory_order_acq_rel) == 1)
-        free(ledger);
-}
-
 static size_t round_up(size_t n, size_t unit)
 {
     return (n + unit - 1) / unit * unit;
@@ -54,70 +42,14 @@ static size_t round_to_pages(size_t n)
     return round_up(n, (size_t)sysconf(_SC_PAGESIZE));
 }
 
-static icache_object_t *allocate_block(size_t bytes)
+static char *allocate_block(size_t bytes, size_t *mapped_bytes)
 {
-    icache_object_t *object;
-    size_t mapped_bytes = 0;
-
-    if (bytes < ICACHE_MAP_BYTES) {
-        if ((object = malloc(bytes)) == NULL)
-            return NULL;
-    } else {
-        mapped_bytes = round_to_pages(bytes);
-        void *block = mmap(NULL, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (block == MAP_FAILED)
-            return NULL;
-        object = block;
-    }
-    *object = (icache_object_t){._mapped_bytes = mapped_bytes};
-    return object;
-}
-
-icache_object_t *icache_object_create(icache_class_t object_class, const icache_key_t *key, size_t meta_len, size_t body_len)
-{
-    icache_object_t *object;
-    size_t meta_at, body_at;
-
-    if (key->len > MAX_PART_BYTES || meta_len > MAX_PART_BYTES || body_len > MAX_PART_BYTES)
-        return NULL;
-    meta_at = round_up(sizeof(*object) + key->len + 1, 16);
-    body_at = round_up(meta_at + meta_len, 16);
-    if ((object = allocate_block(body_at + body_len)) == NULL)
-        return NULL;
-
-    char *block = (char *)object;
-    memcpy(block + sizeof(*object), key->text, key->len);
-    block[sizeof(*object) + key->len] = '\0';
-    memset(block + meta_at, 0, meta_len);
-    object->key = block + sizeof(*object);
-    object->key_len = key->len;
-    object->meta = block + meta_at;
-    object->body = (uint8_t *)block + body_at;
-    object->body_len = body_len;
-    object->expires_ms = UINT64_MAX;
-    object->object_class = object_class;
-    object->_hash_lo = key->lo;
-    object->_hash_hi = key->hi;
-    object->_charge_bytes = icache_object_measure(object);
-    atomic_init(&object->_refs, 1);
-    return object;
-}
-
-uint64_t icache_object_measure(const icache_object_t *object)
-{
-    /* malloc_usable_size wants a pointer that is not const, and only reads */
-    uint64_t block_bytes = object->_mapped_bytes != 0 ? object->_mapped_bytes : malloc_usable_size((void *)(uintptr_t)object);
-    return block_bytes + ICACHE_INDEX_SHARE_BYTES;
-}
-
-uint64_t icache_object_charge(const icache_object_t *object)
-{
-    return object->_charge_bytes;
-}
-
-int icache_object_was_stored(const icache_object_t *object)
-{
-    return object->_linked;
+    *mapped_bytes = 0;
+    if (bytes < ICACHE_MAP_BYTES)
+        return malloc(bytes);
+    *mapped_bytes = round_to_pages(bytes);
+    void *block = mmap(NULL, *mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return block != MAP_FAILED ? block : NULL;
 }
 
 /* a neighbouring mapping may have become one with ours, and then cutting it can fail for want of map entries; the pages still go */
@@ -129,6 +61,80 @@ static int give_back(void *start, size_t bytes)
     return -1;
 }
 
+static void free_block(char *block, size_t mapped_bytes)
+{
+    if (mapped_bytes != 0)
+        give_back(block, mapped_bytes);
+    else
+        free(block);
+}
+
+/* all but _serial, _hash_lo, _next_in_bucket, _linked and _refs, which others may be looking at */
+static void clear_header(icache_object_t *object)
+{
+    atomic_init(&object->created_ms, 0);
+    atomic_init(&object->expires_ms, UINT64_MAX);
+    atomic_init(&object->stale_ms, 0);
+    atomic_init(&object->keep_ms, 0);
+    object->cost_us = 0;
+    object->_prev = object->_next = NULL;
+    object->_sealed = object->_was_linked = object->_pinned = object->_reason = object->_in_small = object->_ranked_hits = 0;
+    icache_object_set_hits(object, 0);
+}
+
+icache_object_t *icache_object_create(icache_t *cache, icache_class_t object_class, const icache_key_t *key, size_t meta_len,
+                                      size_t body_len)
+{
+    size_t mapped_bytes;
+
+    if (key->len > MAX_PART_BYTES || meta_len > MAX_PART_BYTES || body_len > MAX_PART_BYTES)
+        return NULL;
+    size_t meta_at = round_up(key->len + 1, 16), body_at = round_up(meta_at + meta_len, 16);
+    char *block = allocate_block(body_at + body_len, &mapped_bytes);
+    if (block == NULL)
+        return NULL;
+    icache_object_t *object = icache_slab_take(cache->slab);
+    if (object == NULL) {
+        free_block(block, mapped_bytes);
+        return NULL;
+    }
+
+    clear_header(object);
+    memcpy(block, key->text, key->len);
+    block[key->len] = '\0';
+    memset(block + meta_at, 0, meta_len);
+    object->key = block;
+    object->key_len = key->len;
+    object->meta = block + meta_at;
+    object->body = (uint8_t *)block + body_at;
+    object->body_len = body_len;
+    object->object_class = object_class;
+    object->_hash_hi = key->hi;
+    object->_mapped_bytes = mapped_bytes;
+    object->_slab = cache->slab;
+    object->_charge_bytes = icache_object_measure(object);
+    atomic_store_explicit(&object->_hash_lo, key->lo, memory_order_relaxed);
+    atomic_store_explicit(&object->_refs, 1, memory_order_release);
+    return object;
+}
+
+uint64_t icache_object_measure(const icache_object_t *object)
+{
+    /* malloc_usable_size wants a pointer that is not const, and only reads */
+    uint64_t block_bytes = object->_mapped_bytes != 0 ? object->_mapped_bytes : malloc_usable_size((void *)(uintptr_t)object->key);
+    return block_bytes + sizeof(*object) + ICACHE_INDEX_SHARE_BYTES;
+}
+
+uint64_t icache_object_charge(const icache_object_t *object)
+{
+    return object->_charge_bytes;
+}
+
+int icache_object_was_stored(const icache_object_t *object)
+{
+    return object->_was_linked;
+}
+
 void icache_object_seal(icache_object_t *object)
 {
     if (object->_sealed)
@@ -136,17 +142,17 @@ void icache_object_seal(icache_object_t *object)
     object->_sealed = 1;
     if (object->_mapped_bytes == 0)
         return;
-    size_t keep = round_to_pages((size_t)(object->body - (uint8_t *)object) + object->body_len);
-    if (keep < object->_mapped_bytes && give_back((uint8_t *)object + keep, object->_mapped_bytes - keep) == 0)
+    char *block = (char *)(uintptr_t)object->key;
+    size_t keep = round_to_pages((size_t)((char *)object->body - block) + object->body_len);
+    if (keep < object->_mapped_bytes && give_back(block + keep, object->_mapped_bytes - keep) == 0)
         object->_mapped_bytes = keep;
     object->_charge_bytes = icache_object_measure(object);
 }
 
-void icache_object_pin(icache_object_t *object, icache_ledger_t *ledger)
+void icache_object_pin(icache_object_t *object)
 {
-    atomic_fetch_add_explicit(&ledger->refs, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&ledger->pinned_bytes, object->_charge_bytes, memory_order_relaxed);
-    object->_ledger = ledger;
+    atomic_fetch_add_explicit(&object->_slab->pinned_bytes, object->_charge_bytes, memory_order_relaxed);
+    object->_pinned = 1;
 }
 
 icache_object_t *icache_object_ref(icache_object_t *object)
@@ -157,17 +163,19 @@ icache_object_t *icache_object_ref(icache_object_t *object)
 
 static void free_object(icache_object_t *object)
 {
-    icache_ledger_t *ledger = object->_ledger;
-    uint64_t charge_bytes = object->_charge_bytes;
+    icache_slab_t *slab = object->_slab;
 
-    if (object->_mapped_bytes != 0)
-        give_back(object, object->_mapped_bytes);
-    else
-        free(object);
-    if (ledger != NULL) {
-        atomic_fetch_sub_explicit(&ledger->pinned_bytes, charge_bytes, memory_order_relaxed);
-        icache_ledger_unref(ledger);
-    }
+    free_block((char *)(uintptr_t)object->key, object->_mapped_bytes);
+    object->key = NULL;
+    object->meta = object->body = NULL;
+    if (object->_pinned)
+        atomic_fetch_sub_explicit(&slab->pinned_bytes, object->_charge_bytes, memory_order_relaxed);
+    icache_slab_give(slab, object);
+}
+
+void icache_object_drop(icache_object_t *object)
+{
+    icache_object_unref(&object);
 }
 
 void icache_object_unref(icache_object_t **_object)

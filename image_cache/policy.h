@@ -46,6 +46,10 @@ typedef struct st_icache_policy_t icache_policy_t;
 
 typedef struct st_icache_policy_ops_t {
     /**
+     * hits only count in the object, up to so many, and take no lock. 0: a hit relinks the object, and on_hit is called for it.
+     */
+    uint8_t max_hits;
+    /**
      * returns 0, or -1 when there is no address space; then there is nothing to dispose of
      */
     int (*init)(icache_policy_t *policy, uint64_t capacity_bytes, uint64_t max_objects);
@@ -58,7 +62,7 @@ typedef struct st_icache_policy_ops_t {
     icache_place_t (*place)(icache_policy_t *policy, const icache_object_t *object, const icache_object_t *existing,
                             int needs_room);
     void (*on_insert)(icache_policy_t *policy, icache_object_t *object, icache_place_t place);
-    void (*on_hit)(icache_policy_t *policy, icache_object_t *object);
+    void (*on_hit)(icache_policy_t *policy, icache_object_t *object); /* NULL where max_hits is not 0 */
     /**
      * afterwards the object's _next belongs to the caller
      */

@@ -17,12 +17,6 @@ static void on_insert(icache_policy_t *policy, icache_object_t *object, icache_p
         icache_queue_push(&policy->main, object);
 }
 
-static void on_hit(icache_policy_t *policy, icache_object_t *object)
-{
-    (void)policy;
-    icache_object_count_hit(object, MAX_HITS);
-}
-
 static void on_remove(icache_policy_t *policy, icache_object_t *object, icache_reason_t reason)
 {
     icache_probation_remember(policy, object, reason);
@@ -65,12 +59,12 @@ static int walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
     return result != 0 ? result : icache_queue_walk(&policy->main, visit, ctx);
 }
 
-const icache_policy_ops_t icache_s3_fifo_ops = {icache_probation_init,
-                                                icache_probation_dispose,
-                                                icache_probation_place,
-                                                on_insert,
-                                                on_hit,
-                                                on_remove,
-                                                victim,
-                                                icache_probation_forget,
-                                                walk};
+const icache_policy_ops_t icache_s3_fifo_ops = {.max_hits = MAX_HITS,
+                                                .init = icache_probation_init,
+                                                .dispose = icache_probation_dispose,
+                                                .place = icache_probation_place,
+                                                .on_insert = on_insert,
+                                                .on_remove = on_remove,
+                                                .victim = victim,
+                                                .forget = icache_probation_forget,
+                                                .walk = walk};

@@ -100,7 +100,8 @@ static void set_meta(struct st_rendition_t *job, icache_object_t *object, uint64
 /* an exact copy, so that the cache never keeps an encoder's larger buffer alive */
 static icache_object_t *publishable(struct st_rendition_t *job, const void *bytes, size_t len, uint64_t transform_us)
 {
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &job->key, sizeof(sluice_rendition_meta_t), len);
+    icache_object_t *object =
+        icache_object_create(job->sluice->cache, ICACHE_CLASS_RENDITION, &job->key, sizeof(sluice_rendition_meta_t), len);
 
     if (object != NULL) {
         memcpy(object->body, bytes, len);

@@ -104,7 +104,7 @@ icache_object_t *sluice_source_new_object(sluice_fetch_t *fetch, size_t body_len
 {
     icache_key_t key = icache_key(fetch->sluice->cache, fetch->key, strlen(fetch->key));
 
-    return icache_object_create(ICACHE_CLASS_SOURCE, &key, sizeof(sluice_source_meta_t), body_len);
+    return icache_object_create(fetch->sluice->cache, ICACHE_CLASS_SOURCE, &key, sizeof(sluice_source_meta_t), body_len);
 }
 
 void sluice_source_finish(sluice_fetch_t *fetch, icache_object_t *object, sluice_error_t error)

@@ -106,8 +106,8 @@ static icache_object_t *make_object(int key, uint64_t ticket)
 {
     icache_key_t real_key = make_key(key);
     size_t body_len = draw(50) == 0 ? (size_t)draw(MAX_OBJECT_BYTES + 1000) : (size_t)draw(20000);
-    icache_object_t *object =
-        icache_object_create(key % 2 ? ICACHE_CLASS_SOURCE : ICACHE_CLASS_RENDITION, &real_key, sizeof(struct st_meta_t), body_len);
+    icache_object_t *object = icache_object_create(cache, key % 2 ? ICACHE_CLASS_SOURCE : ICACHE_CLASS_RENDITION, &real_key,
+                                                   sizeof(struct st_meta_t), body_len);
 
     REQUIRE(object != NULL);
     *(struct st_meta_t *)object->meta = (struct st_meta_t){key, ticket};

@@ -75,7 +75,7 @@ static void on_done(icache_waiter_t *waiter, icache_object_t *object, int error)
 static void insert(icache_t *cache, const char *text, size_t body_len)
 {
     icache_key_t key = icache_key(cache, text, strlen(text));
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_SOURCE, &key, 16, body_len);
+    icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, 16, body_len);
 
     if (object != NULL)
         icache_insert(cache, object, 0);
@@ -96,7 +96,7 @@ static void request(icache_t *cache, icache_lane_t *lane, const char *text, size
         icache_object_unref(&object);
         break;
     case ICACHE_LEAD:
-        object = icache_object_create(ICACHE_CLASS_SOURCE, &key, 16, body_len);
+        object = icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, 16, body_len);
         int allocations_before = allocations;
         icache_flight_complete(&flight, object, object != NULL ? 0 : -1, 1, 0);
         assert_int_equal(allocations, allocations_before);

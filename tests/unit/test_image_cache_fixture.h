@@ -34,7 +34,7 @@ static inline icache_key_t make_key(icache_t *cache, const char *text)
 static inline icache_object_t *make_object(icache_t *cache, const char *text, size_t body_len)
 {
     icache_key_t key = make_key(cache, text);
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &key, 0, body_len);
+    icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_RENDITION, &key, 0, body_len);
     assert_non_null(object);
     memset(object->body, 'x', body_len);
     return object;

@@ -88,7 +88,7 @@ static struct st_model_object_t *make_object(int key)
     object->expires_ms = life.expires_ms;
     object->stale_ms = life.stale_ms;
     object->keep_ms = life.keep_ms;
-    object->real = icache_object_create(object->object_class, &real_key, sizeof(int) + draw(40), body_len);
+    object->real = icache_object_create(m.cache, object->object_class, &real_key, sizeof(int) + draw(40), body_len);
     assert_non_null(object->real);
     if (draw(4) == 0)
         body_len = object->real->body_len = draw(body_len + 1);
@@ -99,10 +99,10 @@ static struct st_model_object_t *make_object(int key)
     *(int *)object->real->meta = key;
     memset(object->real->body, key, body_len);
     /* the charge that the block has after the handover, from first principles */
-    size_t needed = (size_t)(object->real->body - (uint8_t *)object->real) + body_len;
+    size_t needed = (size_t)(object->real->body - (const uint8_t *)object->real->key) + body_len;
     object->charge = icache_object_charge(object->real);
     if (object->real->_mapped_bytes != 0)
-        object->charge = (needed + 4095) / 4096 * 4096 + ICACHE_INDEX_SHARE_BYTES;
+        object->charge = (needed + 4095) / 4096 * 4096 + 192 + ICACHE_INDEX_SHARE_BYTES;
     return object;
 }
 
@@ -479,6 +479,7 @@ static void compare(void)
     m.expected.pinned_bytes = model_pinned_bytes();
     expected = m.expected;
     expected.used_bytes += m.ghost_bytes;
+    expected.objects = model_num_objects();
     icache_get_stats(m.cache, &stats);
     assert_memory_equal(&stats, &expected, sizeof(stats));
     assert_memory_equal(m.removed, expected.removed, sizeof(m.removed));

@@ -101,6 +101,15 @@ static struct st_model_object_t *model_find(const icache_object_t *real)
     return NULL;
 }
 
+static uint64_t model_num_objects(void)
+{
+    uint64_t count = 0;
+
+    for (int i = 0; i < MAX_OBJECTS; ++i)
+        count += m.objects[i].real != NULL;
+    return count;
+}
+
 static struct st_model_flight_t *model_flying(int key)
 {
     for (int i = 0; i < NUM_FLIGHTS; ++i)

@@ -7,6 +7,12 @@
 #include "image_cache/image_cache_private.h"
 
 #define PAGE_BYTES 4096
+#define HEADER_BYTES 192
+
+static void *block_of(const icache_object_t *object)
+{
+    return (void *)(uintptr_t)object->key;
+}
 
 static int is_cached(icache_t *cache, const char *text)
 {
@@ -27,7 +33,7 @@ static void layout(void **state)
         for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); ++i)
             for (size_t j = 0; j < sizeof(lens) / sizeof(lens[0]); ++j) {
                 icache_key_t key = icache_key(cache, "abcdefghijklmnopq", k * 8);
-                icache_object_t *object = icache_object_create(ICACHE_CLASS_SOURCE, &key, lens[i], lens[j]);
+                icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, lens[i], lens[j]);
                 assert_non_null(object);
                 assert_int_equal((uintptr_t)object->meta % 16, 0);
                 assert_int_equal((uintptr_t)object->body % 16, 0);
@@ -54,10 +60,10 @@ static void absurd_sizes_are_out_of_memory(void **state)
     icache_t *cache = create_cache_of(1 << 20, 1 << 20);
     icache_key_t key = make_key(cache, "k");
 
-    assert_null(icache_object_create(ICACHE_CLASS_SOURCE, &key, 0, SIZE_MAX));
-    assert_null(icache_object_create(ICACHE_CLASS_SOURCE, &key, 0, SIZE_MAX - 4096));
-    assert_null(icache_object_create(ICACHE_CLASS_SOURCE, &key, SIZE_MAX - 64, 128));
-    assert_null(icache_object_create(ICACHE_CLASS_SOURCE, &key, 0, SIZE_MAX / 16));
+    assert_null(icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, 0, SIZE_MAX));
+    assert_null(icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, 0, SIZE_MAX - 4096));
+    assert_null(icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, SIZE_MAX - 64, 128));
+    assert_null(icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, 0, SIZE_MAX / 16));
     icache_destroy(&cache);
 }
 
@@ -71,14 +77,14 @@ static void charge_is_what_the_allocator_gave(void **state)
     for (int i = 0; i < 200; ++i) {
         snprintf(text, sizeof(text), "key-%d", i);
         icache_object_t *object = make_object(cache, text, (size_t)i * i * 10);
-        uint64_t block = object->_mapped_bytes != 0 ? object->_mapped_bytes : malloc_usable_size(object);
-        size_t needed = (size_t)(object->body - (uint8_t *)object) + object->body_len;
+        uint64_t block = object->_mapped_bytes != 0 ? object->_mapped_bytes : malloc_usable_size(block_of(object));
+        size_t needed = (size_t)(object->body - (uint8_t *)block_of(object)) + object->body_len;
         assert_true(block >= needed);
         assert_int_equal(object->_mapped_bytes != 0, needed >= ICACHE_MAP_BYTES);
         if (object->_mapped_bytes != 0)
             assert_int_equal(object->_mapped_bytes, (needed + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES);
-        assert_int_equal(icache_object_charge(object), block + ICACHE_INDEX_SHARE_BYTES);
-        sum += block + ICACHE_INDEX_SHARE_BYTES;
+        assert_int_equal(icache_object_charge(object), block + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES);
+        sum += block + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES;
         assert_int_equal(icache_insert(cache, object, 0), 0);
         assert_int_equal(get_stats(cache).used_bytes, sum);
     }
@@ -102,7 +108,7 @@ static void lowered_body_gives_its_tail_back(void **state)
     icache_object_ref(heap);
     assert_int_equal(icache_insert(cache, mapped, 0), 0);
     assert_int_equal(icache_insert(cache, heap, 0), 0);
-    assert_int_equal(icache_object_charge(mapped), 2 * PAGE_BYTES + ICACHE_INDEX_SHARE_BYTES);
+    assert_int_equal(icache_object_charge(mapped), 2 * PAGE_BYTES + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES);
     assert_int_equal(icache_object_charge(heap), heap_charge);
     assert_int_equal(mapped->body[4999], 7);
     assert_int_equal(get_stats(cache).used_bytes, icache_object_charge(mapped) + heap_charge);
@@ -242,7 +248,7 @@ static void equal_hash_is_not_equal_key(void **state)
     icache_insert(cache, make_object(cache, "a", 10), 0);
     assert_null(icache_get(cache, NULL, &same_len, 0));
     assert_null(icache_get(cache, NULL, &longer, 0));
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &same_len, 0, 10);
+    icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_RENDITION, &same_len, 0, 10);
     icache_insert(cache, object, 0);
     assert_int_equal(get_stats(cache).entries, 2);
     object = icache_get(cache, NULL, &same_len, 0);

@@ -18,7 +18,7 @@ static const char *name_of(int number)
 static icache_object_t *make_number(icache_t *cache, int number, size_t body_len)
 {
     icache_key_t key = make_key(cache, name_of(number));
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &key, 0, body_len);
+    icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_RENDITION, &key, 0, body_len);
     assert_non_null(object);
     return object;
 }

@@ -84,7 +84,7 @@ static void set_up(void)
     cache = icache_create(&config);
     lane = icache_lane_create(cache, on_wake, NULL);
     key = icache_key(cache, "a", 1);
-    result = icache_object_create(ICACHE_CLASS_RENDITION, &key, 0, 10);
+    result = icache_object_create(cache, ICACHE_CLASS_RENDITION, &key, 0, 10);
     assert_int_equal(lookup(&leader, &flight), ICACHE_LEAD);
     icache_flight_on_abandon(flight, on_abandon, NULL);
 }

@@ -57,7 +57,7 @@ static icache_key_t number_key(icache_t *cache, size_t number)
 static void insert(icache_t *cache, size_t number, size_t body_len)
 {
     icache_key_t key = number_key(cache, number);
-    icache_object_t *object = icache_object_create(ICACHE_CLASS_RENDITION, &key, 64, body_len);
+    icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_RENDITION, &key, 64, body_len);
 
     assert_non_null(object);
     memset(object->body, 1, body_len);
