@@ -59,7 +59,7 @@ def checks():
     yield "unit tests, address and undefined-behaviour sanitizers", programs("build/asan/tests", "unit/test_*.c"), {}
     yield "thread tests, thread sanitizer", [
         *programs("build/tsan/tests", "unit/test_worker_pool*.c"), *programs("build/tsan/tests", "unit/test_pressure_*.c"),
-        *programs("build/tsan/tests", "unit/test_image_cache_[fors]*.c"), *programs("build/tsan/tests", "stress/stress_*.c"),
+        *programs("build/tsan/tests", "unit/test_image_cache_[flors]*.c"), *programs("build/tsan/tests", "stress/stress_*.c"),
         *programs("build/tsan/tests", "unit/test_metadata_cache.c")], {"TSAN_OPTIONS": "halt_on_error=1"}
     yield "end to end", [pytest("tests/e2e")], {}
     yield "end to end, sanitizers", [pytest(*(f"tests/e2e/test_{name}.py" for name in ("pictures", "http", "errors", "origin_errors", "coalescing", "clients")))], sanitized()

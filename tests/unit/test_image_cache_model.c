@@ -90,6 +90,7 @@ static struct st_model_object_t *make_object(int key)
     object->keep_ms = life.keep_ms;
     object->real = icache_object_create(m.cache, object->object_class, &real_key, sizeof(int) + draw(40), body_len);
     assert_non_null(object->real);
+    object->serial = ++m.num_created;
     if (draw(4) == 0)
         body_len = object->real->body_len = draw(body_len + 1);
     object->real->expires_ms = object->expires_ms;
@@ -122,7 +123,20 @@ static void step_get(void)
     int key = draw_key();
     icache_key_t real_key = make_key(key);
     struct st_model_object_t *expected = model_get(key, NULL);
-    icache_object_t *object = icache_get(m.cache, NULL, &real_key, m.now_ms);
+    icache_object_t *object = icache_get(m.cache, draw(2) == 0 ? NULL : m.lanes[draw(NUM_LANES)], &real_key, m.now_ms);
+
+    assert_ptr_equal(object, expected != NULL ? expected->real : NULL);
+    if (object != NULL) {
+        m.handles[draw(NUM_HANDLES)] = icache_object_handle(object);
+        hold_or_drop(expected);
+    }
+}
+
+static void step_get_by_handle(void)
+{
+    icache_handle_t handle = m.handles[draw(NUM_HANDLES)];
+    struct st_model_object_t *expected = model_get_by_handle(handle);
+    icache_object_t *object = icache_get_by_handle(m.cache, draw(2) == 0 ? NULL : m.lanes[draw(NUM_LANES)], handle, m.now_ms);
 
     assert_ptr_equal(object, expected != NULL ? expected->real : NULL);
     if (object != NULL)
@@ -416,8 +430,10 @@ static void step(void)
 
     if (kind < 30)
         step_lookup();
-    else if (kind < 42)
+    else if (kind < 38)
         step_get();
+    else if (kind < 42)
+        step_get_by_handle();
     else if (kind < 44)
         step_get_stale();
     else if (kind < 45)

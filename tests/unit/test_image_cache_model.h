@@ -21,6 +21,7 @@
 #define MAX_OBJECTS 512
 #define MAX_GHOSTS 512
 #define MAX_HELD 16
+#define NUM_HANDLES 32
 
 struct st_model_object_t {
     icache_object_t *real; /* identity; NULL: the place is free */
@@ -31,6 +32,7 @@ struct st_model_object_t {
     uint32_t cost_us;
     unsigned in_small, hits, ranked_hits;
     double priority;
+    uint64_t serial;
 };
 
 struct st_model_ghost_t {
@@ -66,6 +68,8 @@ static struct {
     struct st_model_flight_t flights[NUM_FLIGHTS];
     struct st_model_waiter_t waiters[NUM_WAITERS];
     struct st_model_object_t *held[MAX_HELD];
+    icache_handle_t handles[NUM_HANDLES];
+    uint64_t num_created;
     icache_lane_t *lanes[NUM_LANES];
     int wakes[NUM_LANES];
     icache_stats_t expected;
@@ -398,6 +402,20 @@ static struct st_model_object_t *model_get(int key, int *stale)
         *stale = 1;
     model_use(object);
     return object;
+}
+
+/* what is kept no longer stays where it is: nothing is removed on the way */
+static struct st_model_object_t *model_get_by_handle(icache_handle_t handle)
+{
+    for (int i = 0; i < MAX_OBJECTS; ++i) {
+        struct st_model_object_t *object = &m.objects[i];
+        if (object->real == NULL || object->serial != handle.serial || !object->linked || m.now_ms >= object->expires_ms)
+            continue;
+        ++m.expected.hits;
+        model_use(object);
+        return object;
+    }
+    return NULL;
 }
 
 static uint64_t model_pinned_bytes(void)
