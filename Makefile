@@ -55,7 +55,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-instructions bench-policies install uninstall clean units stress \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-instructions bench-lookup bench-policies install uninstall clean units stress \
     samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
@@ -152,6 +152,10 @@ bench: deps-bench ## hits: Sluice, h2o file.dir, nginx proxy_cache and Varnish s
 bench-instructions: deps-bench ## instructions per hit, beside the ceiling of the host
 	@$(MAKE) --no-print-directory all build/bench-constant.so
 	@$(PYTHON) bench/instructions.py $(BENCH_OPTIONS)
+
+bench-lookup: deps-bench ## what a lookup and an insert cost, in nanoseconds and instructions, on 1 to 16 threads
+	@$(MAKE) --no-print-directory build/bench_lookup
+	@$(PYTHON) bench/lookup.py $(BENCH_OPTIONS)
 
 bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
 	@$(B)/bench_policies $(TRACES)
