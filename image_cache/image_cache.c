@@ -214,25 +214,22 @@ icache_object_t *icache_get_stale(icache_t *cache, const icache_key_t *key, uint
     return object;
 }
 
-static void limit_age(const icache_t *cache, icache_object_t *object, uint64_t now_ms)
+/* the limit goes in before anything is stored: readers look at the times without a lock */
+static void set_life(const icache_t *cache, icache_object_t *object, const icache_life_t *life, uint64_t now_ms)
 {
     uint64_t max_age_ms = cache->config.max_age_ms[object->object_class];
+    uint64_t limit_ms = max_age_ms == 0 || max_age_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + max_age_ms;
 
-    if (max_age_ms == 0 || max_age_ms > UINT64_MAX - now_ms)
-        return;
-    object->expires_ms = earlier(object->expires_ms, now_ms + max_age_ms);
-    object->stale_ms = earlier(object->stale_ms, now_ms + max_age_ms);
-    object->keep_ms = earlier(object->keep_ms, now_ms + max_age_ms);
+    object->created_ms = life->created_ms;
+    object->expires_ms = earlier(life->expires_ms, limit_ms);
+    object->stale_ms = earlier(life->stale_ms, limit_ms);
+    object->keep_ms = earlier(life->keep_ms, limit_ms);
 }
 
 int icache_renew(icache_t *cache, icache_object_t *object, const icache_life_t *life, uint64_t now_ms)
 {
     pthread_mutex_lock(&cache->index.lock);
-    object->created_ms = life->created_ms;
-    object->expires_ms = life->expires_ms;
-    object->stale_ms = life->stale_ms;
-    object->keep_ms = life->keep_ms;
-    limit_age(cache, object, now_ms);
+    set_life(cache, object, life, now_ms);
     int linked = icache_object_is_linked(object);
     pthread_mutex_unlock(&cache->index.lock);
     return linked;
@@ -279,9 +276,10 @@ static int store_locked(icache_t *cache, icache_object_t *object, const icache_f
                         icache_object_t **victims)
 {
     icache_key_t key = {.lo = object->_hash_lo, .hi = object->_hash_hi, .text = object->key, .len = object->key_len};
+    icache_life_t life = {object->created_ms, object->expires_ms, object->stale_ms, object->keep_ms};
     icache_policy_t *policy = &cache->index.policy;
 
-    limit_age(cache, object, now_ms);
+    set_life(cache, object, &life, now_ms);
     if (refuse_locked(cache, object, now_ms) || (flight != NULL && was_purged_locked(cache, flight, abandoned)))
         return -1;
     icache_object_t *existing = icache_table_find(&cache->index.table, &key);
