@@ -16,6 +16,7 @@ typedef enum en_sluice_error_t {
     SLUICE_ERROR_NEVER_FITS,
     SLUICE_ERROR_ORIGIN_REFUSED,
     SLUICE_ERROR_ORIGIN_STATUS,
+    SLUICE_ERROR_ORIGIN_FAILED,
     SLUICE_ERROR_ORIGIN_BROKEN,
     SLUICE_ERROR_ORIGIN_REDIRECTS,
     SLUICE_ERROR_ORIGIN_TIMEOUT,
@@ -32,6 +33,8 @@ typedef struct st_sluice_error_info_t {
     int status;
     const char *title, *code, *detail;
     int negative; /* says something of the picture that will be true again soon: remembered for image.negative-ttl */
+    int brief;    /* the origin failed, and would again if it were asked at once: remembered for image.error-ttl */
+    int stale;    /* an answer that is out of date is better than this, if its origin allows that */
     int retry;    /* answered with Retry-After */
     enum {
         SLUICE_ERROR_OF_REQUEST,

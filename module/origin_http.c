@@ -147,6 +147,8 @@ static sluice_error_t error_of_status(long status)
         return SLUICE_OK;
     if (status == 404 || status == 410)
         return SLUICE_ERROR_NOT_FOUND;
+    if (status >= 500)
+        return SLUICE_ERROR_ORIGIN_FAILED;
     return status >= 300 && status < 400 ? SLUICE_ERROR_ORIGIN_REDIRECTS : SLUICE_ERROR_ORIGIN_STATUS;
 }
 

@@ -23,6 +23,7 @@ ERRORS = {
     "never-fits": (413, "Content Too Large", False, False),
     "origin-unreachable": (502, "Bad Gateway", False, False),
     "origin-status": (502, "Bad Gateway", False, False),
+    "origin-failed": (502, "Bad Gateway", False, False),
     "origin-broken": (502, "Bad Gateway", False, False),
     "origin-redirects": (502, "Bad Gateway", False, False),
     "origin-unreadable": (502, "Bad Gateway", False, False),

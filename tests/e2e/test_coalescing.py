@@ -237,7 +237,7 @@ def test_one_client_leaves_while_the_next_one_comes(sluice, origin):
 
 FAILURES = {
     "no such file": (dict(status=404), 404, "not-found"),
-    "server error": (dict(status=500), 502, "origin-status"),
+    "server error": (dict(status=500), 502, "origin-failed"),
     "broken off": (dict(refuse=True), 502, "origin-broken"),
     "reset": (dict(refuse=True, reset=True), 502, "origin-broken"),
     "too short": (dict(file="baseline.jpg", stop_after=1000, then="close"), 502, "origin-broken"),

@@ -133,7 +133,7 @@ def test_origin_answers_with_an_error(server, origin, status):
     path = f"/status-{status}.png"
     for _ in range(2):
         origin.script(path, status=status, body=b"" if status == 204 else b"<html>no</html>")
-        assert_error(server.get(f"/http{path}"), "origin-status")
+        assert_error(server.get(f"/http{path}"), "origin-failed" if status >= 500 else "origin-status")
     assert origin.count(path) == 2  # not remembered
     origin.script(path, file="rgb.png")
     assert server.get(f"/http{path}").status == 200
@@ -141,7 +141,7 @@ def test_origin_answers_with_an_error(server, origin, status):
 
 def test_long_error_page_is_not_read_to_its_end(server, origin):
     origin.script("/page.png", status=500, size=10 << 30)
-    assert_error(server.get("/http/page.png"), "origin-status")
+    assert_error(server.get("/http/page.png"), "origin-failed")
     origin.wait_for_abort("/page.png")
 
 
@@ -350,7 +350,7 @@ def test_all_who_wait_get_the_error(server, origin):
     wait_for(lambda: server.get("/api/health").json()["operations"]["requests"] >= 10, 10, "ten wait")
     origin.release("/shared.png")
     answers = [one.answer() for one in asked]
-    assert_error(answers[0], "origin-status")
+    assert_error(answers[0], "origin-failed")
     for answer in answers[1:]:
-        assert_error(answer, "origin-status", collapsed=True)
+        assert_error(answer, "origin-failed", collapsed=True)
     assert origin.count("/shared.png") == 1

@@ -59,9 +59,15 @@ static void test_retry_and_memory(void **state)
             assert_in_range(info->status, 404, 499);
         if (info->status >= 500)
             assert_int_equal(info->negative, 0);
+        else
+            assert_int_equal(info->brief || info->stale, 0);
     }
     assert_true(sluice_errors[SLUICE_ERROR_NOT_FOUND].negative);
     assert_true(sluice_errors[SLUICE_ERROR_BROKEN_IMAGE].negative);
+    /* what the origin says of itself and what it says of the picture: a picture that it no longer hands out is not served on */
+    assert_true(sluice_errors[SLUICE_ERROR_ORIGIN_FAILED].brief && sluice_errors[SLUICE_ERROR_ORIGIN_FAILED].stale);
+    assert_true(sluice_errors[SLUICE_ERROR_ORIGIN_STATUS].brief && !sluice_errors[SLUICE_ERROR_ORIGIN_STATUS].stale);
+    assert_false(sluice_errors[SLUICE_ERROR_UNREADABLE].stale);
     /* these two depend on what was asked and on the budget, not on the picture alone */
     assert_false(sluice_errors[SLUICE_ERROR_ANSWER_TOO_LARGE].negative);
     assert_false(sluice_errors[SLUICE_ERROR_NEVER_FITS].negative);
@@ -80,6 +86,7 @@ static void test_promised_statuses(void **state)
         [SLUICE_ERROR_NEVER_FITS] = 413,
         [SLUICE_ERROR_ORIGIN_REFUSED] = 502,
         [SLUICE_ERROR_ORIGIN_STATUS] = 502,
+        [SLUICE_ERROR_ORIGIN_FAILED] = 502,
         [SLUICE_ERROR_ORIGIN_BROKEN] = 502,
         [SLUICE_ERROR_ORIGIN_REDIRECTS] = 502,
         [SLUICE_ERROR_ORIGIN_TIMEOUT] = 504,
