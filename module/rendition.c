@@ -62,6 +62,13 @@ static void finish(struct st_rendition_t *job, icache_object_t *object, sluice_e
     unref_job(job);
 }
 
+int sluice_rendition_helps(const icache_object_t *object, sluice_error_t error, uint64_t now_ms)
+{
+    const sluice_rendition_meta_t *meta = object->meta;
+
+    return sluice_errors[error].stale && now_ms < meta->stale_if_error_ms;
+}
+
 static int is_wanted(void *_job)
 {
     struct st_rendition_t *job = _job;
@@ -92,6 +99,8 @@ static void set_meta(struct st_rendition_t *job, icache_object_t *object, uint64
     meta->transform_us = (uint32_t)transform_us;
     meta->etag_len = (uint32_t)snprintf(meta->etag, sizeof(meta->etag), "\"%016llx%016llx\"", (unsigned long long)hash.high64,
                                         (unsigned long long)hash.low64);
+    meta->last_modified = -1;
+    meta->max_age_s = (uint32_t)(job->origin->settings.ttl_ms / 1000);
     object->cost_us = (uint32_t)(transform_us + source_meta->fetch_us);
     object->created_ms = sluice_now_ms();
     object->expires_ms = object->created_ms + job->origin->settings.ttl_ms;

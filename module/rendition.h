@@ -4,18 +4,25 @@
 #ifndef module__rendition_h
 #define module__rendition_h
 
+#include "module/cache_control.h"
 #include "module/image_options.h"
 #include "module/sluice.h"
 
 #define SLUICE_ETAG_MAX 36
 
 /**
- * of rendition objects in the cache
+ * Of rendition objects in the cache. The atomic fields change in place, with the object's times, when the origin says that its
+ * picture is still the same; Age counts from the object's created_ms, which is when the origin made its answer.
  */
 typedef struct st_sluice_rendition_meta_t {
     sluice_format_t format;
     uint32_t width, height;
-    uint32_t queue_us, fetch_us, transform_us; /* what it took to make */
+    uint32_t queue_us, fetch_us, decode_us, transform_us, encode_us; /* what it took to make */
+    int64_t last_modified;                                           /* of the source, seconds since 1970; -1: not known */
+    _Atomic uint64_t stale_if_error_ms; /* until when it may stand in for an error, see sluice_rendition_helps() */
+    _Atomic uint32_t max_age_s;         /* for clients, counted from created_ms */
+    _Atomic uint32_t cache_control;     /* for clients: SLUICE_CC_* of what else the origin said; 0 if it was overridden */
+    _Atomic uint32_t fwd_status;        /* what the origin answered when asked for it, 200 or 304; 0: it was not asked */
     uint32_t etag_len;
     char etag[SLUICE_ETAG_MAX]; /* quoted, of the bytes */
 } sluice_rendition_meta_t;
@@ -35,5 +42,9 @@ typedef struct st_sluice_rendition_request_t {
  * Does not block: called on event loops.
  */
 void sluice_rendition_start(const sluice_rendition_request_t *request, icache_flight_t *flight);
+/**
+ * whether a rendition of any age, from icache_get_stale() say, may be the answer in place of the error (stale-if-error)
+ */
+int sluice_rendition_helps(const icache_object_t *object, sluice_error_t error, uint64_t now_ms);
 
 #endif
