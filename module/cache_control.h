@@ -1,6 +1,6 @@
 /*
- * cache_control.h - reading what an origin says about caching: Cache-Control (RFC 9111, 5.2; RFC 5861; RFC 8246), delta-seconds,
- * and dates (RFC 9110, 5.6.7). Pure.
+ * cache_control.h - reading what an origin says about caching: Cache-Control (RFC 9111, 5.2; RFC 5861; RFC 8246), and
+ * delta-seconds. Pure.
  *
  * What cannot be understood is read to the safe side: a number that is none is 0, so the answer is stale (RFC 9111, 4.2.1). Unknown
  * directives are ignored. no-cache and private with a list of fields count as if they had none, as RFC 9111 allows and most caches
@@ -45,10 +45,4 @@ int sluice_vary_is_any(const char *value, size_t len);
  * the number that the text consists of, at most SLUICE_DELTA_MAX, or -1 if it is anything else
  */
 int64_t sluice_delta_seconds(const char *text, size_t len);
-/**
- * seconds since 1970 of a date in one of the three forms of HTTP, or -1 if it is none or before 1970. A year of two digits is the
- * one nearest to `now_s`, at most 50 years ahead of it.
- */
-int64_t sluice_http_date(const char *text, size_t len, int64_t now_s);
-
 #endif
