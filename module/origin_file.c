@@ -65,6 +65,33 @@ static sluice_error_t open_error(int err)
     }
 }
 
+/*
+ * A file says nothing about caching, but when it was changed and which one it is will do for a validator. Not if it was changed a
+ * moment ago: it may be changed again without its time getting a new value.
+ */
+static void describe(sluice_fetch_t *fetch, const struct stat *st)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    fetch->answered_ms = sluice_now_ms();
+    sluice_said_init(&fetch->said, (int64_t)now.tv_sec);
+    fetch->said.last_modified_s = (int64_t)st->st_mtim.tv_sec;
+    if (now.tv_sec - st->st_mtim.tv_sec < 2)
+        return;
+    fetch->said.etag_len =
+        (uint8_t)snprintf(fetch->said.etag, sizeof(fetch->said.etag), "%llx.%lx-%llx-%llx", (unsigned long long)st->st_mtim.tv_sec,
+                          (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_size, (unsigned long long)st->st_ino);
+}
+
+static int is_unchanged(const sluice_fetch_t *fetch)
+{
+    const sluice_said_t *then = &fetch->known.said, *now = &fetch->said;
+
+    return fetch->conditional && now->etag_len != 0 && now->etag_len == then->etag_len &&
+           memcmp(now->etag, then->etag, now->etag_len) == 0;
+}
+
 static sluice_error_t open_source(sluice_fetch_t *fetch, int *fd, size_t *size)
 {
     struct stat st;
@@ -75,6 +102,7 @@ static sluice_error_t open_source(sluice_fetch_t *fetch, int *fd, size_t *size)
         return SLUICE_ERROR_NOT_FOUND;
     if ((uint64_t)st.st_size > fetch->sluice->settings.max_object_bytes)
         return SLUICE_ERROR_SOURCE_TOO_LARGE;
+    describe(fetch, &st);
     *size = (size_t)st.st_size;
     return SLUICE_OK;
 }
@@ -107,6 +135,11 @@ static sluice_error_t read_source(sluice_fetch_t *fetch, int fd, size_t size, ic
     return error;
 }
 
+static int is_wanted(const sluice_fetch_t *fetch)
+{
+    return icache_flight_wanted(fetch->flight) && !atomic_load(&fetch->sluice->stopping);
+}
+
 static void run_read(sluice_task_t *task)
 {
     sluice_fetch_t *fetch = (sluice_fetch_t *)(void *)task;
@@ -115,10 +148,14 @@ static void run_read(sluice_task_t *task)
     int fd = -1;
     sluice_error_t error = SLUICE_ERROR_CANCELLED;
 
-    if (icache_flight_wanted(fetch->flight) && (error = open_source(fetch, &fd, &size)) == SLUICE_OK)
+    if (is_wanted(fetch) && (error = open_source(fetch, &fd, &size)) == SLUICE_OK && !is_unchanged(fetch))
         error = read_source(fetch, fd, size, &object);
     if (fd != -1)
         close(fd);
+    if (error == SLUICE_OK && object == NULL) {
+        sluice_source_finish_unchanged(fetch);
+        return;
+    }
     if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < fetch->deadline_ms) {
         sluice_pool_park(fetch->sluice->readers, task);
         return;

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+#include "module/origin_exchange.h"
 #include "module/source.h"
 #include "module/version.h"
 
@@ -24,6 +26,7 @@ struct st_transfer_t {
     sluice_fetch_t *fetch;
     sluice_fetcher_t *fetcher;
     CURL *easy;
+    struct curl_slist *headers; /* of the request */
     icache_object_t *object;
     size_t filled, drained;
     sluice_error_t error; /* why a callback stopped the transfer */
@@ -53,9 +56,13 @@ static void finish_transfer(struct st_transfer_t *transfer, sluice_error_t error
 
     if (error != SLUICE_OK)
         icache_object_unref(&object);
-    else
+    else if (object != NULL)
         object->body_len = transfer->filled;
-    sluice_source_finish(transfer->fetch, object, error);
+    if (error == SLUICE_OK && object == NULL)
+        sluice_source_finish_unchanged(transfer->fetch);
+    else
+        sluice_source_finish(transfer->fetch, object, error);
+    curl_slist_free_all(transfer->headers);
     free(transfer);
 }
 
@@ -113,8 +120,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
     size_t len = size * count;
     long status = 0;
 
-    if (atomic_load(&transfer->cancelled))
+    if (atomic_load(&transfer->cancelled)) {
+        transfer->error = SLUICE_ERROR_CANCELLED;
         return CURL_WRITEFUNC_ERROR;
+    }
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status != 200)
         return on_error_page(transfer, len);
@@ -133,53 +142,25 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
     return len;
 }
 
+/* a redirect has a header of its own, of which nothing holds for what it leads to; what comes behind the body is no header */
 static size_t on_header(char *line, size_t size, size_t count, void *_transfer)
 {
     struct st_transfer_t *transfer = _transfer;
+    sluice_fetch_t *fetch = transfer->fetch;
+    size_t len = size * count;
+    int64_t now_s = (int64_t)time(NULL);
 
-    transfer->head_ended = count != 0 && (line[0] == '\r' || line[0] == '\n');
-    return size * count;
-}
-
-static sluice_error_t error_of_status(long status)
-{
-    if (status == 200)
-        return SLUICE_OK;
-    if (status == 404 || status == 410)
-        return SLUICE_ERROR_NOT_FOUND;
-    if (status >= 500)
-        return SLUICE_ERROR_ORIGIN_FAILED;
-    return status >= 300 && status < 400 ? SLUICE_ERROR_ORIGIN_REDIRECTS : SLUICE_ERROR_ORIGIN_STATUS;
-}
-
-static sluice_error_t error_of_result(struct st_transfer_t *transfer, CURLcode result)
-{
-    long status = 0;
-
-    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    switch (result) {
-    case CURLE_OK:
-        if (status == 200 && transfer->object == NULL)
-            return transfer->head_ended ? SLUICE_ERROR_NOT_AN_IMAGE : SLUICE_ERROR_ORIGIN_BROKEN; /* hung up within its headers */
-        return error_of_status(status);
-    case CURLE_WRITE_ERROR:
-        return transfer->error != SLUICE_OK ? transfer->error : error_of_status(status != 200 ? status : 502);
-    case CURLE_OPERATION_TIMEDOUT:
-        return transfer->paused ? SLUICE_ERROR_NO_ROOM : SLUICE_ERROR_ORIGIN_TIMEOUT;
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return SLUICE_ERROR_ORIGIN_REFUSED;
-    case CURLE_TOO_MANY_REDIRECTS:
-        return SLUICE_ERROR_ORIGIN_REDIRECTS;
-    case CURLE_UNSUPPORTED_PROTOCOL: /* of a redirect; or what came is not HTTP at all, and has no status */
-        return status != 0 ? SLUICE_ERROR_ORIGIN_REDIRECTS : SLUICE_ERROR_ORIGIN_BROKEN;
-    case CURLE_OUT_OF_MEMORY:
-        return SLUICE_ERROR_OUT_OF_MEMORY;
-    default:
-        return SLUICE_ERROR_ORIGIN_BROKEN;
-    }
+    if (transfer->object != NULL)
+        return len;
+    transfer->head_ended = len != 0 && (line[0] == '\r' || line[0] == '\n');
+    if (transfer->head_ended)
+        return len;
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        sluice_said_init(&fetch->said, now_s);
+    else
+        sluice_said_read(&fetch->said, line, len, now_s);
+    fetch->answered_ms = sluice_now_ms();
+    return len;
 }
 
 /*
@@ -216,11 +197,13 @@ static int set_options(struct st_transfer_t *transfer)
 {
     const sluice_origin_t *origin = transfer->fetch->origin;
     CURL *easy = transfer->easy;
-    int failed = 0;
+    int failed = transfer->fetch->conditional && transfer->headers == NULL &&
+                 sluice_http_condition(&transfer->fetch->known.said, &transfer->headers) != 0;
 
 #define SET(option, value) failed |= curl_easy_setopt(easy, CURLOPT_##option, value) != CURLE_OK
     SET(URL, transfer->fetch->key); /* prefix + encoded path is the URL */
     SET(PRIVATE, transfer);
+    SET(HTTPHEADER, transfer->headers);
     SET(WRITEFUNCTION, on_body);
     SET(WRITEDATA, transfer);
     SET(HEADERFUNCTION, on_header);
@@ -238,6 +221,11 @@ static int set_options(struct st_transfer_t *transfer)
     SET(TIMEOUT_MS, (long)origin->settings.origin_timeout_ms);
 #undef SET
     return failed ? -1 : 0;
+}
+
+static int is_cancelled(struct st_transfer_t *transfer)
+{
+    return atomic_load(&transfer->cancelled) || atomic_load(&transfer->fetcher->sluice->stopping);
 }
 
 static void activate(sluice_fetcher_t *fetcher, struct st_transfer_t *transfer)
@@ -307,7 +295,7 @@ static void start_pending(sluice_fetcher_t *fetcher)
 
     fetcher->slot_freed = 0;
     while ((transfer = *link) != NULL) {
-        int cancelled = atomic_load(&transfer->cancelled);
+        int cancelled = is_cancelled(transfer);
         int startable = !cancelled && has_slot(fetcher, transfer->fetch->origin, &full);
         if (!cancelled && !startable && sluice_now_ms() < transfer->fetch->deadline_ms) {
             link = &transfer->next;
@@ -328,12 +316,30 @@ static void drop_cancelled(sluice_fetcher_t *fetcher)
 
     while (transfer != NULL) {
         struct st_transfer_t *next = transfer->next;
-        if (atomic_load(&transfer->cancelled)) {
+        if (is_cancelled(transfer)) {
             deactivate(fetcher, transfer);
             finish_transfer(transfer, SLUICE_ERROR_CANCELLED);
         }
         transfer = next;
     }
+}
+
+static sluice_error_t error_of(struct st_transfer_t *transfer, CURLcode result)
+{
+    long status = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    transfer->fetch->status = (uint32_t)status;
+    const sluice_http_outcome_t outcome = {
+        .result = result,
+        .status = status,
+        .stopped = transfer->error,
+        .paused = transfer->paused,
+        .head_ended = transfer->head_ended,
+        .has_body = transfer->object != NULL,
+        .conditional = transfer->fetch->conditional,
+    };
+    return sluice_http_error(&outcome);
 }
 
 static void finish_done(sluice_fetcher_t *fetcher)
@@ -347,7 +353,7 @@ static void finish_done(sluice_fetcher_t *fetcher)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
         CURLcode result = message->data.result; /* gone with the handle */
-        sluice_error_t error = error_of_result(transfer, result);
+        sluice_error_t error = error_of(transfer, result);
         note_idle(transfer);
         deactivate(fetcher, transfer);
         if (result == CURLE_ABORTED_BY_CALLBACK)
@@ -449,6 +455,11 @@ void sluice_fetcher_destroy(sluice_fetcher_t **_fetcher)
     pthread_mutex_destroy(&fetcher->mutex);
     free(fetcher);
     *_fetcher = NULL;
+}
+
+void sluice_fetcher_wake(sluice_fetcher_t *fetcher)
+{
+    curl_multi_wakeup(fetcher->multi);
 }
 
 void sluice_http_start(sluice_fetch_t *fetch)

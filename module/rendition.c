@@ -1,15 +1,23 @@
 /*
  * One rendition on its way:
  *
- *   start (loop) --> remembered error? --> source: HIT ------------------------------+
- *                                             LEAD -> source.c fetches --+           v
- *                                             WAIT ----------------------+-> on_source -> workers: run
+ *   start (loop) --> remembered error? --> source: HIT -----------------------------------------------+
+ *                                            LEAD -> source.c asks the origin --+                     v
+ *                                            WAIT ------------------------------+-> on_source -> use_source
+ *   use_source --> the old rendition was made of the same bytes --> renewed --> finish
+ *              --> only the hash came, and there is no such rendition --> the source again, without a condition
+ *              --> workers: run
  *   run (worker): plan --> reserve --no room--> parked, run again until the deadline
  *                             +--> transform --> publish --> finish
+ *
+ * The old rendition is the one that has expired and is still in the cache. A rendition is as fresh as its source, to the
+ * millisecond: both count from when the origin made its answer.
  *
  * Whoever takes the job one step further owns it; there is never more than one. The exception is the report that nobody waits any
  * more (on_abandon), which may come at any time and from any thread: it sets `cancelled`, and ends the job itself only if it could
  * take it out of its wait for the source. icache_flight_complete() waits for that report to be over, so the job may be freed then.
+ * A flight that renews what is served stale meanwhile has no waiters and is never abandoned; it ends early only when the server
+ * stops.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +26,7 @@
 #include <xxhash.h>
 #include "module/rendition.h"
 #include "module/source.h"
+#include "module/source_memory.h"
 #include "module/transform.h"
 
 struct st_rendition_t {
@@ -27,19 +36,27 @@ struct st_rendition_t {
     const sluice_origin_t *origin;
     sluice_options_t options;
     icache_flight_t *flight;
-    icache_object_t *source;
+    icache_object_t *old, *source;
+    uint64_t made_of[2]; /* what the old one was made of */
     sluice_plan_t plan;
     int planned;
-    uint64_t queued_us, run_us, deadline_ms;
+    int asked; /* the origin, by whoever led the source's flight */
+    int store;
+    uint64_t epoch, queued_us, run_us, deadline_ms;
     _Atomic int cancelled, refs;
     icache_key_t key;
-    size_t source_key_len;
-    char text[]; /* key of the rendition, key of the source */
+    size_t source_key_len, path_len;
+    char text[]; /* key of the rendition, key of the source, path below the origin */
 };
 
 static const char *source_key_of(const struct st_rendition_t *job)
 {
     return job->text + job->key.len + 1;
+}
+
+static const char *path_of(const struct st_rendition_t *job)
+{
+    return source_key_of(job) + job->source_key_len + 1;
 }
 
 static void unref_job(struct st_rendition_t *job)
@@ -48,15 +65,24 @@ static void unref_job(struct st_rendition_t *job)
         free(job);
 }
 
+/* what the origin does not have any more, or does not want to be stored, goes out of the cache as well */
+static void drop_old(struct st_rendition_t *job, const icache_object_t *object, sluice_error_t error)
+{
+    if (job->old != NULL && (object != NULL ? !job->store : sluice_errors[error].negative))
+        icache_remove(job->sluice->cache, &job->key);
+    icache_object_unref(&job->old);
+}
+
 static void finish(struct st_rendition_t *job, icache_object_t *object, sluice_error_t error)
 {
     sluice_t *sluice = job->sluice;
-    int store = object != NULL && job->origin->settings.ttl_ms != 0;
+    int store = object != NULL && object != job->old && job->store;
 
     if (job->source != NULL) {
         sluice_uncount(&sluice->held_source_bytes, job->source->body_len);
         icache_object_unref(&job->source);
     }
+    drop_old(job, object, error);
     sluice_uncount(&sluice->renditions_in_progress, 1);
     icache_flight_complete(&job->flight, object, (int)error, store, sluice_now_ms());
     unref_job(job);
@@ -73,7 +99,8 @@ static int is_wanted(void *_job)
 {
     struct st_rendition_t *job = _job;
 
-    return !atomic_load_explicit(&job->cancelled, memory_order_relaxed);
+    return !atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
+           !atomic_load_explicit(&job->sluice->stopping, memory_order_relaxed);
 }
 
 static void on_abandon(void *_job)
@@ -83,6 +110,32 @@ static void on_abandon(void *_job)
     atomic_store(&job->cancelled, 1);
     if (icache_waiter_detach(&job->source_waiter))
         finish(job, NULL, SLUICE_ERROR_CANCELLED);
+}
+
+/* what clients and the handler are told, but for the times in the object */
+static void set_terms(struct st_rendition_t *job, icache_object_t *object, const icache_object_t *source, const sluice_life_t *life)
+{
+    sluice_rendition_meta_t *meta = object->meta;
+    const sluice_source_meta_t *source_meta = source->meta;
+
+    meta->last_modified = source_meta->known.said.last_modified_s;
+    meta->stale_if_error_ms = life->stale_if_error_ms;
+    meta->max_age_s = life->max_age_s;
+    meta->cache_control = life->cache_control;
+    meta->fwd_status = job->asked ? source_meta->fwd_status : 0;
+    job->store = life->store;
+}
+
+static void set_life(struct st_rendition_t *job, icache_object_t *object)
+{
+    sluice_life_t life;
+
+    sluice_source_life(job->source, &life);
+    set_terms(job, object, job->source, &life);
+    object->created_ms = life.created_ms;
+    object->expires_ms = life.expires_ms;
+    object->stale_ms = life.stale_ms;
+    object->keep_ms = life.keep_ms;
 }
 
 static void set_meta(struct st_rendition_t *job, icache_object_t *object, uint64_t transform_us)
@@ -97,13 +150,11 @@ static void set_meta(struct st_rendition_t *job, icache_object_t *object, uint64
     meta->queue_us = (uint32_t)(job->run_us - job->queued_us);
     meta->fetch_us = source_meta->fetch_us;
     meta->transform_us = (uint32_t)transform_us;
+    memcpy(meta->made_of, source_meta->known.hash, sizeof(meta->made_of));
     meta->etag_len = (uint32_t)snprintf(meta->etag, sizeof(meta->etag), "\"%016llx%016llx\"", (unsigned long long)hash.high64,
                                         (unsigned long long)hash.low64);
-    meta->last_modified = -1;
-    meta->max_age_s = (uint32_t)(job->origin->settings.ttl_ms / 1000);
     object->cost_us = (uint32_t)(transform_us + source_meta->fetch_us);
-    object->created_ms = sluice_now_ms();
-    object->expires_ms = object->created_ms + job->origin->settings.ttl_ms;
+    set_life(job, object);
 }
 
 /* an exact copy, so that the cache never keeps an encoder's larger buffer alive */
@@ -173,6 +224,18 @@ static sluice_error_t run_reserved(struct st_rendition_t *job, icache_object_t *
     return error;
 }
 
+/* what is wrong with the picture, for all its renditions */
+static void remember_error(struct st_rendition_t *job, sluice_error_t error)
+{
+    uint64_t ttl_ms = job->origin->settings.negative_ttl_ms;
+    sluice_life_t life;
+
+    sluice_source_life(job->source, &life);
+    if (sluice_errors[error].negative && ttl_ms != 0 && life.store)
+        sluice_source_remember_error(job->origin, source_key_of(job), job->source_key_len, error, sluice_now_ms() + ttl_ms,
+                                     job->epoch);
+}
+
 static void run(sluice_task_t *task)
 {
     struct st_rendition_t *job = (struct st_rendition_t *)(void *)task;
@@ -195,7 +258,7 @@ static void run(sluice_task_t *task)
             break;
         }
     }
-    sluice_source_remember_error(job->origin, source_key_of(job), job->source_key_len, error);
+    remember_error(job, error);
     finish(job, object, error);
 }
 
@@ -209,17 +272,61 @@ static void take_source(struct st_rendition_t *job, icache_object_t *source)
     sluice_pool_push(job->sluice->workers, &job->task);
 }
 
+/* consumes the reference to the source */
+static void renew(struct st_rendition_t *job, icache_object_t *source)
+{
+    sluice_life_t life;
+
+    sluice_source_life(source, &life);
+    const icache_life_t times = {life.created_ms, life.expires_ms, life.stale_ms, life.keep_ms};
+    set_terms(job, job->old, source, &life);
+    icache_renew(job->sluice->cache, job->old, &times, sluice_now_ms());
+    icache_object_unref(&source);
+    finish(job, icache_object_ref(job->old), SLUICE_OK);
+}
+
+static int old_is_made_of(const struct st_rendition_t *job, const icache_object_t *source)
+{
+    const sluice_source_meta_t *meta = source->meta;
+
+    return job->old != NULL && memcmp(job->made_of, meta->known.hash, sizeof(job->made_of)) == 0;
+}
+
+static void get_source(struct st_rendition_t *job, const uint64_t *made_of);
+
+/* consumes the reference to the source */
+static void use_source(struct st_rendition_t *job, icache_object_t *source)
+{
+    if (old_is_made_of(job, source)) {
+        renew(job, source);
+    } else if (((const sluice_source_meta_t *)source->meta)->unchanged) {
+        icache_object_unref(&source);
+        get_source(job, NULL);
+    } else {
+        take_source(job, source);
+    }
+}
+
 static void on_source(icache_waiter_t *waiter, icache_object_t *source, int error)
 {
     struct st_rendition_t *job = (struct st_rendition_t *)(void *)((char *)waiter - offsetof(struct st_rendition_t, source_waiter));
 
+    job->asked = 1;
     if (source != NULL)
-        take_source(job, source);
+        use_source(job, source);
     else
         finish(job, NULL, (sluice_error_t)error);
 }
 
-static void get_source(struct st_rendition_t *job, const sluice_rendition_request_t *request)
+static void lead_source(struct st_rendition_t *job, const uint64_t *made_of, icache_flight_t *flight)
+{
+    const sluice_source_request_t request = {job->origin,  source_key_of(job), job->source_key_len,
+                                             path_of(job), job->path_len,      made_of};
+
+    sluice_source_start(&request, flight);
+}
+
+static void look_up_source(struct st_rendition_t *job, const uint64_t *made_of)
 {
     icache_key_t key = icache_key(job->sluice->cache, source_key_of(job), job->source_key_len);
     icache_flight_t *flight = NULL;
@@ -227,12 +334,11 @@ static void get_source(struct st_rendition_t *job, const sluice_rendition_reques
 
     switch (icache_lookup(job->sluice->cache, &key, sluice_now_ms(), &job->source_waiter, &source, &flight)) {
     case ICACHE_HIT:
-    case ICACHE_STALE: /* sources are never served stale: what is made of one has to be fresh */
-        take_source(job, source);
+    case ICACHE_STALE: /* does not happen: sources have no time in which they are served stale */
+        use_source(job, source);
         break;
     case ICACHE_LEAD:
-        sluice_source_start(request->origin, request->source_key, request->source_key_len, request->path, request->path_len,
-                            flight);
+        lead_source(job, made_of, flight);
         break;
     case ICACHE_WAIT:
         break;
@@ -242,9 +348,19 @@ static void get_source(struct st_rendition_t *job, const sluice_rendition_reques
     }
 }
 
+/* the job may have been finished by others when the look-up returns, so a reference is held */
+static void get_source(struct st_rendition_t *job, const uint64_t *made_of)
+{
+    atomic_fetch_add(&job->refs, 1);
+    look_up_source(job, made_of);
+    if (atomic_load(&job->cancelled) && icache_waiter_detach(&job->source_waiter))
+        finish(job, NULL, SLUICE_ERROR_CANCELLED);
+    unref_job(job);
+}
+
 static struct st_rendition_t *create_job(const sluice_rendition_request_t *request, icache_flight_t *flight)
 {
-    struct st_rendition_t *job = calloc(1, sizeof(*job) + request->key->len + 1 + request->source_key_len + 1);
+    struct st_rendition_t *job = calloc(1, sizeof(*job) + request->key->len + 1 + request->source_key_len + 1 + request->path_len);
 
     if (job == NULL)
         return NULL;
@@ -253,12 +369,18 @@ static struct st_rendition_t *create_job(const sluice_rendition_request_t *reque
     job->options = *request->options;
     job->flight = flight;
     job->source_waiter = (icache_waiter_t){.on_done = on_source, .lane = job->sluice->pipeline};
-    atomic_store(&job->refs, 2); /* one for the work, one for sluice_rendition_start() */
+    job->epoch = icache_meta_epoch(job->sluice->metadata);
+    atomic_store(&job->refs, 1);
     memcpy(job->text, request->key->text, request->key->len);
     memcpy(job->text + request->key->len + 1, request->source_key, request->source_key_len);
     job->key = *request->key;
     job->key.text = job->text;
     job->source_key_len = request->source_key_len;
+    job->path_len = request->path_len;
+    memcpy(job->text + request->key->len + 1 + request->source_key_len + 1, request->path, request->path_len);
+    job->old = icache_get_stale(job->sluice->cache, request->key, sluice_now_ms());
+    if (job->old != NULL)
+        memcpy(job->made_of, ((const sluice_rendition_meta_t *)job->old->meta)->made_of, sizeof(job->made_of));
     return job;
 }
 
@@ -273,14 +395,13 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
         error = SLUICE_ERROR_QUEUE_FULL;
     if (error == SLUICE_OK && (job = create_job(request, flight)) == NULL)
         error = SLUICE_ERROR_OUT_OF_MEMORY;
+    if (sluice_errors[error].negative)
+        icache_remove(sluice->cache, request->key); /* or it would be served stale all the same */
     if (error != SLUICE_OK) {
         icache_flight_complete(&flight, NULL, (int)error, 0, sluice_now_ms());
         return;
     }
     sluice_count(&sluice->renditions_in_progress, 1);
     icache_flight_on_abandon(flight, on_abandon, job);
-    get_source(job, request);
-    if (!is_wanted(job) && icache_waiter_detach(&job->source_waiter))
-        finish(job, NULL, SLUICE_ERROR_CANCELLED);
-    unref_job(job);
+    get_source(job, job->old != NULL ? job->made_of : NULL);
 }

@@ -18,7 +18,8 @@ typedef struct st_sluice_rendition_meta_t {
     sluice_format_t format;
     uint32_t width, height;
     uint32_t queue_us, fetch_us, decode_us, transform_us, encode_us; /* what it took to make */
-    int64_t last_modified;                                           /* of the source, seconds since 1970; -1: not known */
+    uint64_t made_of[2];                                             /* hash of the source's bytes */
+    _Atomic int64_t last_modified;                                   /* of the source, seconds since 1970; -1: not known */
     _Atomic uint64_t stale_if_error_ms; /* until when it may stand in for an error, see sluice_rendition_helps() */
     _Atomic uint32_t max_age_s;         /* for clients, counted from created_ms */
     _Atomic uint32_t cache_control;     /* for clients: SLUICE_CC_* of what else the origin said; 0 if it was overridden */

@@ -191,6 +191,8 @@ static void drain(sluice_t *sluice)
 {
     const struct timespec a_moment = {0, 1000000};
 
+    atomic_store(&sluice->stopping, 1);
+    sluice_fetcher_wake(sluice->fetcher);
     while (sluice_counted(&sluice->renditions_in_progress) != 0 || sluice_counted(&sluice->stats.fetches_in_progress) != 0)
         nanosleep(&a_moment, NULL);
 }

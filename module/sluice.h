@@ -45,6 +45,7 @@ typedef struct st_sluice_t {
     sluice_pool_t *workers;
     sluice_housekeeper_t *housekeeper;
 
+    _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;
     sluice_counter_t held_source_bytes; /* of sources that renditions in progress hold on to */

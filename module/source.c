@@ -1,76 +1,113 @@
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 #include "module/source.h"
+#include "module/source_memory.h"
 
-/* a record of the metadata cache */
-struct st_source_record_t {
-    uint32_t error; /* sluice_error_t */
-    uint32_t reserved;
-    uint64_t size_bytes; /* of the source; with SLUICE_ERROR_TOO_MANY_PIXELS, the limit that it is above */
-};
-
-/* pixels are limited path by path, and paths may share an origin */
-static int is_true_here(const sluice_origin_t *origin, const struct st_source_record_t *record)
+void sluice_source_rules(const sluice_origin_t *origin, sluice_freshness_rules_t *rules)
 {
-    return record->error != SLUICE_ERROR_TOO_MANY_PIXELS || origin->settings.max_pixels <= record->size_bytes;
+    const sluice_path_settings_t *settings = &origin->settings;
+
+    *rules = (sluice_freshness_rules_t){.ttl_ms = settings->ttl_ms,
+                                        .negative_ttl_ms = settings->negative_ttl_ms,
+                                        .stale_while_revalidate_ms = settings->stale_while_revalidate_ms,
+                                        .stale_if_error_ms = settings->stale_if_error_ms,
+                                        .keep_ms = settings->keep_ms,
+                                        .override = (int)settings->ttl_override};
 }
 
-sluice_error_t sluice_source_known_error(const sluice_origin_t *origin, const char *key, size_t key_len)
+void sluice_source_life(const icache_object_t *source, sluice_life_t *life)
 {
-    struct st_source_record_t record;
-    long len = icache_meta_get(origin->sluice->metadata, key, key_len, sluice_now_ms(), &record, sizeof(record));
+    const sluice_source_meta_t *meta = source->meta;
 
-    return len == (long)sizeof(record) && is_true_here(origin, &record) ? (sluice_error_t)record.error : SLUICE_OK;
+    *life = (sluice_life_t){.created_ms = source->created_ms,
+                            .expires_ms = source->expires_ms,
+                            .stale_ms = meta->stale_ms,
+                            .keep_ms = source->keep_ms,
+                            .stale_if_error_ms = meta->stale_if_error_ms,
+                            .max_age_s = meta->max_age_s,
+                            .cache_control = meta->cache_control,
+                            .store = (int)meta->store};
 }
 
-static void remember(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error, uint64_t size_bytes)
+/* all but the times in the object itself, which are the cache's once it is there */
+static void set_terms(icache_object_t *source, const sluice_life_t *life, uint32_t fwd_status)
 {
-    struct st_source_record_t record = {(uint32_t)error, 0, size_bytes};
-    uint64_t ttl_ms = error != SLUICE_OK ? origin->settings.negative_ttl_ms : origin->settings.ttl_ms;
+    sluice_source_meta_t *meta = source->meta;
 
-    if (ttl_ms != 0)
-        icache_meta_put(origin->sluice->metadata, key, key_len, &record, sizeof(record), sluice_now_ms() + ttl_ms,
-                        icache_meta_epoch(origin->sluice->metadata));
+    meta->stale_ms = life->stale_ms;
+    meta->stale_if_error_ms = life->stale_if_error_ms;
+    meta->max_age_s = life->max_age_s;
+    meta->cache_control = life->cache_control;
+    meta->store = (uint32_t)life->store;
+    meta->fwd_status = fwd_status;
 }
 
-void sluice_source_remember_error(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error)
+static void set_times(icache_object_t *source, const sluice_life_t *life)
 {
-    if (sluice_errors[error].negative)
-        remember(origin, key, key_len, error, error == SLUICE_ERROR_TOO_MANY_PIXELS ? origin->settings.max_pixels : 0);
+    source->created_ms = life->created_ms;
+    source->expires_ms = life->expires_ms;
+    source->keep_ms = life->keep_ms;
 }
 
-static sluice_fetch_t *create_fetch(const sluice_origin_t *origin, const char *key, size_t key_len, const char *path,
-                                    size_t path_len)
+static icache_key_t key_of(const sluice_fetch_t *fetch)
 {
-    sluice_fetch_t *fetch = calloc(1, sizeof(*fetch) + key_len + 1 + path_len + 1);
+    return icache_key(fetch->sluice->cache, fetch->key, strlen(fetch->key));
+}
+
+static sluice_fetch_t *create_fetch(const sluice_source_request_t *request)
+{
+    sluice_fetch_t *fetch = calloc(1, sizeof(*fetch) + request->key_len + 1 + request->path_len + 1);
 
     if (fetch == NULL)
         return NULL;
-    fetch->sluice = origin->sluice;
-    fetch->origin = origin;
+    fetch->sluice = request->origin->sluice;
+    fetch->origin = request->origin;
     fetch->started_us = sluice_now_us();
-    fetch->deadline_ms = sluice_now_ms() + origin->sluice->settings.queue_timeout_ms;
+    fetch->deadline_ms = sluice_now_ms() + fetch->sluice->settings.queue_timeout_ms;
+    fetch->epoch = icache_meta_epoch(fetch->sluice->metadata);
     fetch->key = (char *)(fetch + 1);
-    memcpy(fetch->key, key, key_len);
-    fetch->path = fetch->key + key_len + 1;
-    memcpy(fetch->path, path, path_len);
+    memcpy(fetch->key, request->key, request->key_len);
+    fetch->path = fetch->key + request->key_len + 1;
+    memcpy(fetch->path, request->path, request->path_len);
+    sluice_said_init(&fetch->said, 0);
     return fetch;
 }
 
-void sluice_source_start(const sluice_origin_t *origin, const char *key, size_t key_len, const char *path, size_t path_len,
-                         icache_flight_t *flight)
+static int same_hash(const uint64_t a[2], const uint64_t b[2])
 {
-    sluice_t *sluice = origin->sluice;
-    sluice_fetch_t *fetch = create_fetch(origin, key, key_len, path, path_len);
+    return a[0] == b[0] && a[1] == b[1];
+}
+
+/* a condition is of use if the bytes that it is about are still here, or what was made of them is */
+static void find_condition(sluice_fetch_t *fetch, const uint64_t *made_of)
+{
+    icache_key_t key = key_of(fetch);
+
+    fetch->old = icache_get_stale(fetch->sluice->cache, &key, sluice_now_ms());
+    if (fetch->old != NULL)
+        fetch->known = ((const sluice_source_meta_t *)fetch->old->meta)->known;
+    else if (made_of == NULL || !sluice_source_recall(fetch->origin, fetch->key, key.len, &fetch->known) ||
+             !same_hash(fetch->known.hash, made_of))
+        return;
+    fetch->conditional = sluice_said_has_validator(&fetch->known.said);
+}
+
+void sluice_source_start(const sluice_source_request_t *request, icache_flight_t *flight)
+{
+    sluice_t *sluice = request->origin->sluice;
+    sluice_fetch_t *fetch = create_fetch(request);
 
     if (fetch == NULL) {
         icache_flight_complete(&flight, NULL, SLUICE_ERROR_OUT_OF_MEMORY, 0, sluice_now_ms());
         return;
     }
     fetch->flight = flight;
+    find_condition(fetch, request->made_of);
     sluice_count(&sluice->stats.fetches, 1);
     sluice_count(&sluice->stats.fetches_in_progress, 1);
-    if (origin->url != NULL)
+    if (request->origin->url != NULL)
         sluice_http_start(fetch);
     else
         sluice_file_start(fetch);
@@ -102,35 +139,131 @@ sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes)
 
 icache_object_t *sluice_source_new_object(sluice_fetch_t *fetch, size_t body_len)
 {
-    icache_key_t key = icache_key(fetch->sluice->cache, fetch->key, strlen(fetch->key));
+    icache_key_t key = key_of(fetch);
 
     return icache_object_create(fetch->sluice->cache, ICACHE_CLASS_SOURCE, &key, sizeof(sluice_source_meta_t), body_len);
 }
 
-void sluice_source_finish(sluice_fetch_t *fetch, icache_object_t *object, sluice_error_t error)
+static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_error_t error, int store)
 {
     sluice_t *sluice = fetch->sluice;
-    uint64_t now_ms = sluice_now_ms();
 
     sluice_uncount(&sluice->stats.fetches_in_progress, 1);
-    if (object != NULL) {
-        sluice_source_meta_t *meta = object->meta;
-        meta->fetch_us = (uint32_t)(sluice_now_us() - fetch->started_us);
-        object->created_ms = now_ms;
-        object->expires_ms = now_ms + fetch->origin->settings.ttl_ms;
-        object->cost_us = meta->fetch_us;
-        sluice_count(&sluice->stats.fetched_bytes, object->body_len);
-        remember(fetch->origin, fetch->key, strlen(fetch->key), SLUICE_OK, object->body_len);
-    } else {
-        if (error != SLUICE_ERROR_CANCELLED)
-            sluice_count(&sluice->stats.fetch_failures, 1);
-        sluice_source_remember_error(fetch->origin, fetch->key, strlen(fetch->key), error);
-    }
-    icache_flight_complete(&fetch->flight, object, (int)error, fetch->origin->settings.ttl_ms != 0, now_ms);
+    icache_flight_complete(&fetch->flight, object, (int)error, store, sluice_now_ms());
+    icache_object_unref(&fetch->old);
     if (fetch->reserved_bytes != 0) {
         /* the bytes are in the resident set now, where the next sample sees them: let that be soon */
         pressure_kick(sluice->pressure);
         pressure_release(sluice->pressure, PRESSURE_CLASS_SOURCE, fetch->reserved_bytes);
     }
     free(fetch);
+}
+
+/* what the cache has of this source is not to be used any more */
+static void drop_old(sluice_fetch_t *fetch)
+{
+    icache_key_t key = key_of(fetch);
+
+    if (fetch->old != NULL)
+        icache_remove(fetch->sluice->cache, &key);
+}
+
+static void remember(sluice_fetch_t *fetch, const sluice_known_t *known, const sluice_life_t *life)
+{
+    if (life->store)
+        sluice_source_remember(fetch->origin, fetch->key, strlen(fetch->key), known, life->keep_ms, fetch->epoch);
+    else
+        drop_old(fetch);
+}
+
+static void finish_with_bytes(sluice_fetch_t *fetch, icache_object_t *object)
+{
+    sluice_source_meta_t *meta = object->meta;
+    XXH128_hash_t hash = XXH3_128bits(object->body, object->body_len);
+    sluice_freshness_rules_t rules;
+    sluice_life_t life;
+
+    sluice_source_rules(fetch->origin, &rules);
+    sluice_freshness_decide(&fetch->said, &rules, fetch->answered_ms, &life);
+    meta->known = (sluice_known_t){{hash.low64, hash.high64}, fetch->said};
+    meta->fetch_us = (uint32_t)(sluice_now_us() - fetch->started_us);
+    object->cost_us = meta->fetch_us;
+    set_terms(object, &life, fetch->status);
+    set_times(object, &life);
+    sluice_count(&fetch->sluice->stats.fetched_bytes, object->body_len);
+    remember(fetch, &meta->known, &life);
+    end_fetch(fetch, object, SLUICE_OK, life.store);
+}
+
+/* for how long an error is remembered */
+static uint64_t memory_ms(const sluice_fetch_t *fetch, sluice_error_t error)
+{
+    sluice_freshness_rules_t rules;
+
+    if (sluice_errors[error].brief)
+        return fetch->origin->settings.error_ttl_ms;
+    if (!sluice_errors[error].negative)
+        return 0;
+    sluice_source_rules(fetch->origin, &rules);
+    if (error == SLUICE_ERROR_NOT_FOUND)
+        return sluice_freshness_negative_ms(&fetch->said, &rules);
+    return sluice_freshness_may_store(&fetch->said, &rules) ? rules.negative_ttl_ms : 0;
+}
+
+static void finish_with_error(sluice_fetch_t *fetch, sluice_error_t error)
+{
+    uint64_t ttl_ms = memory_ms(fetch, error);
+
+    if (error != SLUICE_ERROR_CANCELLED)
+        sluice_count(&fetch->sluice->stats.fetch_failures, 1);
+    if (ttl_ms != 0)
+        sluice_source_remember_error(fetch->origin, fetch->key, strlen(fetch->key), error, sluice_now_ms() + ttl_ms, fetch->epoch);
+    if (sluice_errors[error].negative)
+        drop_old(fetch);
+    end_fetch(fetch, NULL, error, 0);
+}
+
+void sluice_source_finish(sluice_fetch_t *fetch, icache_object_t *object, sluice_error_t error)
+{
+    if (object != NULL)
+        finish_with_bytes(fetch, object);
+    else
+        finish_with_error(fetch, error);
+}
+
+static icache_object_t *without_body(sluice_fetch_t *fetch, const sluice_life_t *life)
+{
+    icache_object_t *object = sluice_source_new_object(fetch, 0);
+
+    if (object != NULL) {
+        sluice_source_meta_t *meta = object->meta;
+        meta->known = fetch->known;
+        meta->unchanged = 1;
+        set_times(object, life);
+    }
+    return object;
+}
+
+void sluice_source_finish_unchanged(sluice_fetch_t *fetch)
+{
+    icache_object_t *object;
+    sluice_known_t known = fetch->known;
+    sluice_freshness_rules_t rules;
+    sluice_life_t life;
+
+    sluice_source_rules(fetch->origin, &rules);
+    sluice_said_merge(&fetch->known.said, &fetch->said, &known.said);
+    sluice_freshness_decide(&known.said, &rules, fetch->answered_ms, &life);
+    object = fetch->old != NULL ? icache_object_ref(fetch->old) : without_body(fetch, &life);
+    if (object == NULL) {
+        finish_with_error(fetch, SLUICE_ERROR_OUT_OF_MEMORY);
+        return;
+    }
+    set_terms(object, &life, fetch->status);
+    if (fetch->old != NULL) {
+        const icache_life_t times = {life.created_ms, life.expires_ms, 0, life.keep_ms};
+        icache_renew(fetch->sluice->cache, object, &times, sluice_now_ms());
+    }
+    remember(fetch, &known, &life);
+    end_fetch(fetch, object, SLUICE_OK, 0);
 }

@@ -3,7 +3,7 @@
     assert "image.max-pixels" in assert_error(server.get("/images/huge.png"), "too-many-pixels")
     assert_sound(server)      # idle again, nothing reserved, and able to make a picture
 
-The server under test has image.negative-ttl: 60s and pressure.retry-after: 7s, its pictures at /images and its health at /api.
+The server under test has image.negative-ttl: 60s, image.error-ttl: 0 and pressure.retry-after: 7s, its pictures at /images and its health at /api.
 """
 
 import http.client
@@ -33,7 +33,7 @@ ERRORS = {
     "transform-timeout": (503, "Service Unavailable", False, True),
 }
 RETRY_AFTER_S, NEGATIVE_TTL_S = 7, 60
-COMMON_SETTINGS = {"pressure.retry-after": f"{RETRY_AFTER_S}s", "image.negative-ttl": f"{NEGATIVE_TTL_S}s"}
+COMMON_SETTINGS = {"pressure.retry-after": f"{RETRY_AFTER_S}s", "image.negative-ttl": f"{NEGATIVE_TTL_S}s", "image.error-ttl": 0}
 SLACK = 5 if os.environ.get("SLUICE_EXTRA_PRELOAD") else 1  # of a build with sanitizers
 
 

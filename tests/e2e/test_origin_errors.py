@@ -128,13 +128,19 @@ def test_negative_answer_is_not_kept_where_so_said(server, origin):
     assert origin.count("/nothing-kept/a.png") == 3
 
 
-@pytest.mark.parametrize("status", [500, 503, 403, 401, 400, 418, 204, 206])
-def test_origin_answers_with_an_error(server, origin, status):
+@pytest.mark.parametrize(
+    "status, code",
+    [
+        *((status, "origin-failed") for status in (500, 501, 503, 599)),
+        *((status, "origin-status") for status in (403, 401, 400, 418, 204, 206)),
+    ],
+)
+def test_origin_answers_with_an_error(server, origin, status, code):
     path = f"/status-{status}.png"
     for _ in range(2):
         origin.script(path, status=status, body=b"" if status == 204 else b"<html>no</html>")
-        assert_error(server.get(f"/http{path}"), "origin-failed" if status >= 500 else "origin-status")
-    assert origin.count(path) == 2  # not remembered
+        assert_error(server.get(f"/http{path}"), code)
+    assert origin.count(path) == 2  # not remembered: image.error-ttl is 0
     origin.script(path, file="rgb.png")
     assert server.get(f"/http{path}").status == 200
 
@@ -166,7 +172,7 @@ def test_origin_hangs_up_within_its_headers(sluice):
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     paths = {"/images": {"image.origin": f"http://127.0.0.1:{listener.getsockname()[1]}/"}}
-    server = sluice({"hosts": {"default": {"paths": paths}}})
+    server = sluice({"image.error-ttl": 0, "hosts": {"default": {"paths": paths}}})
     with listener:
         for _ in range(2):
             assert_error(server.get("/images/page.png"), "origin-broken")

@@ -29,7 +29,7 @@ exit 1
 def test_vtc(sluice, tmp_path, script):
     port = free_port()
     paths = {"/images": {"image.origin": f"http://127.0.0.1:{port}/"}, "/api": {"health.api": "ON"}}
-    server = sluice({"hosts": {"default": {"paths": paths}}})
+    server = sluice({"image.error-ttl": 0, "hosts": {"default": {"paths": paths}}})
     url = server.url("")
     (tmp_path / "await").write_text(AWAIT.format(url=url))
     macros = {
