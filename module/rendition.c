@@ -138,7 +138,7 @@ static void set_life(struct st_rendition_t *job, icache_object_t *object)
     object->keep_ms = life.keep_ms;
 }
 
-static void set_meta(struct st_rendition_t *job, icache_object_t *object, uint64_t transform_us)
+static void set_meta(struct st_rendition_t *job, icache_object_t *object, const sluice_transform_times_t *times)
 {
     sluice_rendition_meta_t *meta = object->meta;
     const sluice_source_meta_t *source_meta = job->source->meta;
@@ -149,23 +149,26 @@ static void set_meta(struct st_rendition_t *job, icache_object_t *object, uint64
     meta->height = job->plan.height;
     meta->queue_us = (uint32_t)(job->run_us - job->queued_us);
     meta->fetch_us = source_meta->fetch_us;
-    meta->transform_us = (uint32_t)transform_us;
+    meta->decode_us = (uint32_t)times->decode_us;
+    meta->transform_us = (uint32_t)times->transform_us;
+    meta->encode_us = (uint32_t)times->encode_us;
     memcpy(meta->made_of, source_meta->known.hash, sizeof(meta->made_of));
     meta->etag_len = (uint32_t)snprintf(meta->etag, sizeof(meta->etag), "\"%016llx%016llx\"", (unsigned long long)hash.high64,
                                         (unsigned long long)hash.low64);
-    object->cost_us = (uint32_t)(transform_us + source_meta->fetch_us);
+    object->cost_us = meta->decode_us + meta->transform_us + meta->encode_us + source_meta->fetch_us;
     set_life(job, object);
 }
 
 /* an exact copy, so that the cache never keeps an encoder's larger buffer alive */
-static icache_object_t *publishable(struct st_rendition_t *job, const void *bytes, size_t len, uint64_t transform_us)
+static icache_object_t *publishable(struct st_rendition_t *job, const void *bytes, size_t len,
+                                    const sluice_transform_times_t *times)
 {
     icache_object_t *object =
         icache_object_create(job->sluice->cache, ICACHE_CLASS_RENDITION, &job->key, sizeof(sluice_rendition_meta_t), len);
 
     if (object != NULL) {
         memcpy(object->body, bytes, len);
-        set_meta(job, object, transform_us);
+        set_meta(job, object, times);
     }
     return object;
 }
@@ -177,13 +180,15 @@ static sluice_error_t transform(struct st_rendition_t *job, icache_object_t **ob
     uint64_t start_us = sluice_now_us(), took_us;
     void *bytes = NULL;
     size_t len = 0;
-    sluice_error_t error = sluice_transform_run(job->source->body, job->source->body_len, &job->plan, &control, &bytes, &len);
+    sluice_transform_times_t times;
+    sluice_error_t error =
+        sluice_transform_run(job->source->body, job->source->body_len, &job->plan, &control, &bytes, &len, &times);
 
     took_us = sluice_now_us() - start_us;
     sluice_count(&stats->transforms, 1);
     sluice_count(&stats->transform_us, took_us);
     if (error == SLUICE_OK) {
-        if ((*object = publishable(job, bytes, len, took_us)) == NULL)
+        if ((*object = publishable(job, bytes, len, &times)) == NULL)
             error = SLUICE_ERROR_OUT_OF_MEMORY;
         sluice_transform_free(bytes);
     }

@@ -3,6 +3,7 @@
  * Pixels flow when the encoder asks for them, so decoding and encoding happen together inside the save call. libvips' own operation
  * cache is off and each pipeline runs on the worker's thread alone: parallelism comes from the workers, memory from the ledger.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <vips/vips.h>
@@ -224,22 +225,88 @@ static void on_eval(VipsImage *image, VipsProgress *progress, void *_watch)
         vips_image_set_kill(image, TRUE);
 }
 
+/* a place in the pipeline, and how long pixels took to get there */
+struct st_probe_t {
+    _Atomic uint64_t us;
+};
+
+static int pass_probe(VipsRegion *out, void *above, void *a, void *_probe, gboolean *stop)
+{
+    struct st_probe_t *probe = _probe;
+    uint64_t start_us = sluice_now_us();
+    int ret = vips_region_prepare(above, &out->valid);
+
+    (void)a, (void)stop;
+    atomic_fetch_add(&probe->us, sluice_now_us() - start_us);
+    return ret == 0 ? vips_region_region(out, above, &out->valid, out->valid.left, out->valid.top) : -1;
+}
+
+/* the probe must live as long as the image */
+static int insert_probe(VipsImage **image, struct st_probe_t *probe)
+{
+    VipsImage *next = vips_image_new();
+    int ret = vips_image_pipelinev(next, VIPS_DEMAND_STYLE_THINSTRIP, *image, NULL);
+
+    if (ret == 0)
+        ret = vips_image_generate(next, vips_start_one, pass_probe, vips_stop_one, *image, probe);
+    if (ret != 0) {
+        g_object_unref(next);
+        return -1;
+    }
+    vips_object_local(next, *image);
+    *image = next;
+    return 0;
+}
+
+struct st_run_t {
+    const sluice_plan_t *plan;
+    struct st_probe_t decoded, transformed;
+    uint64_t start_us, loaded_us, built_us;
+};
+
+/* sets up all that follows the decoder, up to the encoder */
+static int build(struct st_run_t *run, VipsImage **image)
+{
+    int ret = insert_probe(image, &run->decoded);
+
+    if (ret == 0)
+        ret = to_srgb(image);
+    if (ret == 0 && run->plan->fit == SLUICE_FIT_CONTAIN)
+        ret = extend(image, run->plan);
+    if (ret == 0)
+        ret = insert_probe(image, &run->transformed);
+    run->built_us = sluice_now_us();
+    return ret;
+}
+
+static void take_times(const struct st_run_t *run, sluice_transform_times_t *times)
+{
+    uint64_t decoded_us = run->decoded.us, transformed_us = run->transformed.us;
+    uint64_t encoded_us = sluice_now_us() - run->built_us;
+
+    times->decode_us = run->loaded_us - run->start_us + decoded_us;
+    times->transform_us = run->built_us - run->loaded_us + (transformed_us > decoded_us ? transformed_us - decoded_us : 0);
+    times->encode_us = encoded_us > transformed_us ? encoded_us - transformed_us : 0;
+}
+
 sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_plan_t *plan,
-                                    const sluice_transform_control_t *control, void **out, size_t *out_len)
+                                    const sluice_transform_control_t *control, void **out, size_t *out_len,
+                                    sluice_transform_times_t *times)
 {
     struct st_watch_t watch = {control, SLUICE_OK};
+    struct st_run_t run = {.plan = plan, .start_us = sluice_now_us()};
     VipsImage *image = NULL;
     int ret = load(bytes, len, plan, &image);
 
+    run.loaded_us = sluice_now_us();
     if (ret == 0) {
         vips_image_set_progress(image, TRUE);
         g_signal_connect(image, "eval", G_CALLBACK(on_eval), &watch);
         VipsImage *source = g_object_ref(image);
-        ret = to_srgb(&image);
-        if (ret == 0 && plan->fit == SLUICE_FIT_CONTAIN)
-            ret = extend(&image, plan);
+        ret = build(&run, &image);
         if (ret == 0)
             ret = encode(image, plan, out, out_len);
+        take_times(&run, times);
         g_signal_handlers_disconnect_by_data(source, &watch);
         g_object_unref(source);
     }

@@ -38,6 +38,15 @@ typedef struct st_sluice_transform_control_t {
 } sluice_transform_control_t;
 
 /**
+ * Where the time of a run went. libvips decodes, scales and converts by profile in one lazy pass, a strip of rows at a time, so
+ * these cannot be told apart; they are `decode`. `transform` is what follows it up to the pixels of the answer (other colour
+ * spaces, borders), and `encode` the rest. While a strip is encoded the next may be decoded, which then counts as decoding only.
+ */
+typedef struct st_sluice_transform_times_t {
+    uint64_t decode_us, transform_us, encode_us;
+} sluice_transform_times_t;
+
+/**
  * once per process, after the last fork. Returns 0, or -1 with a line on stderr.
  */
 int sluice_transform_init(void);
@@ -50,9 +59,11 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
                                      sluice_plan_t *plan);
 /**
  * @param out on SLUICE_OK, a buffer that the caller frees with sluice_transform_free()
+ * @param times set on SLUICE_OK
  */
 sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_plan_t *plan,
-                                    const sluice_transform_control_t *control, void **out, size_t *out_len);
+                                    const sluice_transform_control_t *control, void **out, size_t *out_len,
+                                    sluice_transform_times_t *times);
 void sluice_transform_free(void *out);
 
 /**
