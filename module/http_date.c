@@ -1,8 +1,10 @@
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include "module/http_date.h"
 
+#define LAST_SECOND INT64_C(253402300799) /* of the year 9999 */
+
+static const char day_names[] = "SunMonTueWedThuFriSat";
 static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /* what is left to read; `bad` stays set once something did not fit */
@@ -145,17 +147,40 @@ int64_t sluice_http_date(const char *text, size_t len, int64_t now_s)
     return (int64_t)timegm(&tm);
 }
 
+static void put_number(char *dst, int64_t number, size_t digits)
+{
+    while (digits-- != 0) {
+        dst[digits] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
+/*
+ * The day of a year that begins in March, so that the leap day is its last and the length of the months before a month is a
+ * straight line. By hand, for it is done on every hit, and gmtime_r() takes a lock.
+ */
+static void put_day(char *buf, int64_t days)
+{
+    int64_t since = days + 719468, era = since / 146097, day_of_era = since % 146097; /* from year 0, in spans of 400 years */
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    int64_t from_march = (5 * day_of_year + 2) / 153, month = (from_march + 2) % 12;
+
+    memcpy(buf, day_names + (days + 4) % 7 * 3, 3); /* 1970 began on a Thursday */
+    put_number(buf + 5, day_of_year - (153 * from_march + 2) / 5 + 1, 2);
+    memcpy(buf + 8, month_names + month * 3, 3);
+    put_number(buf + 12, era * 400 + year_of_era + (month < 2), 4);
+}
+
 void sluice_http_date_format(int64_t seconds, char buf[SLUICE_HTTP_DATE_LEN + 1])
 {
-    time_t when = (time_t)seconds;
-    struct tm tm = {0};
-    char text[64];
-
-    gmtime_r(&when, &tm);
-    /* strftime() would write the names in the language of the process */
-    snprintf(text, sizeof(text), "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", "SunMonTueWedThuFriSat" + tm.tm_wday * 3, tm.tm_mday,
-             month_names + tm.tm_mon * 3, tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    if (strlen(text) != SLUICE_HTTP_DATE_LEN)
-        text[0] = '\0';
-    memcpy(buf, text, strlen(text) + 1);
+    if (seconds < 0 || seconds > LAST_SECOND) {
+        buf[0] = '\0';
+        return;
+    }
+    memcpy(buf, "www, dd mmm yyyy hh:mm:ss GMT", SLUICE_HTTP_DATE_LEN + 1);
+    put_day(buf, seconds / 86400);
+    put_number(buf + 17, seconds / 3600 % 24, 2);
+    put_number(buf + 20, seconds / 60 % 60, 2);
+    put_number(buf + 23, seconds % 60, 2);
 }

@@ -15,7 +15,7 @@
  */
 int64_t sluice_http_date(const char *text, size_t len, int64_t now_s);
 /**
- * writes the first form, or an empty text for years of more than four digits
+ * writes the first form, or an empty text for what is before 1970 or after the year 9999
  */
 void sluice_http_date_format(int64_t seconds, char buf[SLUICE_HTTP_DATE_LEN + 1]);
 
