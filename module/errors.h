@@ -5,6 +5,8 @@
 #ifndef module__errors_h
 #define module__errors_h
 
+#include <stdint.h>
+
 typedef enum en_sluice_error_t {
     SLUICE_OK = 0,
     SLUICE_ERROR_NOT_FOUND,
@@ -25,7 +27,7 @@ typedef enum en_sluice_error_t {
     SLUICE_ERROR_TRANSFORM_TIMEOUT,
     SLUICE_ERROR_OUT_OF_MEMORY,
     SLUICE_ERROR_UNREADABLE,
-    SLUICE_ERROR_CANCELLED, /* nobody is left to see it */
+    SLUICE_ERROR_CANCELLED,  /* nobody is left to see it */
     SLUICE_NUM_ERRORS
 } sluice_error_t;
 
@@ -46,5 +48,30 @@ typedef struct st_sluice_error_info_t {
 } sluice_error_info_t;
 
 extern const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS];
+
+/**
+ * The error of a flight that ended without a picture: a sluice_error_t, alone or with where it comes from.
+ */
+typedef int sluice_failure_t;
+
+#define SLUICE_FAILURE_REMEMBERED (1 << 30) /* nobody was asked: it is from a while ago */
+
+/**
+ * @param origin_status what the origin answered; 0: nothing
+ */
+static inline sluice_failure_t sluice_failure(sluice_error_t error, uint32_t origin_status)
+{
+    return (sluice_failure_t)((uint32_t)error | (origin_status & 0xffff) << 8);
+}
+
+static inline sluice_error_t sluice_failure_error(sluice_failure_t failure)
+{
+    return (sluice_error_t)(failure & 0xff);
+}
+
+static inline uint32_t sluice_failure_status(sluice_failure_t failure)
+{
+    return (uint32_t)failure >> 8 & 0xffff;
+}
 
 #endif

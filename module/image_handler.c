@@ -91,7 +91,7 @@ static void unpark(struct st_parked_t *parked)
     sluice_count_own(&parked->loop->parked, (uint64_t)-1);
 }
 
-static void on_done(icache_waiter_t *waiter, icache_object_t *object, int error)
+static void on_done(icache_waiter_t *waiter, icache_object_t *object, int failure)
 {
     struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, waiter, waiter);
     sluice_stats_t *stats = &parked->loop->sluice->stats; /* the answer may be the end of `parked` */
@@ -100,7 +100,7 @@ static void on_done(icache_waiter_t *waiter, icache_object_t *object, int error)
     if (object != NULL)
         count_response(stats, respond_object(parked->handler, parked->req, object, parked->outcome));
     else
-        respond_error(parked->handler, parked->req, (sluice_error_t)error, parked->outcome);
+        respond_error(parked->handler, parked->req, sluice_failure_error(failure), parked->outcome);
 }
 
 /* returns 0 if the request was not parked any more */

@@ -42,6 +42,7 @@ struct st_rendition_t {
     int planned;
     int asked; /* the origin, by whoever led the source's flight */
     int store;
+    uint32_t origin_status; /* 0: it was not asked, or did not answer */
     uint64_t epoch, queued_us, run_us, deadline_ms;
     _Atomic int cancelled, refs;
     icache_key_t key;
@@ -84,7 +85,7 @@ static void finish(struct st_rendition_t *job, icache_object_t *object, sluice_e
     }
     drop_old(job, object, error);
     sluice_uncount(&sluice->renditions_in_progress, 1);
-    icache_flight_complete(&job->flight, object, (int)error, store, sluice_now_ms());
+    icache_flight_complete(&job->flight, object, sluice_failure(error, job->origin_status), store, sluice_now_ms());
     unref_job(job);
 }
 
@@ -317,10 +318,11 @@ static void on_source(icache_waiter_t *waiter, icache_object_t *source, int erro
     struct st_rendition_t *job = (struct st_rendition_t *)(void *)((char *)waiter - offsetof(struct st_rendition_t, source_waiter));
 
     job->asked = 1;
+    job->origin_status = source != NULL ? ((const sluice_source_meta_t *)source->meta)->fwd_status : sluice_failure_status(error);
     if (source != NULL)
         use_source(job, source);
     else
-        finish(job, NULL, (sluice_error_t)error);
+        finish(job, NULL, sluice_failure_error(error));
 }
 
 static void lead_source(struct st_rendition_t *job, const uint64_t *made_of, icache_flight_t *flight)
@@ -393,6 +395,7 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
 {
     sluice_t *sluice = request->origin->sluice;
     sluice_error_t error = sluice_source_known_error(request->origin, request->source_key, request->source_key_len);
+    int remembered = error != SLUICE_OK ? SLUICE_FAILURE_REMEMBERED : 0;
     struct st_rendition_t *job = NULL;
 
     if (error == SLUICE_OK &&
@@ -403,7 +406,7 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
     if (sluice_errors[error].negative)
         icache_remove(sluice->cache, request->key); /* or it would be served stale all the same */
     if (error != SLUICE_OK) {
-        icache_flight_complete(&flight, NULL, (int)error, 0, sluice_now_ms());
+        icache_flight_complete(&flight, NULL, sluice_failure(error, 0) | remembered, 0, sluice_now_ms());
         return;
     }
     sluice_count(&sluice->renditions_in_progress, 1);

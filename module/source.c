@@ -149,7 +149,7 @@ static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_err
     sluice_t *sluice = fetch->sluice;
 
     sluice_uncount(&sluice->stats.fetches_in_progress, 1);
-    icache_flight_complete(&fetch->flight, object, (int)error, store, sluice_now_ms());
+    icache_flight_complete(&fetch->flight, object, sluice_failure(error, fetch->status), store, sluice_now_ms());
     icache_object_unref(&fetch->old);
     if (fetch->reserved_bytes != 0) {
         /* the bytes are in the resident set now, where the next sample sees them: let that be soon */
