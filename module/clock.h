@@ -1,6 +1,7 @@
 /*
  * clock.h - the one clock of the module: milliseconds since an arbitrary point, never running backwards, a few nanoseconds to read
- * and exact to a few milliseconds. The second one is exact to the microsecond, for durations.
+ * and exact to a few milliseconds. The second one is exact to the microsecond, for durations. The third is the calendar's, for
+ * dates that others wrote; it may be set at any time.
  */
 #ifndef module__clock_h
 #define module__clock_h
@@ -22,6 +23,12 @@ static inline uint64_t sluice_now_us(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* since 1970 */
+static inline int64_t sluice_wall_s(void)
+{
+    return (int64_t)time(NULL);
 }
 
 #endif

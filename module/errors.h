@@ -27,6 +27,8 @@ typedef enum en_sluice_error_t {
     SLUICE_ERROR_TRANSFORM_TIMEOUT,
     SLUICE_ERROR_OUT_OF_MEMORY,
     SLUICE_ERROR_UNREADABLE,
+    SLUICE_ERROR_REQUEST_TIMEOUT,
+    SLUICE_ERROR_NOT_CACHED, /* and the client wants nothing else */
     SLUICE_ERROR_CANCELLED,  /* nobody is left to see it */
     SLUICE_NUM_ERRORS
 } sluice_error_t;

@@ -83,8 +83,8 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
         out->responses[i] = sluice_counted(stats->responses + i);
     pthread_mutex_lock(&sluice->loops_mutex);
     for (sluice_loop_t *loop = sluice->loops; loop != NULL; loop = loop->next) {
-        out->responses[2] += sluice_counted(&loop->hits_200);
-        out->responses[3] += sluice_counted(&loop->hits_304);
+        for (size_t i = 0; i != sizeof(loop->hits) / sizeof(loop->hits[0]); ++i)
+            out->responses[i] += sluice_counted(loop->hits + i);
         out->requests_in_progress += sluice_counted(&loop->parked);
     }
     pthread_mutex_unlock(&sluice->loops_mutex);

@@ -99,6 +99,8 @@ const sluice_knob_t sluice_knobs[] = {
         "for name look-up, connection and TLS; then 504"),
     ROW("image.max-redirects", PATH(max_redirects), COUNT, 0, 20, 3, NULL,
         "redirects of the origin that are followed; more are answered 502"),
+    ROW("image.request-timeout", PATH(request_timeout_ms), MS, 100, 3600 * SECONDS, 30 * SECONDS, NULL,
+        "how long a request may wait for its picture; then 504, or the picture as it was last, where that is allowed"),
     ROW("image.max-pixels", PATH(max_pixels), COUNT, 1, UINT64_C(1000000000), 50000000, NULL,
         "largest source picture, width x height x pages; larger ones are answered 413 before a pixel is decoded"),
     ROW("image.max-side", PATH(max_side), COUNT, 1, 65535, 8192, NULL,

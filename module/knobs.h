@@ -30,6 +30,7 @@ typedef struct st_sluice_path_settings_t {
     uint64_t ttl_ms, ttl_override, negative_ttl_ms, error_ttl_ms;
     uint64_t stale_while_revalidate_ms, stale_if_error_ms, keep_ms;
     uint64_t origin_timeout_ms, connect_timeout_ms, max_redirects;
+    uint64_t request_timeout_ms;
     uint64_t max_pixels, max_side;
     uint64_t strict;
 } sluice_path_settings_t;

@@ -2,6 +2,11 @@
 #include <stdlib.h>
 #include "module/loop.h"
 
+struct st_sluice_loop_timeout_t {
+    h2o_timeout_t timeout;
+    struct st_sluice_loop_timeout_t *next;
+};
+
 /* any thread: results for this loop's waiters are there. One message is enough, however many flights land before it arrives */
 static void wake_loop(void *_loop)
 {
@@ -58,6 +63,32 @@ sluice_loop_t *sluice_loop_attach(sluice_t *sluice, h2o_context_t *ctx)
     return loop;
 }
 
+/* h2o looks at each of its timeouts at every turn of a loop, so there is one per duration, and not one per path */
+h2o_timeout_t *sluice_loop_timeout(sluice_loop_t *loop, uint64_t ms)
+{
+    struct st_sluice_loop_timeout_t *entry;
+
+    for (entry = loop->timeouts; entry != NULL; entry = entry->next)
+        if (entry->timeout.timeout == ms)
+            return &entry->timeout;
+    entry = h2o_mem_alloc(sizeof(*entry));
+    h2o_timeout_init(loop->ctx->loop, &entry->timeout, ms);
+    entry->next = loop->timeouts;
+    loop->timeouts = entry;
+    return &entry->timeout;
+}
+
+static void destroy_timeouts(sluice_loop_t *loop)
+{
+    struct st_sluice_loop_timeout_t *entry;
+
+    while ((entry = loop->timeouts) != NULL) {
+        loop->timeouts = entry->next;
+        h2o_timeout_dispose(loop->ctx->loop, &entry->timeout);
+        free(entry);
+    }
+}
+
 static void destroy_loop(sluice_loop_t *loop)
 {
     sluice_loop_t **slot = &loop->sluice->loops;
@@ -66,6 +97,7 @@ static void destroy_loop(sluice_loop_t *loop)
         slot = &(*slot)->next;
     *slot = loop->next;
     h2o_multithread_unregister_receiver(loop->ctx->queue, &loop->receiver);
+    destroy_timeouts(loop);
     sluice_client_watch_destroy(&loop->watch);
     icache_lane_destroy(&loop->lane);
     free(loop);

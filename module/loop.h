@@ -17,9 +17,10 @@ struct st_sluice_loop_t {
     h2o_multithread_message_t message; /* the only one; on its way while message_sent */
     _Atomic int message_sent;
     sluice_client_watch_t *watch;
-    sluice_counter_t hits_200, hits_304; /* answered from the cache at once */
-    sluice_counter_t parked;             /* requests that wait for a flight, now */
-    size_t refs;                         /* handlers that use it; guarded by sluice->loops_mutex */
+    struct st_sluice_loop_timeout_t *timeouts;
+    sluice_counter_t hits[6]; /* answered from the cache at once, by hundred of the status */
+    sluice_counter_t parked;  /* requests that wait for a flight, now */
+    size_t refs;              /* handlers that use it; guarded by sluice->loops_mutex */
     sluice_loop_t *next;
 };
 
@@ -29,5 +30,9 @@ struct st_sluice_loop_t {
  */
 sluice_loop_t *sluice_loop_attach(sluice_t *sluice, h2o_context_t *ctx);
 void sluice_loop_detach(sluice_loop_t *loop);
+/**
+ * the loop's timeout of a duration, for all entries of that duration; made at the first call. On the loop's own thread.
+ */
+h2o_timeout_t *sluice_loop_timeout(sluice_loop_t *loop, uint64_t ms);
 
 #endif

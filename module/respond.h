@@ -6,25 +6,24 @@
 
 #include <h2o.h>
 #include "image_cache/image_cache.h"
+#include "module/cache_status.h"
 #include "module/errors.h"
 
-/**
- * how an answer came about, for Cache-Status
- */
-typedef enum en_sluice_outcome_t { SLUICE_OUTCOME_HIT, SLUICE_OUTCOME_MISS, SLUICE_OUTCOME_COLLAPSED } sluice_outcome_t;
-
 typedef struct st_sluice_answer_t {
-    sluice_outcome_t outcome;
-    int stored;
+    sluice_cache_status_t cache_status;
     uint64_t now_ms;
-    h2o_iovec_t cache_control; /* lives as long as the configuration */
+    int with_timing; /* say how long it took to make (Server-Timing) */
 } sluice_answer_t;
 
 /**
- * answers with a rendition, without copying its body; takes over the reference. 304 if the client has it already. Returns the
- * status.
+ * Answers with a rendition, without copying its body; takes over the reference. What the request's preconditions and its Range
+ * (that of a GET) make of it is the answer: 200, 206, 304, 412 or 416. Returns the status.
  */
 int sluice_respond_object(h2o_req_t *req, icache_object_t *object, const sluice_answer_t *answer);
+/**
+ * adds Cache-Status to an answer that is no rendition
+ */
+void sluice_add_cache_status(h2o_req_t *req, const sluice_cache_status_t *status);
 /**
  * answers with problem details (RFC 9457). cache_control may be NULL ("no-store"); else it must live as long as the request.
  * retry_after_s 0: no Retry-After.

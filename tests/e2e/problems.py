@@ -11,6 +11,7 @@ import os
 import socket
 
 from harness import Response, wait_for
+from structured import cache_status
 
 # code: status, title, remembered, with Retry-After
 ERRORS = {
@@ -28,6 +29,8 @@ ERRORS = {
     "origin-redirects": (502, "Bad Gateway", False, False),
     "origin-unreadable": (502, "Bad Gateway", False, False),
     "origin-timeout": (504, "Gateway Timeout", False, False),
+    "request-timeout": (504, "Gateway Timeout", False, False),
+    "not-cached": (504, "Gateway Timeout", False, False),
     "no-room": (503, "Service Unavailable", False, True),
     "queue-full": (503, "Service Unavailable", False, True),
     "transform-timeout": (503, "Service Unavailable", False, True),
@@ -45,7 +48,10 @@ def assert_error(answer, code, collapsed=False):
     problem = answer.json()
     assert {name: problem[name] for name in ("type", "status", "title", "code")} == {
         "type": "about:blank", "status": status, "title": title, "code": code}  # fmt: skip
-    assert answer.headers["Cache-Status"] == f"sluice; fwd=miss{'; collapsed' if collapsed else ''}; detail={code}"
+    said = cache_status(answer)
+    assert said["detail"] == code and said.get("stored") is None
+    assert said.get("fwd") == "uri-miss" or (said.get("hit") and "ttl" not in said and not collapsed)
+    assert said.get("collapsed", False) == collapsed
     assert answer.headers["Cache-Control"] == (f"public, max-age={NEGATIVE_TTL_S}" if remembered else "no-store")
     assert answer.headers["Retry-After"] == (str(RETRY_AFTER_S) if retry else None)
     assert answer.headers["ETag"] is None and answer.headers["Age"] is None
@@ -74,7 +80,7 @@ def assert_sound(server, path="/images/baseline.jpg"):
 
     wait_for(is_idle, 10, "no operation and no reservation is left")
     answer = server.get(f"{path}?w={next(fresh_width)}")
-    assert answer.status == 200 and answer.headers["Cache-Status"] == "sluice; fwd=miss; stored", answer.body
+    assert answer.status == 200 and cache_status(answer).get("stored"), answer.body
     wait_for(is_idle, 10, "no operation and no reservation is left")
 
 

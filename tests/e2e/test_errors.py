@@ -23,6 +23,7 @@ from problems import COMMON_SETTINGS, ERRORS, SLACK, assert_error, assert_proble
 
 MAX_OBJECT_BYTES = 300_000
 # the second needs a system that is out of memory; nobody is there to see the third
+FILES_OF_ERRORS = ("test_errors.py", "test_origin_errors.py", "test_deadlines.py", "test_cache_status.py")
 NOT_PROVOKED = {"ok", "out-of-memory", "cancelled"}
 
 
@@ -123,7 +124,7 @@ def server(shared):
 def test_every_error_has_its_tests():
     codes = re.findall(r'\{\d+, "[^"]+", "([a-z-]+)"', (ROOT / "module/errors.c").read_text())
     assert set(codes) == {*ERRORS, *NOT_PROVOKED}
-    tests = "".join(Path(__file__).with_name(name).read_text() for name in ("test_errors.py", "test_origin_errors.py"))
+    tests = "".join(Path(__file__).with_name(name).read_text() for name in FILES_OF_ERRORS)
     assert [code for code in ERRORS if f', "{code}"' not in tests] == []
 
 

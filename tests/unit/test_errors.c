@@ -95,6 +95,8 @@ static void test_promised_statuses(void **state)
         [SLUICE_ERROR_TRANSFORM_TIMEOUT] = 503,
         [SLUICE_ERROR_OUT_OF_MEMORY] = 503,
         [SLUICE_ERROR_UNREADABLE] = 502,
+        [SLUICE_ERROR_REQUEST_TIMEOUT] = 504,
+        [SLUICE_ERROR_NOT_CACHED] = 504,
         [SLUICE_ERROR_CANCELLED] = 503,
     };
 

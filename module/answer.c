@@ -1,0 +1,95 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include "module/answer.h"
+#include "module/rendition.h"
+
+static void count_response(sluice_t *sluice, int status)
+{
+    sluice_count(&sluice->stats.responses[status / 100], 1);
+}
+
+static void count_error(sluice_stats_t *stats, const sluice_error_info_t *info)
+{
+    sluice_counter_t *const counters[] = {&stats->bad_requests, &stats->errors_of_origin, &stats->errors_of_image,
+                                          &stats->errors_of_room, &stats->errors_of_time};
+
+    sluice_count(counters[info->kind], 1);
+}
+
+/* rounded down, so that what has expired never looks as if it had not */
+static int64_t ttl_s(const icache_object_t *object, uint64_t now_ms)
+{
+    uint64_t expires_ms = object->expires_ms;
+
+    return expires_ms > now_ms ? (int64_t)((expires_ms - now_ms) / 1000) : -(int64_t)((now_ms - expires_ms) / 1000 + 1);
+}
+
+void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, uint64_t now_ms)
+{
+    int fresh = now_ms < object->expires_ms;
+    sluice_answer_t answer = {
+        {.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, now_ms), .detail = fresh ? NULL : "revalidating"}, now_ms, 0};
+
+    sluice_count_own(&loop->hits[sluice_respond_object(req, object, &answer) / 100], 1);
+}
+
+void sluice_answer_made(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way)
+{
+    sluice_t *sluice = loop->sluice;
+    sluice_answer_t answer = {*way, sluice_now_ms(), 1};
+
+    answer.cache_status.fwd_status = ((const sluice_rendition_meta_t *)object->meta)->fwd_status;
+    if (way->forward == SLUICE_FORWARD_STALE && answer.cache_status.fwd_status == 304)
+        answer.with_timing = 0; /* of when it was made */
+    else
+        answer.cache_status.stored = icache_object_was_stored(object);
+    count_response(sluice, sluice_respond_object(req, object, &answer));
+}
+
+void sluice_answer_instead(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way,
+                           sluice_failure_t failure)
+{
+    sluice_t *sluice = loop->sluice;
+    sluice_answer_t answer = {*way, sluice_now_ms(), 0};
+
+    if (failure & SLUICE_FAILURE_REMEMBERED)
+        answer.cache_status = (sluice_cache_status_t){.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, answer.now_ms)};
+    answer.cache_status.fwd_status = sluice_failure_status(failure);
+    answer.cache_status.detail = sluice_errors[sluice_failure_error(failure)].code;
+    count_response(sluice, sluice_respond_object(req, object, &answer));
+}
+
+void sluice_answer_failure(const sluice_origin_t *origin, h2o_req_t *req, sluice_failure_t failure,
+                           const sluice_cache_status_t *way)
+{
+    sluice_t *sluice = origin->sluice;
+    const sluice_error_info_t *info = sluice_errors + sluice_failure_error(failure);
+    sluice_cache_status_t status = *way;
+    char *remembered = NULL;
+
+    if (info->negative) {
+        remembered = h2o_mem_alloc_pool(&req->pool, 48);
+        snprintf(remembered, 48, "public, max-age=%" PRIu64, origin->settings.negative_ttl_ms / 1000);
+    }
+    if (failure & SLUICE_FAILURE_REMEMBERED)
+        status = (sluice_cache_status_t){.forward = SLUICE_FORWARD_REMEMBERED};
+    status.fwd_status = sluice_failure_status(failure);
+    status.detail = info->code;
+    count_error(&sluice->stats, info);
+    count_response(sluice, info->status);
+    sluice_add_cache_status(req, &status);
+    sluice_respond_problem(req, info->status, info->title, info->detail, info->code, remembered,
+                           info->retry ? (sluice->settings.retry_after_ms + 999) / 1000 : 0);
+}
+
+void sluice_answer_refusal(sluice_t *sluice, h2o_req_t *req, int status, const char *title, const char *detail, const char *code)
+{
+    sluice_count(&sluice->stats.bad_requests, 1);
+    count_response(sluice, status);
+    sluice_respond_problem(req, status, title, detail, code, NULL, 0);
+}
+
+void sluice_answer_nobody(sluice_t *sluice)
+{
+    count_response(sluice, 0);
+}

@@ -1,0 +1,171 @@
+/*
+ * A request that waits is parked from LEAD or WAIT until the first of these, all of which happen on its loop:
+ *
+ *   its flight has landed (on_done)          -> answered with the picture or the error
+ *   image.request-timeout is over            -> 504
+ *   its client has hung up, as the watch says (HTTP/1, where h2o would not notice before the answer)    -> ended
+ *   h2o disposes of it (the stream was reset, an HTTP/2 client hung up)                                 -> gone
+ *
+ * Each of the last three first takes the waiter out of its flight; the flight goes on for the others, or is abandoned by the last.
+ * Whatever comes first ends the others, by unpark(). In place of an error, a deadline too, the client gets the picture as it was
+ * last, where that is allowed (stale-if-error).
+ */
+#include <string.h>
+#include "module/answer.h"
+#include "module/parked.h"
+
+struct st_parked_t {
+    icache_waiter_t waiter;
+    sluice_watched_t client;
+    h2o_timeout_entry_t deadline;
+    const sluice_origin_t *origin;
+    sluice_loop_t *loop;
+    h2o_req_t *req;
+    sluice_cache_status_t way; /* forward and collapsed */
+    icache_key_t key;
+    char key_text[];
+};
+
+static void unpark(struct st_parked_t *parked)
+{
+    h2o_timeout_unlink(&parked->deadline);
+    sluice_client_watch_remove(parked->loop->watch, &parked->client);
+    sluice_count_own(&parked->loop->parked, (uint64_t)-1);
+}
+
+/* returns whether the picture as it is in the cache was the better answer */
+static int answer_instead(struct st_parked_t *parked, sluice_failure_t failure)
+{
+    uint64_t now_ms = sluice_now_ms();
+    icache_object_t *object = icache_get_stale(parked->loop->sluice->cache, &parked->key, now_ms);
+
+    if (object == NULL)
+        return 0;
+    if (now_ms < object->expires_ms) { /* it landed at the last moment */
+        sluice_answer_hit(parked->loop, parked->req, object, now_ms);
+        return 1;
+    }
+    if (sluice_rendition_helps(object, sluice_failure_error(failure), now_ms)) {
+        sluice_answer_instead(parked->loop, parked->req, object, &parked->way, failure);
+        return 1;
+    }
+    icache_object_unref(&object);
+    return 0;
+}
+
+/* the answer may be the end of `parked` */
+static void answer_failure(struct st_parked_t *parked, sluice_failure_t failure)
+{
+    if (!answer_instead(parked, failure))
+        sluice_answer_failure(parked->origin, parked->req, failure, &parked->way);
+}
+
+static void on_done(icache_waiter_t *waiter, icache_object_t *object, int failure)
+{
+    struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, waiter, waiter);
+
+    unpark(parked);
+    if (object != NULL)
+        sluice_answer_made(parked->loop, parked->req, object, &parked->way);
+    else
+        answer_failure(parked, failure);
+}
+
+/* returns 0 if the request was not parked any more */
+static int leave(struct st_parked_t *parked)
+{
+    if (!icache_waiter_detach(&parked->waiter))
+        return 0;
+    unpark(parked);
+    return 1;
+}
+
+static void on_deadline(h2o_timeout_entry_t *entry)
+{
+    struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, deadline, entry);
+
+    if (leave(parked))
+        answer_failure(parked, SLUICE_ERROR_REQUEST_TIMEOUT);
+}
+
+static void on_request_gone(void *_parked)
+{
+    struct st_parked_t *parked = _parked;
+
+    if (leave(parked))
+        sluice_answer_nobody(parked->loop->sluice);
+}
+
+static void on_client_gone(sluice_watched_t *client)
+{
+    struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, client, client);
+
+    if (!leave(parked))
+        return;
+    sluice_answer_nobody(parked->loop->sluice);
+    /* nobody reads this answer, but it ends the request, closes the connection and is what the access log says */
+    h2o_send_error_generic(parked->req, 499, "Client Closed Request", "", H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
+}
+
+static void wait_for_flight(struct st_parked_t *parked)
+{
+    sluice_loop_t *loop = parked->loop;
+
+    sluice_client_watch_add(loop->watch, parked->req, &parked->client);
+    h2o_timeout_link(loop->ctx->loop, sluice_loop_timeout(loop, parked->origin->settings.request_timeout_ms), &parked->deadline);
+    sluice_count_own(&loop->parked, 1);
+}
+
+static sluice_forward_t look_for_expired(sluice_loop_t *loop, const icache_key_t *key)
+{
+    icache_object_t *object = icache_get_stale(loop->sluice->cache, key, sluice_now_ms());
+    sluice_forward_t forward = object != NULL ? SLUICE_FORWARD_STALE : SLUICE_FORWARD_URI_MISS;
+
+    icache_object_unref(&object);
+    return forward;
+}
+
+static struct st_parked_t *create_parked(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_request_t *rendition)
+{
+    struct st_parked_t *parked = h2o_mem_alloc_shared(&req->pool, sizeof(*parked) + rendition->key->len, on_request_gone);
+
+    *parked = (struct st_parked_t){.waiter = {.on_done = on_done, .lane = loop->lane},
+                                   .client = {on_client_gone, -1},
+                                   .deadline = {.cb = on_deadline},
+                                   .origin = rendition->origin,
+                                   .loop = loop,
+                                   .req = req,
+                                   .way = {.forward = look_for_expired(loop, rendition->key)},
+                                   .key = *rendition->key};
+    memcpy(parked->key_text, rendition->key->text, rendition->key->len);
+    parked->key.text = parked->key_text;
+    return parked;
+}
+
+void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_request_t *rendition)
+{
+    struct st_parked_t *parked = create_parked(loop, req, rendition);
+    uint64_t now_ms = sluice_now_ms();
+    icache_object_t *object = NULL;
+    icache_flight_t *flight = NULL;
+
+    switch (icache_lookup(loop->sluice->cache, &parked->key, now_ms, &parked->waiter, &object, &flight)) {
+    case ICACHE_HIT: /* it landed between two looks */
+    case ICACHE_STALE:
+        if (flight != NULL) /* its renewal, for which nobody waits */
+            sluice_rendition_start(rendition, flight);
+        sluice_answer_hit(loop, req, object, now_ms);
+        break;
+    case ICACHE_LEAD:
+        wait_for_flight(parked);
+        sluice_rendition_start(rendition, flight);
+        break;
+    case ICACHE_WAIT:
+        parked->way.collapsed = 1;
+        wait_for_flight(parked);
+        break;
+    case ICACHE_REFUSED:
+        answer_failure(parked, SLUICE_ERROR_OUT_OF_MEMORY);
+        break;
+    }
+}

@@ -1,0 +1,16 @@
+/*
+ * parked.h - requests that wait for a picture, on the event loop of each.
+ */
+#ifndef module__parked_h
+#define module__parked_h
+
+#include "module/loop.h"
+#include "module/rendition.h"
+
+/**
+ * Looks the rendition up, starts making it if nobody does yet, and answers when there is something to answer: at once, or later on
+ * this loop. What `rendition` points to is copied.
+ */
+void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_request_t *rendition);
+
+#endif
