@@ -149,7 +149,7 @@ static void set_meta(struct st_rendition_t *job, icache_object_t *object, const 
     meta->width = job->plan.width;
     meta->height = job->plan.height;
     meta->queue_us = (uint32_t)(job->run_us - job->queued_us);
-    meta->fetch_us = source_meta->fetch_us;
+    meta->fetch_us = job->asked ? source_meta->fetch_us : 0;
     meta->decode_us = (uint32_t)times->decode_us;
     meta->transform_us = (uint32_t)times->transform_us;
     meta->encode_us = (uint32_t)times->encode_us;

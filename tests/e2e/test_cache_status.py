@@ -327,3 +327,16 @@ def test_server_timing(server):
     assert [name for name, _ in entries] == ["queue", "fetch", "decode", "transform", "encode"]
     assert all(re.fullmatch(r"\d+(\.\d)?", str(entry["dur"])) for _, entry in entries)
     assert hit.headers["Server-Timing"] is None
+
+
+def durations(answer):
+    return {str(name): entry["dur"] for name, entry in parse_list(answer.headers["Server-Timing"])}
+
+
+@pytest.mark.parametrize("way", ["images", "files"])
+def test_server_timing_is_of_this_work(server, origin, way):
+    """The fetch is told by whoever waited for it, and the picture is decoded for each."""
+    origin.script(NAME, file="baseline.jpg", delay_s=0.2)
+    first, second = [durations(fetch(server, f"/{way}/baseline.jpg?w={width}")) for width in (1500, 1501)]
+    assert first["fetch"] >= (200 if way == "images" else 0) and second["fetch"] == 0
+    assert second["decode"] > 0 and second["encode"] > 0
