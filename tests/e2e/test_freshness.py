@@ -41,6 +41,10 @@ def get(server, path="/images/x.jpg?w=100"):
     return answer
 
 
+def age(answer):
+    return int(answer.headers["Age"])
+
+
 def idle(server):
     wait_for(lambda: not any(server.get("/api/health").json()["operations"].values()), 10, "nothing is under way")
 
@@ -91,19 +95,17 @@ def test_lifetime_overridden(sluice, origin, case):
 
 
 def test_it_ends_in_time(sluice, origin):
-    """The only one that lets time pass: a second of the origin's minute is left."""
-    origin.script("/x.jpg", body=ONE, headers={"Cache-Control": "max-age=60", "Age": "58"})
+    """Three seconds of the origin's minute are left."""
+    origin.script("/x.jpg", body=ONE, headers={"Cache-Control": "max-age=60", "Age": "57"})
     server = start(sluice, origin)
-    first = get(server)
-    assert first.headers["Age"] == "58"
-    assert int(get(server).headers["Age"]) in (58, 59) and origin.count("/x.jpg") == 1
+    assert 57 <= age(get(server)) <= age(get(server)) < 60 and origin.count("/x.jpg") == 1
     wait_for(lambda: get(server) and origin.count("/x.jpg") > 1, 10, "the origin is asked again")
 
 
 def test_renditions_are_as_old_as_their_source(sluice, origin):
     origin.script("/x.jpg", body=ONE, headers={"Cache-Control": "max-age=500", **OLD})
     server = start(sluice, origin)
-    assert [get(server, f"/images/x.jpg?w={width}").headers["Age"] for width in (100, 200)] == ["100", "100"]
+    assert all(100 <= age(get(server, f"/images/x.jpg?w={width}")) < 150 for width in (100, 200))
     assert origin.count("/x.jpg") == 1
 
 
@@ -223,7 +225,7 @@ def test_one_answer_renews_all_sizes(sluice, origin):
     script.headers = {"Cache-Control": "max-age=600", "Age": "7"}
     answers = [get(server, f"/images/x.jpg?w={width}") for width in (100, 200, 300, 100)]
     assert [answer.body for answer in answers] == [*bodies, bodies[0]]
-    assert {answer.headers["Age"] for answer in answers} == {"7"}
+    assert all(7 <= age(answer) < 60 for answer in answers)
     assert origin.count("/x.jpg") == 2 and transforms(server) == 3
     assert answers[3].headers["Cache-Status"].startswith("sluice; hit")
 
@@ -474,7 +476,7 @@ def test_missing(sluice, origin, case, status):
 
 def test_missing_for_as_long_as_the_setting_allows(sluice, origin):
     origin.script("/x.jpg", status=404, headers={"Cache-Control": "max-age=86400"})
-    server = start(sluice, origin, **{"image-cache.negative-max-age": "1s"})
+    server = start(sluice, origin, **{"image-cache.negative-max-age": "3s"})
     assert server.get("/images/x.jpg?w=100").status == 404
     origin.script("/x.jpg", body=ONE)
     assert server.get("/images/x.jpg?w=100").status == 404
@@ -484,7 +486,7 @@ def test_missing_for_as_long_as_the_setting_allows(sluice, origin):
 @pytest.mark.parametrize("script", [dict(status=500), dict(status=403), dict(refuse=True), dict(body=ONE, stop_after=10, then="close")])
 def test_failure_is_remembered_for_a_moment(sluice, origin, script):
     origin.script("/x.jpg", **script)
-    server = start(sluice, origin, **{"image.error-ttl": "2s"})
+    server = start(sluice, origin, **{"image.error-ttl": "3s"})
     codes = {server.get(f"/images/x.jpg?w={width}").json()["code"] for width in (100, 100, 200)}
     assert len(codes) == 1 and origin.count("/x.jpg") == 1
     origin.script("/x.jpg", body=ONE)
@@ -550,7 +552,7 @@ def test_file_that_is_replaced(sluice, folder):
 def test_file_that_is_rewritten(sluice, folder, age_s, later_age_s):
     """To another of the same size; in its first moments perhaps without its time getting a new value."""
     server = start(sluice, str(folder), **{"image.ttl": "1ms"})
-    now = int(time.time())
+    now = int(time.time()) + 1
     size = max(len(ONE), len(OTHER))
     write(folder / "x.jpg", ONE.ljust(size, b"\0"), age_s, now)
     first = get(server)
