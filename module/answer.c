@@ -59,17 +59,16 @@ void sluice_answer_instead(sluice_loop_t *loop, h2o_req_t *req, icache_object_t 
     count_response(sluice, sluice_respond_object(req, object, &answer));
 }
 
-void sluice_answer_failure(const sluice_origin_t *origin, h2o_req_t *req, sluice_failure_t failure,
-                           const sluice_cache_status_t *way)
+void sluice_answer_failure(sluice_t *sluice, h2o_req_t *req, sluice_failure_t failure, const sluice_cache_status_t *way,
+                           uint64_t remembered_ms)
 {
-    sluice_t *sluice = origin->sluice;
     const sluice_error_info_t *info = sluice_errors + sluice_failure_error(failure);
     sluice_cache_status_t status = *way;
     char *remembered = NULL;
 
-    if (info->negative) {
+    if (info->negative && remembered_ms != 0) {
         remembered = h2o_mem_alloc_pool(&req->pool, 48);
-        snprintf(remembered, 48, "public, max-age=%" PRIu64, origin->settings.negative_ttl_ms / 1000);
+        snprintf(remembered, 48, "public, max-age=%" PRIu64, (remembered_ms + 500) / 1000);
     }
     if (failure & SLUICE_FAILURE_REMEMBERED)
         status = (sluice_cache_status_t){.forward = SLUICE_FORWARD_REMEMBERED};

@@ -24,8 +24,11 @@ void sluice_answer_made(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *ob
  */
 void sluice_answer_instead(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way,
                            sluice_failure_t failure);
-void sluice_answer_failure(const sluice_origin_t *origin, h2o_req_t *req, sluice_failure_t failure,
-                           const sluice_cache_status_t *way);
+/**
+ * @param remembered_ms for how long the next request would end like this without any work; 0: it would not
+ */
+void sluice_answer_failure(sluice_t *sluice, h2o_req_t *req, sluice_failure_t failure, const sluice_cache_status_t *way,
+                           uint64_t remembered_ms);
 /**
  * what can be no picture, so that the cache was not asked
  */

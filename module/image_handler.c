@@ -66,7 +66,7 @@ static void on_miss(struct st_image_handler_t *self, h2o_req_t *req, sluice_loop
     const sluice_cache_status_t not_asked = {.forward = SLUICE_FORWARD_NONE};
 
     if (wants_cached_only(req))
-        sluice_answer_failure(self->origin, req, SLUICE_ERROR_NOT_CACHED, &not_asked);
+        sluice_answer_failure(loop->sluice, req, SLUICE_ERROR_NOT_CACHED, &not_asked, 0);
     else
         sluice_park(loop, req, &rendition);
 }

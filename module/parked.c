@@ -13,6 +13,7 @@
 #include <string.h>
 #include "module/answer.h"
 #include "module/parked.h"
+#include "module/source_memory.h"
 
 struct st_parked_t {
     icache_waiter_t waiter;
@@ -23,6 +24,7 @@ struct st_parked_t {
     h2o_req_t *req;
     sluice_cache_status_t way; /* forward and collapsed */
     icache_key_t key;
+    size_t source_key_len; /* of the key */
     char key_text[];
 };
 
@@ -56,8 +58,11 @@ static int answer_instead(struct st_parked_t *parked, sluice_failure_t failure)
 /* the answer may be the end of `parked` */
 static void answer_failure(struct st_parked_t *parked, sluice_failure_t failure)
 {
-    if (!answer_instead(parked, failure))
-        sluice_answer_failure(parked->origin, parked->req, failure, &parked->way);
+    if (answer_instead(parked, failure))
+        return;
+    uint64_t remembered_ms =
+        sluice_source_error_left_ms(parked->origin, parked->key_text, parked->source_key_len, sluice_failure_error(failure));
+    sluice_answer_failure(parked->loop->sluice, parked->req, failure, &parked->way, remembered_ms);
 }
 
 static void on_done(icache_waiter_t *waiter, icache_object_t *object, int failure)
@@ -136,7 +141,8 @@ static struct st_parked_t *create_parked(sluice_loop_t *loop, h2o_req_t *req, co
                                    .loop = loop,
                                    .req = req,
                                    .way = {.forward = look_for_expired(loop, rendition->key)},
-                                   .key = *rendition->key};
+                                   .key = *rendition->key,
+                                   .source_key_len = rendition->source_key_len};
     memcpy(parked->key_text, rendition->key->text, rendition->key->len);
     parked->key.text = parked->key_text;
     return parked;

@@ -37,13 +37,29 @@ static int is_true_here(const sluice_origin_t *origin, const struct st_record_t 
     return record->error != SLUICE_ERROR_TOO_MANY_PIXELS || origin->settings.max_pixels <= record->max_pixels;
 }
 
-sluice_error_t sluice_source_known_error(const sluice_origin_t *origin, const char *key, size_t key_len)
+static sluice_error_t known_error(const sluice_origin_t *origin, const char *key, size_t key_len, uint64_t *left_ms)
 {
     struct st_record_t record;
+    uint64_t now_ms = sluice_now_ms();
 
-    if (!read_record(origin, key, key_len, &record) || sluice_now_ms() >= record.error_until_ms)
+    if (!read_record(origin, key, key_len, &record) || now_ms >= record.error_until_ms || !is_true_here(origin, &record))
         return SLUICE_OK;
-    return is_true_here(origin, &record) ? (sluice_error_t)record.error : SLUICE_OK;
+    *left_ms = record.error_until_ms - now_ms;
+    return (sluice_error_t)record.error;
+}
+
+sluice_error_t sluice_source_known_error(const sluice_origin_t *origin, const char *key, size_t key_len)
+{
+    uint64_t left_ms;
+
+    return known_error(origin, key, key_len, &left_ms);
+}
+
+uint64_t sluice_source_error_left_ms(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error)
+{
+    uint64_t left_ms = 0;
+
+    return error != SLUICE_OK && known_error(origin, key, key_len, &left_ms) == error ? left_ms : 0;
 }
 
 void sluice_source_remember_error(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error,

@@ -15,6 +15,10 @@
  */
 sluice_error_t sluice_source_known_error(const sluice_origin_t *origin, const char *key, size_t key_len);
 /**
+ * for how long a request for this source will end with that error without asking; 0 when it is not remembered
+ */
+uint64_t sluice_source_error_left_ms(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error);
+/**
  * keeps what else is known of the source, unless the error is that there is none
  */
 void sluice_source_remember_error(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error,

@@ -297,6 +297,7 @@ def test_signature_alone_is_broken(server, name):
 
 
 def test_broken_pictures_write_no_log(server):
+    wait_for(lambda: "workers" in server.log(), 10, "the line of the start")
     before = server.log()
     for name in pictures.TRUNCATED:
         assert_error(server.get(f"/images/{name}?w=11"), "broken-image")

@@ -424,6 +424,24 @@ def test_missing_is_not_served_stale_in_another_size(sluice, origin):
         wait_for(lambda: server.get(f"/images/x.jpg?w={width}").status == 404, 10, "it is gone")
 
 
+CLIENTS_OF_MISSING = {  # headers of a 404: what clients are told
+    "": "public, max-age=3600",
+    "max-age=86400": "public, max-age=86400",
+    "max-age=60, s-maxage=600": "public, max-age=600",
+    "max-age=0": "no-store",
+    "no-store": "no-store",
+    "private, max-age=60": "no-store",
+}
+
+
+@pytest.mark.parametrize("said", CLIENTS_OF_MISSING)
+def test_clients_may_keep_a_404_as_long_as_it_is_remembered(sluice, origin, said):
+    origin.script("/x.jpg", status=404, headers={"Cache-Control": said} if said else {})
+    server = start(sluice, origin, **{"image.negative-ttl": "1h"})
+    answer = server.get("/images/x.jpg?w=100")
+    assert answer.status == 404 and answer.headers["Cache-Control"] == CLIENTS_OF_MISSING[said]
+
+
 def test_stop_while_it_is_renewed(sluice, origin):
     origin.script("/x.jpg", body=ONE, headers=STALE)
     server = start(sluice, origin, **{"image.origin-timeout": "600s"})
