@@ -27,7 +27,8 @@ extern const char *const health_level_names[HEALTH_NUM_LEVELS]; /* normal, eleva
 typedef struct st_health_cache_t {
     const char *name; /* "image", "metadata": distinct; part of the metrics' names, and the value of their label `cache` */
     uint64_t capacity_bytes, used_bytes, pinned_bytes, entries;
-    uint64_t hits, misses, coalesced, inserts;
+    uint64_t capacity_entries; /* 0: any number */
+    uint64_t hits, stale_hits, misses, coalesced, refreshes, inserts, not_admitted;
     uint64_t evictions[HEALTH_NUM_REASONS], evicted_bytes[HEALTH_NUM_REASONS];
 } health_cache_t;
 
@@ -84,7 +85,8 @@ void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict);
 /**
  * Each of these returns text that the caller frees with free(), its length in *len, or NULL when memory is out or the text would be
  * longer than HEALTH_MAX_TEXT_BYTES. Bytes of a string that are not UTF-8 come out as U+FFFD; a NULL string as "". A number that is
- * not finite is 0 in JSON and NaN in Prometheus text. A hit ratio is hits / (hits + misses + coalesced), or 0. Any thread.
+ * not finite is 0 in JSON and NaN in Prometheus text. A hit ratio is the part of hits, stale ones
+ * among them, in these and misses and coalesced lookups, or 0. Any thread.
  */
 char *health_json(const health_snapshot_t *snapshot, size_t *len);             /* GET /api/health */
 char *health_cache_json(const health_snapshot_t *snapshot, size_t *len);       /* GET /api/metrics/cache */

@@ -175,10 +175,14 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
 static void add_counts(json_t **object, const health_cache_t *cache)
 {
     add_size(object, cache);
+    add(object, "capacity_entries", new_integer(cache->capacity_entries));
     add(object, "hits", new_integer(cache->hits));
+    add(object, "stale_hits", new_integer(cache->stale_hits));
     add(object, "misses", new_integer(cache->misses));
     add(object, "coalesced", new_integer(cache->coalesced));
+    add(object, "refreshes", new_integer(cache->refreshes));
     add(object, "inserts", new_integer(cache->inserts));
+    add(object, "not_admitted", new_integer(cache->not_admitted));
     add(object, "hit_ratio", new_real(health_hit_ratio(cache), 1e4));
     add(object, "evictions", new_integers(health_reason_names, cache->evictions, HEALTH_NUM_REASONS));
     add(object, "evicted_bytes", new_integers(health_reason_names, cache->evicted_bytes, HEALTH_NUM_REASONS));
@@ -195,10 +199,14 @@ static void sum_up(health_cache_t *sum, const health_cache_t *cache)
     sum->capacity_bytes = saturate_sum(sum->capacity_bytes, cache->capacity_bytes);
     sum->pinned_bytes = saturate_sum(sum->pinned_bytes, cache->pinned_bytes);
     sum->entries = saturate_sum(sum->entries, cache->entries);
+    sum->capacity_entries = saturate_sum(sum->capacity_entries, cache->capacity_entries);
     sum->hits = saturate_sum(sum->hits, cache->hits);
+    sum->stale_hits = saturate_sum(sum->stale_hits, cache->stale_hits);
     sum->misses = saturate_sum(sum->misses, cache->misses);
     sum->coalesced = saturate_sum(sum->coalesced, cache->coalesced);
+    sum->refreshes = saturate_sum(sum->refreshes, cache->refreshes);
     sum->inserts = saturate_sum(sum->inserts, cache->inserts);
+    sum->not_admitted = saturate_sum(sum->not_admitted, cache->not_admitted);
     for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
         sum->evictions[i] = saturate_sum(sum->evictions[i], cache->evictions[i]);
         sum->evicted_bytes[i] = saturate_sum(sum->evicted_bytes[i], cache->evicted_bytes[i]);

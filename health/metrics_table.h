@@ -31,13 +31,21 @@
     X("sluice_*_cache_pinned_bytes", gauge, bytes, CACHE, CACHE_U64(pinned_bytes), \
       "Memory of objects that left the cache and are still being sent.") \
     X("sluice_*_cache_entries", gauge, none, CACHE, CACHE_U64(entries), "Objects in the cache.") \
+    X("sluice_*_cache_capacity_entries", gauge, none, CACHE, CACHE_U64(capacity_entries), \
+      "Upper bound for the number of objects, 0: none.") \
     X("sluice_*_cache_hits_total", counter, none, CACHE, CACHE_U64(hits), "Lookups answered from the cache.") \
+    X("sluice_*_cache_stale_hits_total", counter, none, CACHE, CACHE_U64(stale_hits), \
+      "Lookups answered from the cache with what had expired.") \
     X("sluice_*_cache_misses_total", counter, none, CACHE, CACHE_U64(misses), "Lookups that had to produce the object.") \
     X("sluice_*_cache_coalesced_total", counter, none, CACHE, CACHE_U64(coalesced), \
       "Lookups that joined a production already under way.") \
+    X("sluice_*_cache_refreshes_total", counter, none, CACHE, CACHE_U64(refreshes), \
+      "Stale answers that had the object produced anew in the background.") \
     X("sluice_*_cache_inserts_total", counter, none, CACHE, CACHE_U64(inserts), "Objects stored.") \
+    X("sluice_*_cache_not_admitted_total", counter, none, CACHE, CACHE_U64(not_admitted), \
+      "Objects not stored, being too large for a key that was not asked for before.") \
     X("sluice_*_cache_hit_ratio", gauge, ratio, CACHE, CACHE_COMPUTED(hit_ratio), \
-      "Hits among all lookups since the start, 0 to 1.") \
+      "Hits, stale ones too, among all lookups since the start, 0 to 1.") \
     X("sluice_*_cache_evictions_total", counter, none, CACHE, CACHE_EACH(evictions, "reason", health_reason_names), \
       "Objects that left the cache or were refused, by reason.") \
     X("sluice_*_cache_evicted_bytes_total", counter, bytes, CACHE, CACHE_EACH(evicted_bytes, "reason", health_reason_names), \

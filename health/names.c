@@ -17,8 +17,9 @@ double health_usage_ratio(const health_snapshot_t *snapshot)
 
 double health_hit_ratio(const health_cache_t *cache)
 {
-    double lookups = (double)cache->hits + (double)cache->misses + (double)cache->coalesced;
-    return lookups > 0 ? (double)cache->hits / lookups : 0;
+    double hits = (double)cache->hits + (double)cache->stale_hits,
+           lookups = hits + (double)cache->misses + (double)cache->coalesced;
+    return lookups > 0 ? hits / lookups : 0;
 }
 
 size_t health_num_caches(const health_snapshot_t *snapshot)

@@ -52,10 +52,14 @@ static void read_image_cache(sluice_t *sluice, health_cache_t *out)
                             .used_bytes = s.used_bytes,
                             .pinned_bytes = s.pinned_bytes,
                             .entries = s.entries,
+                            .capacity_entries = sluice->settings.max_entries,
                             .hits = s.hits,
+                            .stale_hits = s.stale,
                             .misses = s.misses,
                             .coalesced = s.coalesced,
-                            .inserts = s.inserts};
+                            .refreshes = s.refreshes,
+                            .inserts = s.inserts,
+                            .not_admitted = s.not_admitted};
     memcpy(out->evictions, s.removed, sizeof(out->evictions));
     memcpy(out->evicted_bytes, s.removed_bytes, sizeof(out->evicted_bytes));
 }

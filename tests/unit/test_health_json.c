@@ -28,10 +28,14 @@ static void fill_cache(health_cache_t *cache, const char *name)
     cache->used_bytes = value();
     cache->pinned_bytes = value();
     cache->entries = value();
+    cache->capacity_entries = value();
     cache->hits = value();
+    cache->stale_hits = value();
     cache->misses = value();
     cache->coalesced = value();
+    cache->refreshes = value();
     cache->inserts = value();
+    cache->not_admitted = value();
     for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
         cache->evictions[i] = value();
         cache->evicted_bytes[i] = value();
@@ -111,7 +115,9 @@ static void check_string(const json_t *object, const char *key, const char *expe
 
 static double ratio_of(const health_cache_t *cache)
 {
-    return (double)cache->hits / (double)(cache->hits + cache->misses + cache->coalesced);
+    uint64_t hits = cache->hits + cache->stale_hits;
+
+    return (double)hits / (double)(hits + cache->misses + cache->coalesced);
 }
 
 static void health_by_field(void **state)
@@ -199,10 +205,14 @@ static void check_counts(const json_t *object, const health_cache_t *cache)
     check_integer(object, "capacity_bytes", cache->capacity_bytes);
     check_integer(object, "pinned_bytes", cache->pinned_bytes);
     check_integer(object, "entries", cache->entries);
+    check_integer(object, "capacity_entries", cache->capacity_entries);
     check_integer(object, "hits", cache->hits);
+    check_integer(object, "stale_hits", cache->stale_hits);
     check_integer(object, "misses", cache->misses);
     check_integer(object, "coalesced", cache->coalesced);
+    check_integer(object, "refreshes", cache->refreshes);
     check_integer(object, "inserts", cache->inserts);
+    check_integer(object, "not_admitted", cache->not_admitted);
     check_real(object, "hit_ratio", ratio_of(cache), 5e-5);
     assert_int_equal(json_object_size(evictions), HEALTH_NUM_REASONS);
     assert_int_equal(json_object_size(evicted_bytes), HEALTH_NUM_REASONS);
@@ -226,10 +236,14 @@ static void caches_by_field(void **state)
                           .used_bytes = a->used_bytes + b->used_bytes,
                           .pinned_bytes = a->pinned_bytes + b->pinned_bytes,
                           .entries = a->entries + b->entries,
+                          .capacity_entries = a->capacity_entries + b->capacity_entries,
                           .hits = a->hits + b->hits,
+                          .stale_hits = a->stale_hits + b->stale_hits,
                           .misses = a->misses + b->misses,
                           .coalesced = a->coalesced + b->coalesced,
-                          .inserts = a->inserts + b->inserts};
+                          .refreshes = a->refreshes + b->refreshes,
+                          .inserts = a->inserts + b->inserts,
+                          .not_admitted = a->not_admitted + b->not_admitted};
     for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
         sum.evictions[i] = a->evictions[i] + b->evictions[i];
         sum.evicted_bytes[i] = a->evicted_bytes[i] + b->evicted_bytes[i];
@@ -238,11 +252,11 @@ static void caches_by_field(void **state)
     assert_int_equal(json_array_size(caches), 2);
     for (size_t i = 0; i != 2; ++i) {
         json_t *object = json_array_get(caches, i);
-        assert_int_equal(json_object_size(object), 12);
+        assert_int_equal(json_object_size(object), 16);
         check_string(object, "name", snapshot.caches[i].name);
         check_counts(object, &snapshot.caches[i]);
     }
-    assert_int_equal(json_object_size(totals), 11);
+    assert_int_equal(json_object_size(totals), 15);
     check_counts(totals, &sum);
     json_decref(root);
 }

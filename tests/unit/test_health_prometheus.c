@@ -68,10 +68,18 @@ static void set_cache(health_cache_t *cache, const char *name)
         uint64_t *field;
         const char *suffix;
     } fields[] = {
-        {&cache->used_bytes, "bytes"},          {&cache->capacity_bytes, "capacity_bytes"},
-        {&cache->pinned_bytes, "pinned_bytes"}, {&cache->entries, "entries"},
-        {&cache->hits, "hits_total"},           {&cache->misses, "misses_total"},
-        {&cache->coalesced, "coalesced_total"}, {&cache->inserts, "inserts_total"},
+        {&cache->used_bytes, "bytes"},
+        {&cache->capacity_bytes, "capacity_bytes"},
+        {&cache->pinned_bytes, "pinned_bytes"},
+        {&cache->entries, "entries"},
+        {&cache->hits, "hits_total"},
+        {&cache->misses, "misses_total"},
+        {&cache->coalesced, "coalesced_total"},
+        {&cache->inserts, "inserts_total"},
+        {&cache->capacity_entries, "capacity_entries"},
+        {&cache->stale_hits, "stale_hits_total"},
+        {&cache->refreshes, "refreshes_total"},
+        {&cache->not_admitted, "not_admitted_total"},
     };
     char series[MAX_NAME];
 
@@ -80,8 +88,8 @@ static void set_cache(health_cache_t *cache, const char *name)
         snprintf(series, sizeof(series), "sluice_%s_cache_%s{cache=\"%s\"}", name, fields[i].suffix, name);
         set(fields[i].field, series);
     }
-    expect((double)cache->hits / (double)(cache->hits + cache->misses + cache->coalesced),
-           "sluice_%s_cache_hit_ratio{cache=\"%s\"}", name, name);
+    uint64_t hits = cache->hits + cache->stale_hits;
+    expect((double)hits / (double)(hits + cache->misses + cache->coalesced), "sluice_%s_cache_hit_ratio{cache=\"%s\"}", name, name);
     snprintf(series, sizeof(series), "sluice_%s_cache_evictions_total{cache=\"%s\",reason=\"@\"}", name, name);
     set_each(cache->evictions, HEALTH_NUM_REASONS, series, reasons);
     snprintf(series, sizeof(series), "sluice_%s_cache_evicted_bytes_total{cache=\"%s\",reason=\"@\"}", name, name);
