@@ -347,6 +347,10 @@ int icache_remove(icache_t *cache, const icache_key_t *key);
  */
 void icache_purge(icache_t *cache, icache_purge_kind_t kind, const char *text, size_t len, icache_purged_t *purged);
 /**
+ * whether such a purge takes the key: a pure function, for what is kept elsewhere under the same keys
+ */
+int icache_purge_matches(icache_purge_kind_t kind, const char *text, size_t len, const char *key, size_t key_len);
+/**
  * removes what is past its keep_ms from the next part of the index, about an eightieth of it and some more. Called every now and
  * then it goes round, so that what nobody asks for goes too. Returns the number of objects removed.
  */

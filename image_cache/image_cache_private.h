@@ -202,10 +202,6 @@ int icache_index_store(icache_t *cache, icache_object_t *object, const icache_fl
  */
 void icache_release(icache_t *cache, icache_object_t *victims);
 /**
- * whether a purge takes the key: a pure function
- */
-int icache_purge_matches(icache_purge_kind_t kind, const char *text, size_t len, const char *key, size_t key_len);
-/**
  * unlinks the objects that match, in batches; takes the index lock for each
  */
 void icache_index_purge(icache_t *cache, icache_purge_kind_t kind, const char *text, size_t len, icache_purged_t *purged);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 #include "module/yoml.h"
 #include <h2o.h>
 #include <h2o/configurator.h>
@@ -29,7 +30,7 @@ struct st_sluice_configurator_t {
     struct st_vars_t *vars, stack[H2O_CONFIGURATOR_NUM_LEVELS + 1];
 };
 
-static const char *const default_exempt[] = {"/api/health", "/api/metrics", "/metrics", NULL};
+static const char *const default_exempt[] = {"/api/health", "/api/metrics", "/api/cache", "/metrics", NULL};
 
 static int is_global(const h2o_configurator_context_t *ctx)
 {
@@ -129,6 +130,25 @@ static int on_policy(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     return -1;
 }
 
+static int on_admin_token(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    char error[512] = "out of memory", *filename = strdup(node->filename != NULL ? node->filename : ".");
+    uint64_t seed = 0;
+
+    (void)ctx;
+    sluice_admin_destroy(&self->sluice->admin);
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        snprintf(error, sizeof(error), "no random numbers");
+    else if (filename != NULL)
+        self->sluice->admin = sluice_admin_create(node->data.scalar, dirname(filename), seed, error, sizeof(error));
+    free(filename);
+    if (self->sluice->admin != NULL)
+        return 0;
+    h2o_configurator_errprintf(cmd, node, "%s", error);
+    return -1;
+}
+
 static int read_switch(h2o_configurator_command_t *cmd, yoml_t *node)
 {
     uint64_t on;
@@ -225,6 +245,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
                                         levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR, on_knob);
     h2o_configurator_define_command(c, "image-cache.policy", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
                                     on_policy);
+    h2o_configurator_define_command(c, "health.admin-token", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
+                                    on_admin_token);
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);

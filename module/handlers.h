@@ -13,15 +13,23 @@
  */
 void sluice_image_handler_create(h2o_pathconf_t *pathconf, sluice_origin_t *origin);
 /**
+ * the origin of a path that serves pictures, else NULL
+ */
+const sluice_origin_t *sluice_image_origin_of(const h2o_pathconf_t *pathconf);
+/**
  * answers 503 from critical on, unless the path is exempt; must be the first handler of its path
  */
 void sluice_front_filter_create(h2o_pathconf_t *pathconf, sluice_t *sluice);
 
 typedef enum en_sluice_health_route_t {
-    SLUICE_HEALTH_API,       /* /health and /metrics/cache below the path */
+    SLUICE_HEALTH_API,       /* /health and /metrics/cache below the path, and /cache/purge where there is an admin token */
     SLUICE_HEALTH_PROMETHEUS /* the path itself */
 } sluice_health_route_t;
 void sluice_health_handler_create(h2o_pathconf_t *pathconf, sluice_t *sluice, sluice_health_route_t route);
+/**
+ * answers a request for /cache/purge, at once or when the purge is done. There has to be an admin.
+ */
+void sluice_purge_on_req(h2o_req_t *req, sluice_loop_t *loop);
 
 /**
  * decoded path of a request below its path directive, with the slash in front; "" for the path itself

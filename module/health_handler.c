@@ -97,6 +97,11 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
     struct st_health_handler_t *self = (void *)_self;
     h2o_iovec_t path = sluice_local_path(req);
 
+    if (self->route == SLUICE_HEALTH_API && self->sluice->admin != NULL &&
+        h2o_memis(path.base, path.len, H2O_STRLIT("/cache/purge"))) {
+        sluice_purge_on_req(req, h2o_context_get_handler_context(req->conn->ctx, _self));
+        return 0;
+    }
     if (sluice_refuse_method(req))
         return 0;
     if (self->route == SLUICE_HEALTH_PROMETHEUS && (path.len == 0 || h2o_memis(path.base, path.len, H2O_STRLIT("/"))))

@@ -104,6 +104,14 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
     return 0;
 }
 
+const sluice_origin_t *sluice_image_origin_of(const h2o_pathconf_t *pathconf)
+{
+    for (size_t i = 0; i != pathconf->handlers.size; ++i)
+        if (pathconf->handlers.entries[i]->on_req == on_req)
+            return ((struct st_image_handler_t *)(void *)pathconf->handlers.entries[i])->origin;
+    return NULL;
+}
+
 static void on_context_init(h2o_handler_t *_self, h2o_context_t *ctx)
 {
     struct st_image_handler_t *self = (void *)_self;

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include "module/loop.h"
 
 struct st_sluice_loop_timeout_t {
@@ -16,6 +17,28 @@ static void wake_loop(void *_loop)
         h2o_multithread_send_message(&loop->receiver, &loop->message);
 }
 
+static void take_replies(sluice_loop_t *loop)
+{
+    sluice_reply_t *reply = atomic_exchange(&loop->replies, NULL);
+
+    while (reply != NULL) {
+        sluice_reply_t *next = reply->_next;
+        reply->on_arrival(reply);
+        reply = next;
+    }
+}
+
+/* the requests are gone, but what was started for them may not be over */
+static void await_replies(sluice_loop_t *loop)
+{
+    const struct timespec a_moment = {0, 1000000};
+
+    atomic_store(&loop->message_sent, 1); /* nobody takes messages any more */
+    while (atomic_load(&loop->num_expected) != 0)
+        nanosleep(&a_moment, NULL);
+    take_replies(loop);
+}
+
 static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
 {
     sluice_loop_t *loop = H2O_STRUCT_FROM_MEMBER(sluice_loop_t, receiver, receiver);
@@ -24,6 +47,21 @@ static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
         h2o_linklist_unlink(messages->next);
     atomic_store(&loop->message_sent, 0); /* before the lane is run: what lands from now on sends again */
     icache_lane_run(loop->lane);
+    take_replies(loop);
+}
+
+void sluice_loop_expect_reply(sluice_loop_t *loop)
+{
+    atomic_fetch_add(&loop->num_expected, 1);
+}
+
+void sluice_loop_send_reply(sluice_loop_t *loop, sluice_reply_t *reply)
+{
+    reply->_next = atomic_load(&loop->replies);
+    while (!atomic_compare_exchange_weak(&loop->replies, &reply->_next, reply))
+        ;
+    wake_loop(loop);
+    atomic_fetch_sub(&loop->num_expected, 1); /* the last look at the loop */
 }
 
 static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
@@ -93,6 +131,7 @@ static void destroy_loop(sluice_loop_t *loop)
 {
     sluice_loop_t **slot = &loop->sluice->loops;
 
+    await_replies(loop);
     while (*slot != loop)
         slot = &(*slot)->next;
     *slot = loop->next;

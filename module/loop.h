@@ -9,6 +9,14 @@
 #include "module/client_watch.h"
 #include "module/sluice.h"
 
+/**
+ * What another thread has done for a request of a loop; embedded in its owner's structure.
+ */
+typedef struct st_sluice_reply_t {
+    void (*on_arrival)(struct st_sluice_reply_t *reply); /* on the loop's thread; may free the reply */
+    struct st_sluice_reply_t *_next;
+} sluice_reply_t;
+
 struct st_sluice_loop_t {
     sluice_t *sluice;
     h2o_context_t *ctx;
@@ -16,6 +24,8 @@ struct st_sluice_loop_t {
     h2o_multithread_receiver_t receiver;
     h2o_multithread_message_t message; /* the only one; on its way while message_sent */
     _Atomic int message_sent;
+    _Atomic(sluice_reply_t *) replies; /* sent and not yet taken, the newest first */
+    _Atomic size_t num_expected;       /* replies that somebody is still about to send */
     sluice_client_watch_t *watch;
     struct st_sluice_loop_timeout_t *timeouts;
     sluice_counter_t hits[6]; /* answered from the cache at once, by hundred of the status */
@@ -23,6 +33,15 @@ struct st_sluice_loop_t {
     size_t refs;              /* handlers that use it; guarded by sluice->loops_mutex */
     sluice_loop_t *next;
 };
+
+/**
+ * Says that another thread will send a reply, for which the loop then waits before it goes. On the loop's own thread.
+ */
+void sluice_loop_expect_reply(sluice_loop_t *loop);
+/**
+ * any thread, once for each that is expected. The loop may be gone when this returns.
+ */
+void sluice_loop_send_reply(sluice_loop_t *loop, sluice_reply_t *reply);
 
 /**
  * The loop of a context, made (and the whole of Sluice started) at the first call. For on_context_init and on_context_dispose of

@@ -234,6 +234,7 @@ void sluice_destroy(sluice_t **_sluice)
     for (char **prefix = sluice->exempt; prefix != NULL && *prefix != NULL; ++prefix)
         free(*prefix);
     free(sluice->exempt);
+    sluice_admin_destroy(&sluice->admin);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);
     *_sluice = NULL;

@@ -18,6 +18,7 @@
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/pressure.h"
+#include "module/admin.h"
 #include "module/clock.h"
 #include "module/errors.h"
 #include "module/knobs.h"
@@ -33,6 +34,7 @@ typedef struct st_sluice_t {
     icache_policy_kind_t policy;
     char **exempt;             /* NULL-terminated prefixes that the front filter lets pass */
     uint64_t budget_bytes;     /* as it came out of `auto` */
+    sluice_admin_t *admin;     /* NULL: there are no admin routes */
     int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
 
     icache_t *cache;
