@@ -33,7 +33,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
-    python3-pytest python3-pil libvips-tools varnish nghttp2-client prometheus
+    python3-pytest python3-pil libvips-tools nginx-light varnish nghttp2-client prometheus
 BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind
 
 # pkg-config is asked when a recipe runs, not when this file is read: the packages may be what is about to be installed
@@ -116,10 +116,12 @@ stress: $(patsubst tests/stress/%.c,$(B)/tests/%,$(STRESS_SRCS)) ## build the st
 
 build/knobs-doc: $(patsubst %.c,build/obj/%.o,tests/knobs_doc.c module/knobs.c module/config_values.c)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
-docs: build/knobs-doc ## write the table of settings into README.md and h2o.conf
+docs: build/knobs-doc ## write the tables of settings and of differences into README.md and h2o.conf
 	$(Q)build/knobs-doc README.md h2o.conf
+	$(Q)$(PYTHON) tests/e2e/against_peers.py README.md
 check-docs: build/knobs-doc
 	$(Q)build/knobs-doc --check README.md h2o.conf
+	$(Q)$(PYTHON) tests/e2e/against_peers.py --check README.md
 
 # $(1): packages; says what it does, asks for nothing
 define install_missing
