@@ -28,6 +28,7 @@ typedef struct st_health_cache_t {
     const char *name; /* "image", "metadata": distinct; part of the metrics' names, and the value of their label `cache` */
     uint64_t capacity_bytes, used_bytes, pinned_bytes, entries;
     uint64_t capacity_entries; /* 0: any number */
+    uint64_t detached_objects; /* that are not in the cache: being made, or sent after they left */
     uint64_t hits, stale_hits, misses, coalesced, refreshes, inserts, not_admitted;
     uint64_t evictions[HEALTH_NUM_REASONS], evicted_bytes[HEALTH_NUM_REASONS];
 } health_cache_t;

@@ -176,6 +176,7 @@ static void add_counts(json_t **object, const health_cache_t *cache)
 {
     add_size(object, cache);
     add(object, "capacity_entries", new_integer(cache->capacity_entries));
+    add(object, "detached_objects", new_integer(cache->detached_objects));
     add(object, "hits", new_integer(cache->hits));
     add(object, "stale_hits", new_integer(cache->stale_hits));
     add(object, "misses", new_integer(cache->misses));
@@ -200,6 +201,7 @@ static void sum_up(health_cache_t *sum, const health_cache_t *cache)
     sum->pinned_bytes = saturate_sum(sum->pinned_bytes, cache->pinned_bytes);
     sum->entries = saturate_sum(sum->entries, cache->entries);
     sum->capacity_entries = saturate_sum(sum->capacity_entries, cache->capacity_entries);
+    sum->detached_objects = saturate_sum(sum->detached_objects, cache->detached_objects);
     sum->hits = saturate_sum(sum->hits, cache->hits);
     sum->stale_hits = saturate_sum(sum->stale_hits, cache->stale_hits);
     sum->misses = saturate_sum(sum->misses, cache->misses);

@@ -33,6 +33,8 @@
     X("sluice_*_cache_entries", gauge, none, CACHE, CACHE_U64(entries), "Objects in the cache.") \
     X("sluice_*_cache_capacity_entries", gauge, none, CACHE, CACHE_U64(capacity_entries), \
       "Upper bound for the number of objects, 0: none.") \
+    X("sluice_*_cache_detached_objects", gauge, none, CACHE, CACHE_U64(detached_objects), \
+      "Objects outside of the cache: being made, or sent after they left it.") \
     X("sluice_*_cache_hits_total", counter, none, CACHE, CACHE_U64(hits), "Lookups answered from the cache.") \
     X("sluice_*_cache_stale_hits_total", counter, none, CACHE, CACHE_U64(stale_hits), \
       "Lookups answered from the cache with what had expired.") \

@@ -53,6 +53,7 @@ static void read_image_cache(sluice_t *sluice, health_cache_t *out)
                             .pinned_bytes = s.pinned_bytes,
                             .entries = s.entries,
                             .capacity_entries = sluice->settings.max_entries,
+                            .detached_objects = s.objects > s.entries ? s.objects - s.entries : 0,
                             .hits = s.hits,
                             .stale_hits = s.stale,
                             .misses = s.misses,

@@ -29,6 +29,7 @@ static void fill_cache(health_cache_t *cache, const char *name)
     cache->pinned_bytes = value();
     cache->entries = value();
     cache->capacity_entries = value();
+    cache->detached_objects = value();
     cache->hits = value();
     cache->stale_hits = value();
     cache->misses = value();
@@ -206,6 +207,7 @@ static void check_counts(const json_t *object, const health_cache_t *cache)
     check_integer(object, "pinned_bytes", cache->pinned_bytes);
     check_integer(object, "entries", cache->entries);
     check_integer(object, "capacity_entries", cache->capacity_entries);
+    check_integer(object, "detached_objects", cache->detached_objects);
     check_integer(object, "hits", cache->hits);
     check_integer(object, "stale_hits", cache->stale_hits);
     check_integer(object, "misses", cache->misses);
@@ -237,6 +239,7 @@ static void caches_by_field(void **state)
                           .pinned_bytes = a->pinned_bytes + b->pinned_bytes,
                           .entries = a->entries + b->entries,
                           .capacity_entries = a->capacity_entries + b->capacity_entries,
+                          .detached_objects = a->detached_objects + b->detached_objects,
                           .hits = a->hits + b->hits,
                           .stale_hits = a->stale_hits + b->stale_hits,
                           .misses = a->misses + b->misses,
@@ -252,11 +255,11 @@ static void caches_by_field(void **state)
     assert_int_equal(json_array_size(caches), 2);
     for (size_t i = 0; i != 2; ++i) {
         json_t *object = json_array_get(caches, i);
-        assert_int_equal(json_object_size(object), 16);
+        assert_int_equal(json_object_size(object), 17);
         check_string(object, "name", snapshot.caches[i].name);
         check_counts(object, &snapshot.caches[i]);
     }
-    assert_int_equal(json_object_size(totals), 15);
+    assert_int_equal(json_object_size(totals), 16);
     check_counts(totals, &sum);
     json_decref(root);
 }

@@ -77,6 +77,7 @@ static void set_cache(health_cache_t *cache, const char *name)
         {&cache->coalesced, "coalesced_total"},
         {&cache->inserts, "inserts_total"},
         {&cache->capacity_entries, "capacity_entries"},
+        {&cache->detached_objects, "detached_objects"},
         {&cache->stale_hits, "stale_hits_total"},
         {&cache->refreshes, "refreshes_total"},
         {&cache->not_admitted, "not_admitted_total"},
