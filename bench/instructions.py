@@ -1,22 +1,48 @@
 #!/usr/bin/python3
-"""User-space instructions per hit, counted by valgrind's callgrind: the same on every run of the same binary, whatever else the
-machine does. README.md says what it does not count.
+"""User-space instructions per hit, and calls to the allocator, counted by valgrind's callgrind: the same on every run of the same
+binary, whatever else the machine does. README.md says what it does not count.
 
 Each server answers WARM_UP requests, then FEW, then MANY over one kept-alive connection; the difference between the last two, over
 the difference of their numbers, is the cost of one request.
 """
+
 import argparse
+import re
 import subprocess
 import sys
-import tempfile
-import time
+from collections import Counter
 from pathlib import Path
 
 import hits
+import load
 import servers
 
 WARM_UP, FEW, MANY = 200, 500, 2500
 START_DEADLINE_S = 120
+ALLOCATOR = ("malloc", "calloc", "realloc", "free")
+CALL = re.compile(r"^calls=(\d+)")
+CALLED = re.compile(r"^cfn=\((\d+)\)(?: (.*))?")
+FUNCTION = re.compile(r"^fn=\((\d+)\)(?: (.*))?")
+RECURSION = re.compile(r"'\d+$")
+
+
+def read_dump(path):
+    """The instructions of one of callgrind's files, and the calls of each function. A name stands where its number first occurs."""
+    names, calls, total, called = {}, Counter(), 0, None
+    for line in path.read_text(errors="replace").splitlines():
+        if found := CALLED.match(line) or FUNCTION.match(line):
+            if found[2]:
+                names[found[1]] = RECURSION.sub("", found[2])
+            if line.startswith("cfn="):
+                called = found[1]
+        elif found := CALL.match(line):
+            calls[called] += int(found[1])
+        elif line.startswith(("totals:", "summary:")):
+            total = int(line.split()[1])
+    by_name = Counter()
+    for number, count in calls.items():
+        by_name[names[number]] += count
+    return total, by_name
 
 
 def counted(server_class):
@@ -40,54 +66,72 @@ def counted(server_class):
             if done.returncode:
                 raise SystemExit(f"callgrind_control: {done.stdout}{done.stderr}")
 
-        def instructions(self, requests):
+        def count(self, requests, options):
             """What so many requests take, all of them answered."""
             self.control("-z")
-            load(self, requests)
+            ask(self, requests, options)
             dumps = set(self.folder.glob("callgrind.out.*"))
             self.control("-d")
             [dump] = set(self.folder.glob("callgrind.out.*")) - dumps
-            totals = [line for line in dump.read_text().splitlines() if line.startswith(("totals:", "summary:"))]
-            return int(totals[-1].split()[1])
+            return read_dump(dump)
 
     return Counted
 
 
-def load(server, requests):
-    done = subprocess.run(["h2load", f"-n{requests}", "-c1", "-t1", "--h1", server.url()], capture_output=True, text=True)
+def ask(server, requests, options):
+    done = subprocess.run(
+        ["h2load", f"-n{requests}", "-c1", "-t1", *options, server.url("picture")], capture_output=True, text=True
+    )
     if f"{requests} succeeded" not in done.stdout:
         raise SystemExit(f"{server.name}: not all requests succeeded:\n{done.stdout}{done.stderr}")
 
 
-def per_request(server):
-    load(server, WARM_UP)
-    few, many = server.instructions(FEW), server.instructions(MANY)
-    return (many - few) / (MANY - FEW)
+def per_request(server, options):
+    """Instructions, and {function: calls}"""
+    ask(server, WARM_UP, options)
+    few, few_calls = server.count(FEW, options)
+    many, many_calls = server.count(MANY, options)
+    calls = {name: (many_calls[name] - few_calls[name]) / (MANY - FEW) for name in ALLOCATOR}
+    return (many - few) / (MANY - FEW), calls
+
+
+def measure(files, folder, size):
+    """{(what is asked for, server's name): (instructions, calls)}"""
+
+    pictures = hits.Pictures(files, ["picture"], size)
+    costs = {}
+    for each in (servers.Sluice, servers.Constant, servers.FileDir):
+        server = counted(each)(folder, files, load.Cores.usable())
+        try:
+            server.start()
+            if isinstance(server, servers.Sluice):
+                pictures.serve(hits.find_rendition(server, "picture", len(pictures.body)))
+            etag = load.fetch(server, "picture", "h1").headers["etag"]
+            costs["200, HTTP/1.1", server.name] = per_request(server, ("--h1",))
+            costs["200, HTTP/2", server.name] = per_request(server, ())
+            if each is not servers.Constant:
+                costs["304, HTTP/1.1", server.name] = per_request(server, ("--h1", "-H", f"If-None-Match: {etag}"))
+        finally:
+            server.stop()
+    return costs
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, choices=(2, 20, 200), default=20, help="of the picture, in KB (default: 20)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave callgrind's files there, for callgrind_annotate")
     options = parser.parse_args()
     servers.START_DEADLINE_S = START_DEADLINE_S
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        files = folder / "files"
-        subprocess.run([servers.ROOT / "build/make-pictures", "bench", files], check=True, stdout=subprocess.DEVNULL)
-        body = (files / f"{options.size}k.jpg").read_bytes()
-        costs = {}
-        for each in (servers.Sluice, servers.Constant, servers.FileDir):
-            server = counted(each)(folder, files, 0)
-            try:
-                server.start()
-                if isinstance(server, servers.Sluice):
-                    body = hits.find_rendition(server, len(body))
-                    (files / "picture.jpg").write_bytes(body)
-                costs[server.name] = per_request(server)
-            finally:
-                server.stop()
-        for label, cost in costs.items():
-            print(f"{label:10} {cost:8,.0f} instructions per hit   {cost - costs['constant']:+8,.0f}")
+    with hits.folder_in_memory() as folder:
+        if options.keep:
+            folder = options.keep
+            folder.mkdir()
+        costs = measure(folder / "files", folder, options.size)
+    print(f"{'':16}{'':10}{'instructions':>14}{'over constant':>15}" + "".join(f"{name:>9}" for name in ALLOCATOR))
+    for (what, name), (cost, calls) in sorted(costs.items()):
+        ceiling = costs.get((what, servers.Constant.name))
+        over = f"{cost - ceiling[0]:+15,.0f}" if ceiling else f"{'-':>15}"
+        print(f"{what:16}{name:10}{cost:14,.0f}{over}" + "".join(f"{calls[each]:9.2f}" for each in ALLOCATOR))
     return 0
 
 

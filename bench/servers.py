@@ -1,6 +1,6 @@
-"""The servers that the benchmarks compare: each from the distribution's package, configured to do one thing with one worker.
+"""The servers that the benchmarks compare: each from the distribution's package, configured to do one thing with one worker or two.
 
-Each runs in a folder of its own, on a free port of 127.0.0.1, and on one core. All are given what their manuals recommend for
+Each runs in a folder of its own, on a free port of 127.0.0.1, and on the cores it is given. All are given what their manuals recommend for
 static answers over kept-alive connections: no access log, no limit on the requests of a connection, sendfile where there is one.
 """
 
@@ -42,17 +42,17 @@ def cpu_seconds(pid):
 
 
 class Server:
-    """`picture` is the path under which the server answers the picture; the files to serve are in `files`."""
+    """`pattern` makes the path of a picture from its name; the files to serve are in `files`."""
 
     name = package = binary = None
     version_option = "-v"
 
-    def __init__(self, folder, files, core, upstream=None):
+    def __init__(self, folder, files, cores, workers=1, upstream=None):
         self.folder = Path(folder) / self.name.replace(" ", "-")
         self.folder.mkdir()
-        self.files, self.core, self.upstream = Path(files), core, upstream
+        self.files, self.cores, self.workers, self.upstream = Path(files), set(cores), workers, upstream
         self.port = free_port()
-        self.picture = "/picture.jpg"
+        self.pattern = "/{}.jpg"
         self.popen = None
 
     @classmethod
@@ -64,8 +64,11 @@ class Server:
         done = subprocess.run([program(self.binary), self.version_option], capture_output=True, text=True)
         return (done.stdout + done.stderr).splitlines()[0]
 
-    def url(self):
-        return f"http://127.0.0.1:{self.port}{self.picture}"
+    def path(self, name):
+        return self.pattern.format(name)
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.port}{self.path(name)}"
 
     def config_file(self, text):
         path = self.folder / "config"
@@ -79,7 +82,7 @@ class Server:
         with open(self.folder / "log", "wb") as log:
             self.popen = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {self.core}),
+                preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
             )
         end = time.monotonic() + START_DEADLINE_S
         while not self._answers():
@@ -116,8 +119,9 @@ class FileDir(Server):
         return {"hosts": {"default": {"paths": {"/": {"file.dir": str(self.files)}}}}}
 
     def command(self):
-        listen = {"listen": {"host": "127.0.0.1", "port": self.port}, "num-threads": 1, "user": getpass.getuser()}
-        return [self.launcher(), "-c", self.config_file(json.dumps({**self.first_lines(), **listen, **self.config()}, indent=1))]
+        listen = {"listen": {"host": "127.0.0.1", "port": self.port}, "num-threads": self.workers}
+        lines = {**self.first_lines(), **listen, "user": getpass.getuser(), **self.config()}
+        return [self.launcher(), "-c", self.config_file(json.dumps(lines, indent=1))]
 
     def launcher(self):
         return program(self.binary)
@@ -152,7 +156,7 @@ class Sluice(FileDir):
         return {"load-module": str(self.module), "pressure.budget": "1GB", "image-cache.capacity": "512MB"}
 
     def config(self):
-        return {"hosts": {"default": {"paths": {"/images": {"image.origin": str(self.files)}}}}}
+        return {"hosts": {"default": {"paths": {"/images": {"image.origin": str(self.files / "sources")}}}}}
 
 
 class Constant(FileDir):
@@ -172,11 +176,11 @@ class Constant(FileDir):
         return {"load-module": str(self.module)}
 
     def config(self):
-        return {"hosts": {"default": {"paths": {"/": {"constant.file": str(self.files / self.picture.lstrip("/"))}}}}}
+        return {"hosts": {"default": {"paths": {"/": {"constant.file": str(self.files / "picture.jpg")}}}}}
 
 
 NGINX = """
-worker_processes 1;
+worker_processes {workers};
 daemon off;
 {user}
 pid {folder}/pid;
@@ -189,7 +193,7 @@ http {{
     tcp_nopush {nopush};
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
-    open_file_cache max=1000 inactive=1h;
+    open_file_cache max=20000 inactive=1h;
     open_file_cache_valid 1h;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
@@ -217,7 +221,7 @@ class Nginx(Server):
 
     def command(self):
         user = "user root;" if os.getuid() == 0 else ""
-        mode = {"protocol": self.protocol, "nopush": self.nopush}
+        mode = {"protocol": self.protocol, "nopush": self.nopush, "workers": self.workers}
         text = NGINX.format(user=user, folder=self.folder, port=self.port, **mode, **self.parts())
         return [program(self.binary), "-e", "stderr", "-p", str(self.folder), "-c", self.config_file(text)]
 
@@ -228,7 +232,7 @@ class NginxCache(Nginx):
     name = "nginx proxy_cache"
 
     def parts(self):
-        zone = "levels=1:2 keys_zone=pictures:16m inactive=1d max_size=1g use_temp_path=off"
+        zone = "levels=1:2 keys_zone=pictures:32m inactive=1d max_size=1g use_temp_path=off"
         outside = f"proxy_cache_path {self.folder}/cache {zone};"
         location = f"proxy_pass http://127.0.0.1:{self.upstream.port}; proxy_cache pictures; proxy_cache_valid 200 1d;"
         return {"outside": outside, "location": location}
@@ -242,7 +246,7 @@ class Varnish(Server):
         return [
             *(program(self.binary), "-F", "-j", "none", "-n", str(self.folder / "work"), "-f", self.config_file(vcl)),
             *("-a", f"127.0.0.1:{self.port}", "-s", "malloc,512m"),
-            *("-p", "thread_pools=1", "-p", "default_ttl=86400", "-p", "feature=+http2"),
+            *("-p", f"thread_pools={self.workers}", "-p", "default_ttl=86400", "-p", "feature=+http2"),
         ]
 
 
