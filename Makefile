@@ -55,8 +55,8 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-instructions bench-lookup bench-policies install uninstall clean units stress \
-    samples docs check-docs check-format check-includes format
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-policies \
+    install uninstall clean units stress samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
@@ -103,6 +103,8 @@ $(B)/tests/%: $(B)/obj/tests/stress/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRC
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lm
 build/bench-constant.so: build/obj/bench/constant.o
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
+build/open-loop: build/obj/bench/open_loop.o
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 $(B)/leak-check.so: tests/e2e/leak_check.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
@@ -147,9 +149,13 @@ run: deps-build ## install what is missing, build, serve on 127.0.0.1:$(PORT) in
 test: deps-test ## install what is missing, build, run every test
 	@$(PYTHON) tests/run.py
 
-bench: deps-bench ## hits: Sluice, h2o file.dir, nginx proxy_cache and Varnish side by side
+bench: deps-bench ## CPU per hit: Sluice, h2o file.dir, nginx proxy_cache and Varnish side by side, by size, protocol and workers
 	@$(MAKE) --no-print-directory all build/bench-constant.so
 	@$(PYTHON) bench/hits.py $(BENCH_OPTIONS)
+
+bench-latency: deps-bench ## latency of hits at 50, 70 and 90 % of capacity, in an open loop
+	@$(MAKE) --no-print-directory all build/bench-constant.so build/open-loop
+	@$(PYTHON) bench/latency.py $(BENCH_OPTIONS)
 
 bench-instructions: deps-bench ## instructions per hit, beside the ceiling of the host
 	@$(MAKE) --no-print-directory all build/bench-constant.so
