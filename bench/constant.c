@@ -26,7 +26,9 @@ static int on_req(h2o_handler_t *_self, h2o_req_t *req)
     req->res.reason = "OK";
     req->res.content_length = self->body.len;
     h2o_add_header(&req->pool, headers, H2O_TOKEN_CONTENT_TYPE, NULL, H2O_STRLIT("image/jpeg"));
+    h2o_add_header(&req->pool, headers, H2O_TOKEN_ACCEPT_RANGES, NULL, H2O_STRLIT("bytes"));
     h2o_add_header(&req->pool, headers, H2O_TOKEN_ETAG, NULL, H2O_STRLIT("\"00000000000000000000000000000000\""));
+    h2o_add_header(&req->pool, headers, H2O_TOKEN_LAST_MODIFIED, NULL, H2O_STRLIT("Sun, 06 Nov 1994 08:49:37 GMT"));
     h2o_add_header(&req->pool, headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("public, max-age=3600"));
     h2o_add_header(&req->pool, headers, H2O_TOKEN_AGE, NULL, H2O_STRLIT("10"));
     h2o_add_header_by_str(&req->pool, headers, H2O_STRLIT("cache-status"), 0, NULL, H2O_STRLIT("sluice; hit; ttl=3590"));

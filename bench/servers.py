@@ -46,13 +46,13 @@ class Server:
 
     name = package = binary = None
     version_option = "-v"
+    pattern = "/{}.jpg"
 
     def __init__(self, folder, files, cores, workers=1, upstream=None):
         self.folder = Path(folder) / self.name.replace(" ", "-")
         self.folder.mkdir()
         self.files, self.cores, self.workers, self.upstream = Path(files), set(cores), workers, upstream
         self.port = free_port()
-        self.pattern = "/{}.jpg"
         self.popen = None
 
     @classmethod
@@ -160,7 +160,8 @@ class Sluice(FileDir):
 
 
 class Constant(FileDir):
-    """h2o with a handler that answers the same bytes without looking anything up: the ceiling of this host. Reads them at its start."""
+    """h2o with a handler that answers the same bytes without looking anything up: the ceiling of this host. Reads them at its start,
+    and is asked for the paths that Sluice is asked for."""
 
     name = "constant"
     module = ROOT / "build/bench-constant.so"
@@ -176,7 +177,7 @@ class Constant(FileDir):
         return {"load-module": str(self.module)}
 
     def config(self):
-        return {"hosts": {"default": {"paths": {"/": {"constant.file": str(self.files / "picture.jpg")}}}}}
+        return {"hosts": {"default": {"paths": {"/images": {"constant.file": str(self.files / "picture.jpg")}}}}}
 
 
 NGINX = """
