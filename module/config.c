@@ -17,6 +17,7 @@
 #include <h2o/configurator.h>
 #include "module/config.h"
 #include "module/handlers.h"
+#include "module/hold.h"
 #include "module/origin_config.h"
 
 struct st_vars_t {
@@ -71,8 +72,10 @@ static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *
 {
     struct st_sluice_configurator_t *self = (void *)_self;
 
-    if (is_global(ctx))
+    if (is_global(ctx)) {
+        sluice_hold_register(ctx->globalconf);
         return check_settings(self, node);
+    }
     if (self->vars->origin != NULL)
         self->vars->origin->settings = self->vars->settings;
     --self->vars;

@@ -17,6 +17,7 @@
 #include "module/clock.h"
 #include "module/conditional.h"
 #include "module/decimal.h"
+#include "module/hold.h"
 #include "module/http_date.h"
 #include "module/image_options.h"
 #include "module/rendition.h"
@@ -223,18 +224,6 @@ static void add_body_fields(h2o_req_t *req, const icache_object_t *object, const
 
 /* --- sending */
 
-static void on_response_done(void *_slot)
-{
-    icache_object_unref((icache_object_t **)_slot);
-}
-
-static void hold_until_sent(h2o_req_t *req, icache_object_t *object)
-{
-    icache_object_t **slot = h2o_mem_alloc_shared(&req->pool, sizeof(*slot), on_response_done);
-
-    *slot = object;
-}
-
 static void respond_without(h2o_req_t *req, const icache_object_t *object, const sluice_answer_t *answer, int status)
 {
     sluice_add_cache_status(req, &answer->cache_status);
@@ -254,7 +243,7 @@ int sluice_respond_object(h2o_req_t *req, icache_object_t *object, const sluice_
     struct st_selection_t selection = select_part(req, object, answer->now_ms);
     h2o_iovec_t body = h2o_iovec_init(object->body + selection.first, selection.count);
 
-    hold_until_sent(req, object);
+    sluice_hold(req, object);
     req->res.status = selection.status;
     switch (selection.status) {
     case 200:

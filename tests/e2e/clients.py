@@ -74,6 +74,10 @@ class Http2:
         self.socket.sendall(_frame(_RST_STREAM, 0, stream, struct.pack("!I", 8)))
         self.answers.pop(stream)
 
+    def widen(self, stream, count):
+        """Lets the server send so many bytes more than the window."""
+        self.socket.sendall(_frame(_WINDOW_UPDATE, 0, stream, struct.pack("!I", count)))
+
     def answer(self, stream):
         """Waits for the end of the stream; AssertionError if the server resets it."""
         while stream not in self.ended:
