@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include "module/answer.h"
+#include "module/fields.h"
 #include "module/rendition.h"
 
 static void count_response(sluice_t *sluice, int status)
@@ -28,7 +29,7 @@ void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *obj
 {
     int fresh = now_ms < object->expires_ms;
     sluice_answer_t answer = {
-        {.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, now_ms), .detail = fresh ? NULL : "revalidating"}, now_ms, 0};
+        {.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, now_ms), .detail = fresh ? NULL : "revalidating"}, now_ms, 0, NULL};
 
     sluice_count_own(&loop->hits[sluice_respond_object(req, object, &answer) / 100], 1);
 }
@@ -36,7 +37,7 @@ void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *obj
 void sluice_answer_made(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way)
 {
     sluice_t *sluice = loop->sluice;
-    sluice_answer_t answer = {*way, sluice_now_ms(), 1};
+    sluice_answer_t answer = {*way, sluice_now_ms(), 1, NULL};
 
     answer.cache_status.fwd_status = ((const sluice_rendition_meta_t *)object->meta)->fwd_status;
     if (way->forward == SLUICE_FORWARD_STALE && answer.cache_status.fwd_status == 304)
@@ -50,7 +51,7 @@ void sluice_answer_instead(sluice_loop_t *loop, h2o_req_t *req, icache_object_t 
                            sluice_failure_t failure)
 {
     sluice_t *sluice = loop->sluice;
-    sluice_answer_t answer = {*way, sluice_now_ms(), 0};
+    sluice_answer_t answer = {*way, sluice_now_ms(), 0, NULL};
 
     if (failure & SLUICE_FAILURE_REMEMBERED)
         answer.cache_status = (sluice_cache_status_t){.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, answer.now_ms)};

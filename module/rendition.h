@@ -5,10 +5,9 @@
 #define module__rendition_h
 
 #include "module/cache_control.h"
+#include "module/field_texts.h"
 #include "module/image_options.h"
 #include "module/sluice.h"
-
-#define SLUICE_ETAG_MAX 36
 
 /**
  * Of rendition objects in the cache. The atomic fields change in place, with the object's times, when the origin says that its

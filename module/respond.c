@@ -13,13 +13,11 @@
 #include <stdlib.h>
 #include "health/health.h"
 #include "module/byte_range.h"
-#include "module/client_caching.h"
 #include "module/clock.h"
 #include "module/conditional.h"
-#include "module/decimal.h"
+#include "module/fields.h"
 #include "module/hold.h"
 #include "module/http_date.h"
-#include "module/image_options.h"
 #include "module/rendition.h"
 #include "module/respond.h"
 
@@ -108,11 +106,6 @@ static void select_range(const h2o_req_t *req, uint64_t body_len, struct st_sele
     }
 }
 
-static uint64_t age_s(const icache_object_t *object, uint64_t now_ms)
-{
-    return now_ms > object->created_ms ? (now_ms - object->created_ms) / 1000 : 0;
-}
-
 static struct st_selection_t select_part(const h2o_req_t *req, const icache_object_t *object, uint64_t now_ms)
 {
     const sluice_rendition_meta_t *meta = object->meta;
@@ -124,7 +117,7 @@ static struct st_selection_t select_part(const h2o_req_t *req, const icache_obje
         return selection;
     now_s = sluice_wall_s();
     const sluice_validators_t validators = {meta->etag, meta->etag_len, meta->last_modified,
-                                            now_s - (int64_t)age_s(object, now_ms)};
+                                            now_s - (int64_t)sluice_age_s(object, now_ms)};
     sluice_conditions_init(&conditions, &validators, now_s);
     add_conditions(req, &conditions);
     switch (sluice_conditions_decide(&conditions)) {
@@ -142,86 +135,6 @@ static struct st_selection_t select_part(const h2o_req_t *req, const icache_obje
     return selection;
 }
 
-/* --- the fields of its answer */
-
-static void add_age(h2o_req_t *req, const icache_object_t *object, uint64_t now_ms)
-{
-    char *buf = h2o_mem_alloc_pool(&req->pool, SLUICE_DECIMAL_MAX);
-
-    add_header(req, H2O_TOKEN_AGE, buf, sluice_put_decimal(buf, age_s(object, now_ms)));
-}
-
-static void add_last_modified(h2o_req_t *req, int64_t seconds)
-{
-    char *buf;
-
-    if (seconds == SLUICE_NO_DATE)
-        return;
-    buf = h2o_mem_alloc_pool(&req->pool, SLUICE_HTTP_DATE_LEN + 1);
-    sluice_http_date_format(seconds, buf);
-    add_header(req, H2O_TOKEN_LAST_MODIFIED, buf, strlen(buf));
-}
-
-static void add_client_caching(h2o_req_t *req, const sluice_rendition_meta_t *meta)
-{
-    char *buf = h2o_mem_alloc_pool(&req->pool, SLUICE_CLIENT_CACHING_MAX);
-
-    add_header(req, H2O_TOKEN_CACHE_CONTROL, buf, sluice_client_caching_text(meta->cache_control, meta->max_age_s, buf));
-}
-
-void sluice_add_cache_status(h2o_req_t *req, const sluice_cache_status_t *status)
-{
-    char *buf = h2o_mem_alloc_pool(&req->pool, SLUICE_CACHE_STATUS_MAX);
-
-    add_named_header(req, H2O_STRLIT("cache-status"), buf, sluice_cache_status_text(status, buf));
-}
-
-static void add_server_timing(h2o_req_t *req, const sluice_rendition_meta_t *meta)
-{
-    char *buf = h2o_mem_alloc_pool(&req->pool, 160);
-    int len = snprintf(buf, 160, "queue;dur=%.1f, fetch;dur=%.1f, decode;dur=%.1f, transform;dur=%.1f, encode;dur=%.1f",
-                       meta->queue_us / 1e3, meta->fetch_us / 1e3, meta->decode_us / 1e3, meta->transform_us / 1e3,
-                       meta->encode_us / 1e3);
-
-    add_named_header(req, H2O_STRLIT("server-timing"), buf, (size_t)len);
-}
-
-/* "bytes 0-99/1000", or without a part "bytes * / 1000" in one word */
-static void add_content_range(h2o_req_t *req, const struct st_selection_t *part, uint64_t body_len)
-{
-    char *buf = h2o_mem_alloc_pool(&req->pool, 80);
-    int len = part != NULL ? snprintf(buf, 80, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, part->first, part->first + part->count - 1,
-                                      body_len)
-                           : snprintf(buf, 80, "bytes */%" PRIu64, body_len);
-
-    add_header(req, H2O_TOKEN_CONTENT_RANGE, buf, (size_t)len);
-}
-
-/* what 200, 206 and 304 have in common */
-static void add_fields(h2o_req_t *req, const icache_object_t *object, const sluice_answer_t *answer)
-{
-    const sluice_rendition_meta_t *meta = object->meta;
-
-    add_header(req, H2O_TOKEN_ETAG, meta->etag, meta->etag_len);
-    add_last_modified(req, meta->last_modified);
-    add_client_caching(req, meta);
-    add_age(req, object, answer->now_ms);
-    sluice_add_cache_status(req, &answer->cache_status);
-    if (answer->with_timing)
-        add_server_timing(req, meta);
-}
-
-static void add_body_fields(h2o_req_t *req, const icache_object_t *object, const struct st_selection_t *selection)
-{
-    const char *mime_type = sluice_format_mime_type(((const sluice_rendition_meta_t *)object->meta)->format);
-
-    req->res.content_length = selection->count;
-    add_header(req, H2O_TOKEN_CONTENT_TYPE, mime_type, strlen(mime_type));
-    add_header(req, H2O_TOKEN_ACCEPT_RANGES, H2O_STRLIT("bytes"));
-    if (selection->status == 206)
-        add_content_range(req, selection, object->body_len);
-}
-
 /* --- sending */
 
 static void respond_without(h2o_req_t *req, const icache_object_t *object, const sluice_answer_t *answer, int status)
@@ -233,33 +146,46 @@ static void respond_without(h2o_req_t *req, const icache_object_t *object, const
                                "precondition-failed", NULL, 0);
         return;
     }
-    add_content_range(req, NULL, object->body_len);
+    sluice_add_content_range(req, 0, 0, object->body_len);
     sluice_respond_problem(req, 416, "Range Not Satisfiable",
                            "Range begins behind the end of the picture; Content-Range says how long it is", "bad-range", NULL, 0);
+}
+
+/* 200, 206 or 304 */
+static void respond_with(h2o_req_t *req, icache_object_t *object, const struct st_selection_t *selection,
+                         const sluice_answer_t *answer)
+{
+    h2o_iovec_t body = h2o_iovec_init(object->body + selection->first, selection->count);
+    int with_body = selection->status != 304;
+
+    sluice_hold(req, object);
+    if (with_body)
+        req->res.content_length = selection->count;
+    sluice_add_picture_fields(req, object, &answer->cache_status, answer->now_ms, with_body, answer->texts);
+    if (selection->status == 206)
+        sluice_add_content_range(req, selection->first, selection->count, object->body_len);
+    if (answer->with_timing)
+        sluice_add_server_timing(req, object);
+    /* pictures are compressed already, and block no page: what h2o would find out by their type */
+    req->res.mime_attr = &h2o_mime_attributes_as_is;
+    send_final(req, with_body ? &body : NULL);
 }
 
 int sluice_respond_object(h2o_req_t *req, icache_object_t *object, const sluice_answer_t *answer)
 {
     struct st_selection_t selection = select_part(req, object, answer->now_ms);
-    h2o_iovec_t body = h2o_iovec_init(object->body + selection.first, selection.count);
 
-    sluice_hold(req, object);
     req->res.status = selection.status;
     switch (selection.status) {
     case 200:
     case 206:
-        req->res.reason = selection.status == 200 ? "OK" : "Partial Content";
-        add_body_fields(req, object, &selection);
-        add_fields(req, object, answer);
-        send_final(req, &body);
-        break;
     case 304:
-        req->res.reason = "Not Modified";
-        add_fields(req, object, answer);
-        send_final(req, NULL);
+        req->res.reason = selection.status == 200 ? "OK" : selection.status == 206 ? "Partial Content" : "Not Modified";
+        respond_with(req, object, &selection, answer);
         break;
     default:
         respond_without(req, object, answer, selection.status);
+        icache_object_unref(&object);
         break;
     }
     return selection.status;

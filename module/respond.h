@@ -8,11 +8,13 @@
 #include "image_cache/image_cache.h"
 #include "module/cache_status.h"
 #include "module/errors.h"
+#include "module/field_texts.h"
 
 typedef struct st_sluice_answer_t {
     sluice_cache_status_t cache_status;
     uint64_t now_ms;
-    int with_timing; /* say how long it took to make (Server-Timing) */
+    int with_timing;             /* say how long it took to make (Server-Timing) */
+    sluice_field_texts_t *texts; /* see sluice_add_picture_fields() */
 } sluice_answer_t;
 
 /**
@@ -20,10 +22,6 @@ typedef struct st_sluice_answer_t {
  * (that of a GET) make of it is the answer: 200, 206, 304, 412 or 416. Returns the status.
  */
 int sluice_respond_object(h2o_req_t *req, icache_object_t *object, const sluice_answer_t *answer);
-/**
- * adds Cache-Status to an answer that is no rendition
- */
-void sluice_add_cache_status(h2o_req_t *req, const sluice_cache_status_t *status);
 /**
  * answers with problem details (RFC 9457). cache_control may be NULL ("no-store"); else it must live as long as the request.
  * retry_after_s 0: no Retry-After.
