@@ -25,11 +25,11 @@ static int64_t ttl_s(const icache_object_t *object, uint64_t now_ms)
     return expires_ms > now_ms ? (int64_t)((expires_ms - now_ms) / 1000) : -(int64_t)((now_ms - expires_ms) / 1000 + 1);
 }
 
-void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, uint64_t now_ms)
+void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, uint64_t now_ms, sluice_field_texts_t *texts)
 {
     int fresh = now_ms < object->expires_ms;
     sluice_answer_t answer = {
-        {.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, now_ms), .detail = fresh ? NULL : "revalidating"}, now_ms, 0, NULL};
+        {.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, now_ms), .detail = fresh ? NULL : "revalidating"}, now_ms, 0, texts};
 
     sluice_count_own(&loop->hits[sluice_respond_object(req, object, &answer) / 100], 1);
 }

@@ -12,8 +12,9 @@
 
 /**
  * it was there, fresh or not
+ * @param texts of its fields, from its last hit; or NULL
  */
-void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, uint64_t now_ms);
+void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, uint64_t now_ms, sluice_field_texts_t *texts);
 /**
  * it has been made or renewed
  * @param way `forward` and `collapsed` are set, here and below

@@ -71,36 +71,57 @@ static void on_miss(struct st_image_handler_t *self, h2o_req_t *req, sluice_loop
         sluice_park(loop, req, &rendition);
 }
 
-static int on_req(h2o_handler_t *_self, h2o_req_t *req)
+/* answers with what this very target came to before, if that is still in the cache and fresh: nothing but the target decides which
+ * picture is meant. Returns 0 if it is not */
+static int answer_seen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms)
 {
-    struct st_image_handler_t *self = (void *)_self;
-    sluice_loop_t *loop = h2o_context_get_handler_context(req->conn->ctx, _self);
+    sluice_seen_object_t *seen = sluice_seen_get(loop->seen, self, req->path.base, req->path.len);
+    icache_object_t *object;
+
+    if (seen == NULL || (object = icache_get_by_handle(loop->sluice->cache, loop->lane, seen->handle, now_ms)) == NULL)
+        return 0;
+    sluice_answer_hit(loop, req, object, now_ms, &seen->texts);
+    return 1;
+}
+
+/* of a target that is new, or whose picture is gone or has expired */
+static void answer_unseen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms)
+{
     const sluice_path_settings_t *settings = &self->origin->settings;
     h2o_iovec_t query = sluice_query(req);
-    uint64_t now_ms = sluice_now_ms();
     struct st_names_t names;
     char error[SLUICE_OPTIONS_ERROR_MAX];
     icache_object_t *object;
 
-    if (sluice_refuse_method(req))
-        return 0;
     if (name_source(self->origin, req, &names) != 0) {
         sluice_answer_refusal(loop->sluice, req, 404, "Not Found",
                               "no picture can have this name: it is empty or too long, or has empty, dotted or control parts",
                               "bad-path");
-        return 0;
+        return;
     }
     if (sluice_options_parse(query.base, query.len, (int)settings->strict, (uint32_t)settings->max_side, &names.options, error) !=
         0) {
         sluice_answer_refusal(loop->sluice, req, 400, "Bad Request", error, "bad-option");
-        return 0;
+        return;
     }
     name_rendition(&names);
     icache_key_t key = icache_key(loop->sluice->cache, names.key, names.key_len);
-    if ((object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms)) != NULL)
-        sluice_answer_hit(loop, req, object, now_ms);
-    else
+    if ((object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms)) != NULL) {
+        sluice_seen_put(loop->seen, self, req->path.base, req->path.len, icache_object_handle(object));
+        sluice_answer_hit(loop, req, object, now_ms, NULL);
+    } else {
         on_miss(self, req, loop, &names, &key);
+    }
+}
+
+static int on_req(h2o_handler_t *_self, h2o_req_t *req)
+{
+    struct st_image_handler_t *self = (void *)_self;
+    sluice_loop_t *loop = h2o_context_get_handler_context(req->conn->ctx, _self);
+    uint64_t now_ms = sluice_now_ms();
+
+    if (!sluice_refuse_method(req) && !answer_seen(self, loop, req, now_ms))
+        answer_unseen(self, loop, req, now_ms);
     return 0;
 }
 

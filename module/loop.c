@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <time.h>
 #include "module/loop.h"
 
@@ -64,6 +65,18 @@ void sluice_loop_send_reply(sluice_loop_t *loop, sluice_reply_t *reply)
     atomic_fetch_sub(&loop->num_expected, 1); /* the last look at the loop */
 }
 
+static sluice_seen_t *create_seen(void)
+{
+    sluice_seen_t *seen;
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) || (seen = sluice_seen_create(SLUICE_SEEN_SETS, seed)) == NULL) {
+        perror("sluice: the table of targets");
+        exit(EXIT_FAILURE);
+    }
+    return seen;
+}
+
 static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
 {
     sluice_loop_t *loop = h2o_mem_alloc(sizeof(*loop));
@@ -78,6 +91,7 @@ static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
         perror("sluice: epoll");
         exit(EXIT_FAILURE);
     }
+    loop->seen = create_seen();
     h2o_multithread_register_receiver(ctx->queue, &loop->receiver, on_message);
     return loop;
 }
@@ -138,6 +152,7 @@ static void destroy_loop(sluice_loop_t *loop)
     h2o_multithread_unregister_receiver(loop->ctx->queue, &loop->receiver);
     destroy_timeouts(loop);
     sluice_client_watch_destroy(&loop->watch);
+    sluice_seen_destroy(&loop->seen);
     icache_lane_destroy(&loop->lane);
     free(loop);
 }

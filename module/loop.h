@@ -1,12 +1,13 @@
 /*
  * loop.h - what Sluice keeps for each of h2o's event loops: the lane on which flights call back, the watch for clients
- * that hang up, and the counters that only this loop writes.
+ * that hang up, the targets it was asked for, and the counters that only this loop writes.
  */
 #ifndef module__loop_h
 #define module__loop_h
 
 #include <h2o.h>
 #include "module/client_watch.h"
+#include "module/seen.h"
 #include "module/sluice.h"
 
 /**
@@ -27,6 +28,7 @@ struct st_sluice_loop_t {
     _Atomic(sluice_reply_t *) replies; /* sent and not yet taken, the newest first */
     _Atomic size_t num_expected;       /* replies that somebody is still about to send */
     sluice_client_watch_t *watch;
+    sluice_seen_t *seen;
     struct st_sluice_loop_timeout_t *timeouts;
     sluice_counter_t hits[6]; /* answered from the cache at once, by hundred of the status */
     sluice_counter_t parked;  /* requests that wait for a flight, now */

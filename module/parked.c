@@ -44,7 +44,7 @@ static int answer_instead(struct st_parked_t *parked, sluice_failure_t failure)
     if (object == NULL)
         return 0;
     if (now_ms < object->expires_ms) { /* it landed at the last moment */
-        sluice_answer_hit(parked->loop, parked->req, object, now_ms);
+        sluice_answer_hit(parked->loop, parked->req, object, now_ms, NULL);
         return 1;
     }
     if (sluice_rendition_helps(object, sluice_failure_error(failure), now_ms)) {
@@ -160,7 +160,7 @@ void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_req
     case ICACHE_STALE:
         if (flight != NULL) /* its renewal, for which nobody waits */
             sluice_rendition_start(rendition, flight);
-        sluice_answer_hit(loop, req, object, now_ms);
+        sluice_answer_hit(loop, req, object, now_ms, NULL);
         break;
     case ICACHE_LEAD:
         wait_for_flight(parked);
