@@ -140,7 +140,7 @@ static icache_verdict_t join_or_lead(icache_t *cache, const icache_key_t *key, u
     if (verdict == ICACHE_STALE)
         ++cache->flights.stale;
     pthread_mutex_unlock(&cache->flights.lock);
-    if (*object != expired)
+    if (verdict == ICACHE_HIT) /* maybe of the same object, which was renewed in between */
         icache_object_unref(&expired);
     icache_release(cache, victims);
     return verdict;

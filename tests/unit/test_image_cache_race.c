@@ -98,6 +98,10 @@ static void tear_down(void)
     icache_get_stats(cache, &stats);
     assert_int_equal(stats.flights + stats.waiters + stats.pinned_bytes, 0);
     assert_int_equal(icache_check(cache), 0);
+    /* a reference that is left over shows when its object leaves the cache */
+    icache_clear(cache);
+    icache_get_stats(cache, &stats);
+    assert_int_equal(stats.objects, 0);
     icache_lane_destroy(&lane);
     icache_destroy(&cache);
 }
@@ -107,6 +111,9 @@ static void intrude_complete(void)
     intruded = 1;
     icache_flight_complete(&flight, result, 0, 1, 0);
 }
+
+static icache_flight_t *intruder_flight;
+static icache_waiter_t intruder;
 
 /* wherever the landing falls into the lookup, there is no second leader */
 static void landing_inside_lookup(void **state)
@@ -132,9 +139,6 @@ static void landing_inside_lookup(void **state)
     } while (intruded);
     assert_true(n > 2);
 }
-
-static icache_flight_t *intruder_flight;
-static icache_waiter_t intruder;
 
 static void intrude_lookup(void)
 {
@@ -165,6 +169,57 @@ static void lookup_inside_lookup(void **state)
         tear_down();
     } while (intruded);
     assert_true(n > 2);
+}
+
+static void intrude_renew(void)
+{
+    const icache_life_t life = {0, 100, 0, 0};
+    intruded = 1;
+    icache_renew(cache, result, &life, 0);
+}
+
+static void intrude_replace(void)
+{
+    intruded = 1;
+    icache_insert(cache, icache_object_create(cache, ICACHE_CLASS_RENDITION, &key, 0, 20), 0);
+}
+
+static void intrude_purge(void)
+{
+    intruded = 1;
+    icache_purge(cache, ICACHE_PURGE_ALL, NULL, 0, NULL);
+}
+
+/* of an object that has expired and may be served; what becomes of it meanwhile costs no reference and no flight */
+static void intrusions_into_a_stale_lookup(void **state)
+{
+    void (*const intrusions[])(void) = {intrude_renew, intrude_replace, intrude_purge, intrude_lookup};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(intrusions) / sizeof(intrusions[0]); ++i) {
+        int n = 0;
+        do {
+            icache_flight_t *second = NULL;
+            set_up();
+            result->expires_ms = 0;
+            result->stale_ms = 100;
+            icache_flight_complete(&flight, result, 0, 1, 0);
+            icache_lane_run(lane);
+            intruder_flight = NULL;
+            hook.intrude = intrusions[i];
+            hook.countdown = ++n;
+            icache_verdict_t verdict = lookup(&follower, &second);
+            hook.countdown = 0;
+            assert_true(verdict == ICACHE_STALE || intruded);
+            assert_true(second == NULL || intruder_flight == NULL);
+            if (second != NULL)
+                icache_flight_complete(&second, NULL, -1, 0, 0);
+            if (intruder_flight != NULL)
+                icache_flight_complete(&intruder_flight, NULL, -1, 0, 0);
+            tear_down();
+        } while (intruded);
+        assert_true(n > 2);
+    }
 }
 
 static void intrude_detach(void)
@@ -259,9 +314,9 @@ static void complete_waits_for_the_callback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(landing_inside_lookup),           cmocka_unit_test(lookup_inside_lookup),
-        cmocka_unit_test(detach_inside_complete),          cmocka_unit_test(lookup_inside_complete),
-        cmocka_unit_test(complete_waits_for_the_callback),
+        cmocka_unit_test(landing_inside_lookup),          cmocka_unit_test(lookup_inside_lookup),
+        cmocka_unit_test(detach_inside_complete),         cmocka_unit_test(lookup_inside_complete),
+        cmocka_unit_test(intrusions_into_a_stale_lookup), cmocka_unit_test(complete_waits_for_the_callback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
