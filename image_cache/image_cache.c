@@ -338,7 +338,7 @@ struct st_match_t {
     icache_purged_t *purged;
 };
 
-/* the next batch of buckets from *at on, which moves on; the caller holds a walk, or does not mind missing an object */
+/* the next batch of buckets from *at on, which moves on; in a walk, so that no object is missed */
 static void purge_batch_locked(icache_t *cache, size_t *at, const struct st_match_t *match, icache_object_t **victims)
 {
     icache_table_t *table = &cache->index.table;
@@ -374,7 +374,7 @@ void icache_index_purge(icache_t *cache, icache_purge_kind_t kind, const char *t
     }
 }
 
-/* not in a walk: an object that moves to a bucket behind is found the next time round */
+/* the walk is over between two calls: an object that moves to a bucket behind is found the next time round */
 static size_t sweep_locked(icache_t *cache, uint64_t now_ms, icache_object_t **victims)
 {
     icache_table_t *table = &cache->index.table;

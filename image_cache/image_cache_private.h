@@ -1,9 +1,12 @@
 /*
  * image_cache_private.h - what the files of the image cache know of each other.
  *
- *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics. No other file but check.c takes the index
- * lock. hit.c          hits, without it. table.c        key -> object. Called with the index lock held, but for the one function of
- * a hit. policy.h       which object goes next, and where a new one goes: a table of functions, called with the index lock held.
+ *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics.
+ *                  No other file but check.c takes the index lock.
+ *   hit.c          hits, without it.
+ *   table.c        key -> object. Called with the index lock held, but for the one function of a hit.
+ *   policy.h       which object goes next, and where a new one goes: a table of functions.
+ *                  Called with the index lock held.
  *   lru.c, s3_fifo.c, cost.c       the policies.
  *   queue.c, probation.c, ghost.c  what they share: a list; the queue of newcomers; hashes of those who were turned out.
  *   object.c       one object: its block, its charge, its references. No lock.

@@ -8,12 +8,14 @@
  *              Last-Modified: image.ttl is the operator's own
  *   age        what the Age line says. The time that the answer took is not added: a short max-age behind a slow origin would never
  *              be fresh. Nor is Date compared with the clock here: one of the two may be wrong
- *   stored     unless no-store (that must-understand does not lift), private, Set-Cookie, Vary: *, or image.ttl: 0 where it
- * applies. Any other Vary is harmless: the origin is always asked with the same request, whatever the client's was stale      for
- * stale-while-revalidate and stale-if-error, else the settings of the same names. must-revalidate, proxy-revalidate and no-cache
- * forbid both; s-maxage only the settings' (it implies proxy-revalidate, but an origin that writes stale-while-revalidate beside it
- * means what it says) kept       image.keep longer than fresh, and at least as long as stale: the origin may say that it is still
- * the same
+ *   stored     unless no-store (that must-understand does not lift), private, Set-Cookie, Vary: *, or image.ttl: 0 applies
+ *              Any other Vary is harmless: the origin is always asked with the same request, whatever the client's was
+ *   stale      for stale-while-revalidate and stale-if-error, else the settings of the same names
+ *              must-revalidate, proxy-revalidate and no-cache forbid both
+ *              s-maxage forbids only the settings': it implies proxy-revalidate, but an origin that writes
+ *              stale-while-revalidate beside it means what it says
+ *   kept       image.keep longer than fresh, and at least as long as stale
+ *              The origin may say that it is still the same
  */
 #ifndef module__freshness_h
 #define module__freshness_h

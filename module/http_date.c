@@ -157,7 +157,7 @@ static void put_number(char *dst, int64_t number, size_t digits)
 
 /*
  * The day of a year that begins in March, so that the leap day is its last and the length of the months before a month is a
- * straight line. By hand, for it is done on every hit, and gmtime_r() takes a lock.
+ * straight line. By hand, for it is done on event loops, and gmtime_r() takes a lock.
  */
 static void put_day(char *buf, int64_t days)
 {

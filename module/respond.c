@@ -6,7 +6,7 @@
  *   the client has it already             -> 304, the fields of a 200 without a body
  *   GET with a Range of one part          -> 206, or 416, a problem
  *
- * The body is sent from where the cache has it: the request's pool holds a reference until the answer is out, however it ends.
+ * The body is sent from where the cache has it: a reference is held until the answer is out, however it ends (hold.h).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@
 #include "module/rendition.h"
 #include "module/respond.h"
 
-/* nothing to do when a client stops reading: what a response holds goes with the request's pool */
+/* nothing to do when a client stops reading: what a response holds goes with the request */
 static h2o_generator_t no_generator = {NULL, NULL};
 
 /* what a request makes of a rendition */
