@@ -107,7 +107,7 @@ static void rank(icache_policy_t *policy, icache_object_t *object, unsigned hits
 }
 
 /* the miss that brought the object counts as a hit, so that it has a rank at all */
-static void push(icache_policy_t *policy, icache_object_t *object, unsigned hits)
+static void main_push(icache_policy_t *policy, icache_object_t *object, unsigned hits)
 {
     icache_heap_t *heap = &policy->heap;
 
@@ -119,7 +119,7 @@ static void push(icache_policy_t *policy, icache_object_t *object, unsigned hits
     ++policy->main.num_objects;
 }
 
-static void remove_from_heap(icache_policy_t *policy, icache_object_t *object)
+static void main_remove(icache_policy_t *policy, icache_object_t *object)
 {
     icache_heap_t *heap = &policy->heap;
     size_t at = object->_heap_at;
@@ -134,23 +134,6 @@ static void remove_from_heap(icache_policy_t *policy, icache_object_t *object)
     release_pages(heap);
     policy->main.bytes -= object->_charge_bytes;
     --policy->main.num_objects;
-}
-
-static void on_insert(icache_policy_t *policy, icache_object_t *object, icache_place_t place)
-{
-    if (place == ICACHE_PLACE_SMALL)
-        icache_probation_enter(policy, object);
-    else
-        push(policy, object, 0);
-}
-
-static void on_remove(icache_policy_t *policy, icache_object_t *object, icache_reason_t reason)
-{
-    icache_probation_remember(policy, object, reason);
-    if (object->_in_small)
-        icache_probation_leave(policy, object);
-    else
-        remove_from_heap(policy, object);
 }
 
 static icache_object_t *main_victim(icache_policy_t *policy)
@@ -169,25 +152,11 @@ static icache_object_t *main_victim(icache_policy_t *policy)
     return NULL;
 }
 
-static icache_object_t *victim(icache_policy_t *policy)
-{
-    icache_object_t *object;
-
-    while ((object = icache_probation_end(policy)) != NULL) {
-        uint8_t hits = icache_object_take_hits(object);
-        if (hits == 0)
-            return object;
-        icache_probation_leave(policy, object);
-        push(policy, object, hits);
-    }
-    return main_victim(policy);
-}
-
-static int walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
+static int main_walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
 {
     const icache_heap_t *heap = &policy->heap;
     uint64_t bytes = 0;
-    int result = icache_probation_walk(policy, visit, ctx);
+    int result = 0;
 
     for (size_t i = 0; i < heap->num_objects && result == 0; ++i) {
         const icache_object_t *object = heap->slots[i];
@@ -208,8 +177,12 @@ const icache_policy_ops_t icache_cost_ops = {.max_hits = MAX_HITS,
                                              .init = init,
                                              .dispose = dispose,
                                              .place = icache_probation_place,
-                                             .on_insert = on_insert,
-                                             .on_remove = on_remove,
-                                             .victim = victim,
+                                             .on_insert = icache_probation_insert,
+                                             .on_remove = icache_probation_remove,
+                                             .victim = icache_probation_victim,
                                              .forget = icache_probation_forget,
-                                             .walk = walk};
+                                             .walk = icache_probation_walk,
+                                             .main_push = main_push,
+                                             .main_remove = main_remove,
+                                             .main_victim = main_victim,
+                                             .main_walk = main_walk};

@@ -80,6 +80,14 @@ typedef struct st_icache_policy_ops_t {
      * checks the policy's own structures and calls `visit` for each object; returns like icache_queue_walk()
      */
     int (*walk)(const icache_policy_t *policy, icache_visit_t visit, void *ctx);
+    /**
+     * MAIN, where probation does the rest (see below): takes an object that had so many hits on probation, gives up a certain one,
+     * says who has to go next or NULL, and walks as above. NULL elsewhere.
+     */
+    void (*main_push)(icache_policy_t *policy, icache_object_t *object, unsigned hits);
+    void (*main_remove)(icache_policy_t *policy, icache_object_t *object);
+    icache_object_t *(*main_victim)(icache_policy_t *policy);
+    int (*main_walk)(const icache_policy_t *policy, icache_visit_t visit, void *ctx);
 } icache_policy_ops_t;
 
 /**
@@ -143,16 +151,9 @@ int icache_probation_init(icache_policy_t *policy, uint64_t capacity_bytes, uint
 void icache_probation_dispose(icache_policy_t *policy);
 icache_place_t icache_probation_place(icache_policy_t *policy, const icache_object_t *object, const icache_object_t *existing,
                                       int needs_room);
-void icache_probation_enter(icache_policy_t *policy, icache_object_t *object);
-void icache_probation_leave(icache_policy_t *policy, icache_object_t *object);
-/**
- * leaves a ghost of an object that is about to be removed, if it deserves one
- */
-void icache_probation_remember(icache_policy_t *policy, const icache_object_t *object, icache_reason_t reason);
-/**
- * the object at the end of SMALL if it is SMALL's turn to give one up, or NULL
- */
-icache_object_t *icache_probation_end(const icache_policy_t *policy);
+void icache_probation_insert(icache_policy_t *policy, icache_object_t *object, icache_place_t place);
+void icache_probation_remove(icache_policy_t *policy, icache_object_t *object, icache_reason_t reason);
+icache_object_t *icache_probation_victim(icache_policy_t *policy);
 void icache_probation_forget(icache_policy_t *policy);
 int icache_probation_walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx);
 /**

@@ -76,27 +76,51 @@ icache_place_t icache_probation_place(icache_policy_t *policy, const icache_obje
     return ICACHE_PLACE_NONE;
 }
 
-void icache_probation_enter(icache_policy_t *policy, icache_object_t *object)
+void icache_probation_insert(icache_policy_t *policy, icache_object_t *object, icache_place_t place)
 {
+    if (place == ICACHE_PLACE_MAIN) {
+        policy->ops->main_push(policy, object, 0);
+        return;
+    }
     object->_in_small = 1;
     icache_queue_push(&policy->small, object);
 }
 
-void icache_probation_leave(icache_policy_t *policy, icache_object_t *object)
+static void leave(icache_policy_t *policy, icache_object_t *object)
 {
     object->_in_small = 0;
     icache_queue_remove(&policy->small, object);
 }
 
-void icache_probation_remember(icache_policy_t *policy, const icache_object_t *object, icache_reason_t reason)
+/* an object that deserves it leaves a ghost */
+void icache_probation_remove(icache_policy_t *policy, icache_object_t *object, icache_reason_t reason)
 {
     if (reason == ICACHE_REASON_EXPIRED || (reason == ICACHE_REASON_CAPACITY && object->_in_small))
         add_ghost(policy, object);
+    if (object->_in_small)
+        leave(policy, object);
+    else
+        policy->ops->main_remove(policy, object);
 }
 
-icache_object_t *icache_probation_end(const icache_policy_t *policy)
+/* the object at the end of SMALL if it is SMALL's turn to give one up, or NULL */
+static icache_object_t *find_end(const icache_policy_t *policy)
 {
     return policy->small.bytes >= small_bytes(policy) || policy->main.num_objects == 0 ? policy->small.oldest : NULL;
+}
+
+icache_object_t *icache_probation_victim(icache_policy_t *policy)
+{
+    icache_object_t *object;
+
+    while ((object = find_end(policy)) != NULL) {
+        uint8_t hits = icache_object_take_hits(object);
+        if (hits == 0)
+            return object;
+        leave(policy, object);
+        policy->ops->main_push(policy, object, hits);
+    }
+    return policy->ops->main_victim(policy);
 }
 
 void icache_probation_forget(icache_policy_t *policy)
@@ -109,5 +133,6 @@ int icache_probation_walk(const icache_policy_t *policy, icache_visit_t visit, v
 {
     for (const icache_object_t *object = policy->small.newest; object != NULL; object = object->_next)
         ICACHE_CHECK(object->_in_small);
-    return icache_queue_walk(&policy->small, visit, ctx);
+    int result = icache_queue_walk(&policy->small, visit, ctx);
+    return result != 0 ? result : policy->ops->main_walk(policy, visit, ctx);
 }

@@ -9,21 +9,15 @@
 
 #define MAX_HITS 3
 
-static void on_insert(icache_policy_t *policy, icache_object_t *object, icache_place_t place)
+static void main_push(icache_policy_t *policy, icache_object_t *object, unsigned hits)
 {
-    if (place == ICACHE_PLACE_SMALL)
-        icache_probation_enter(policy, object);
-    else
-        icache_queue_push(&policy->main, object);
+    (void)hits;
+    icache_queue_push(&policy->main, object);
 }
 
-static void on_remove(icache_policy_t *policy, icache_object_t *object, icache_reason_t reason)
+static void main_remove(icache_policy_t *policy, icache_object_t *object)
 {
-    icache_probation_remember(policy, object, reason);
-    if (object->_in_small)
-        icache_probation_leave(policy, object);
-    else
-        icache_queue_remove(&policy->main, object);
+    icache_queue_remove(&policy->main, object);
 }
 
 static icache_object_t *main_victim(icache_policy_t *policy)
@@ -39,32 +33,21 @@ static icache_object_t *main_victim(icache_policy_t *policy)
     return object;
 }
 
-static icache_object_t *victim(icache_policy_t *policy)
+static int main_walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
 {
-    icache_object_t *object;
-
-    while ((object = icache_probation_end(policy)) != NULL) {
-        if (icache_object_take_hits(object) == 0)
-            return object;
-        icache_probation_leave(policy, object);
-        icache_queue_push(&policy->main, object);
-    }
-    return main_victim(policy);
-}
-
-static int walk(const icache_policy_t *policy, icache_visit_t visit, void *ctx)
-{
-    int result = icache_probation_walk(policy, visit, ctx);
-
-    return result != 0 ? result : icache_queue_walk(&policy->main, visit, ctx);
+    return icache_queue_walk(&policy->main, visit, ctx);
 }
 
 const icache_policy_ops_t icache_s3_fifo_ops = {.max_hits = MAX_HITS,
                                                 .init = icache_probation_init,
                                                 .dispose = icache_probation_dispose,
                                                 .place = icache_probation_place,
-                                                .on_insert = on_insert,
-                                                .on_remove = on_remove,
-                                                .victim = victim,
+                                                .on_insert = icache_probation_insert,
+                                                .on_remove = icache_probation_remove,
+                                                .victim = icache_probation_victim,
                                                 .forget = icache_probation_forget,
-                                                .walk = walk};
+                                                .walk = icache_probation_walk,
+                                                .main_push = main_push,
+                                                .main_remove = main_remove,
+                                                .main_victim = main_victim,
+                                                .main_walk = main_walk};
