@@ -5,17 +5,9 @@
 
 #define INTEGER_MAX UINT64_C(999999999999999) /* a number of RFC 8941 has at most 15 digits */
 
-static size_t put(char *dst, const char *text)
-{
-    size_t len = strlen(text);
-
-    memcpy(dst, text, len);
-    return len;
-}
-
 static size_t put_ttl(char *dst, int64_t ttl_s)
 {
-    size_t len = put(dst, "; ttl=");
+    size_t len = sluice_put_text(dst, "; ttl=");
     uint64_t value = ttl_s < 0 ? -(uint64_t)ttl_s : (uint64_t)ttl_s;
 
     if (ttl_s < 0)
@@ -26,22 +18,22 @@ static size_t put_ttl(char *dst, int64_t ttl_s)
 size_t sluice_cache_status_text(const sluice_cache_status_t *status, char dst[SLUICE_CACHE_STATUS_MAX])
 {
     static const char *const starts[] = {"sluice", "sluice; hit", "sluice; hit", "sluice; fwd=uri-miss", "sluice; fwd=stale"};
-    size_t len = put(dst, starts[status->forward]);
+    size_t len = sluice_put_text(dst, starts[status->forward]);
 
     if (status->forward == SLUICE_FORWARD_HIT)
         len += put_ttl(dst + len, status->ttl_s);
     if (status->fwd_status != 0) {
-        len += put(dst + len, "; fwd-status=");
+        len += sluice_put_text(dst + len, "; fwd-status=");
         len += sluice_put_decimal(dst + len, status->fwd_status);
     }
     if (status->stored)
-        len += put(dst + len, "; stored");
+        len += sluice_put_text(dst + len, "; stored");
     if (status->collapsed)
-        len += put(dst + len, "; collapsed");
+        len += sluice_put_text(dst + len, "; collapsed");
     if (status->detail != NULL) {
         assert(strlen(status->detail) <= SLUICE_CACHE_STATUS_DETAIL_MAX);
-        len += put(dst + len, "; detail=");
-        len += put(dst + len, status->detail);
+        len += sluice_put_text(dst + len, "; detail=");
+        len += sluice_put_text(dst + len, status->detail);
     }
     return len;
 }

@@ -1,18 +1,12 @@
-#include <string.h>
 #include "module/cache_control.h"
 #include "module/client_caching.h"
 #include "module/decimal.h"
 
 static size_t put_directive(char *dst, size_t len, const char *text)
 {
-    size_t text_len = strlen(text);
-
-    if (len != 0) {
-        memcpy(dst + len, ", ", 2);
-        len += 2;
-    }
-    memcpy(dst + len, text, text_len);
-    return len + text_len;
+    if (len != 0)
+        len += sluice_put_text(dst + len, ", ");
+    return len + sluice_put_text(dst + len, text);
 }
 
 size_t sluice_client_caching_text(uint32_t flags, uint32_t max_age_s, char dst[SLUICE_CLIENT_CACHING_MAX])

@@ -1,13 +1,25 @@
 /*
- * decimal.h - whole numbers as text on the path of every hit, where printf would be a tenth of the work.
+ * decimal.h - text and whole numbers put behind one another by hand, where printf would be most of the work.
  */
 #ifndef module__decimal_h
 #define module__decimal_h
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define SLUICE_DECIMAL_MAX 20 /* digits of the largest number */
+
+/**
+ * writes the text, without NUL; returns its length
+ */
+static inline size_t sluice_put_text(char *dst, const char *text)
+{
+    size_t len = strlen(text);
+
+    memcpy(dst, text, len);
+    return len;
+}
 
 /**
  * writes the digits, without NUL; returns their number

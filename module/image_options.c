@@ -210,17 +210,9 @@ int sluice_options_parse(const char *query, size_t len, int strict, uint32_t max
     return 0;
 }
 
-static size_t put_text(char *dst, const char *text)
-{
-    size_t len = strlen(text);
-
-    memcpy(dst, text, len);
-    return len;
-}
-
 static size_t put_number(char *dst, const char *name, uint32_t value)
 {
-    size_t len = put_text(dst, name);
+    size_t len = sluice_put_text(dst, name);
 
     return len + sluice_put_decimal(dst + len, value);
 }
@@ -234,14 +226,14 @@ size_t sluice_options_text(const sluice_options_t *options, char text[SLUICE_OPT
     if (options->height != 0)
         n += put_number(text + n, "&h=", options->height);
     if (options->fit != SLUICE_FIT_INSIDE) {
-        n += put_text(text + n, "&fit=");
-        n += put_text(text + n, fit_names[options->fit]);
+        n += sluice_put_text(text + n, "&fit=");
+        n += sluice_put_text(text + n, fit_names[options->fit]);
     }
     if (options->quality != 0)
         n += put_number(text + n, "&q=", options->quality);
     if (options->output != SLUICE_FORMAT_NONE) {
-        n += put_text(text + n, "&output=");
-        n += put_text(text + n, formats[options->output].name);
+        n += sluice_put_text(text + n, "&output=");
+        n += sluice_put_text(text + n, formats[options->output].name);
     }
     text[n] = '\0';
     return n;
