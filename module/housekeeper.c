@@ -1,6 +1,5 @@
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include "module/housekeeper.h"
 
 #define PERIOD_MS 250 /* the cache's sweep is round in twenty seconds */
@@ -13,21 +12,10 @@ struct st_sluice_housekeeper_t {
     int stop; /* guarded by mutex */
 };
 
-static struct timespec after_a_period(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += PERIOD_MS * 1000000L;
-    at.tv_sec += at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    return at;
-}
-
 /* returns whether to stop */
 static int nap(sluice_housekeeper_t *housekeeper)
 {
-    struct timespec until = after_a_period();
+    struct timespec until = sluice_deadline(PERIOD_MS);
     int err = 0;
 
     pthread_mutex_lock(&housekeeper->mutex);
@@ -48,17 +36,6 @@ static void *run(void *_housekeeper)
     return NULL;
 }
 
-static void init_locks(sluice_housekeeper_t *housekeeper)
-{
-    pthread_condattr_t attr;
-
-    pthread_mutex_init(&housekeeper->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&housekeeper->stopping, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
 static void free_housekeeper(sluice_housekeeper_t *housekeeper)
 {
     pthread_cond_destroy(&housekeeper->stopping);
@@ -74,7 +51,8 @@ sluice_housekeeper_t *sluice_housekeeper_create(sluice_t *sluice)
     if (housekeeper == NULL)
         return NULL;
     housekeeper->sluice = sluice;
-    init_locks(housekeeper);
+    pthread_mutex_init(&housekeeper->mutex, NULL);
+    sluice_cond_init(&housekeeper->stopping);
     sigfillset(&all); /* signals are for the server's own threads */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&housekeeper->thread, NULL, run, housekeeper) != 0;

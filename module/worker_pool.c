@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "module/clock.h"
 #include "module/worker_pool.h"
 
 struct st_task_list_t {
@@ -66,16 +67,6 @@ static void unpark_locked(sluice_pool_t *pool)
     pthread_cond_broadcast(&pool->cond);
 }
 
-static void set_retry_locked(sluice_pool_t *pool)
-{
-    struct timespec *at = &pool->retry_at;
-
-    clock_gettime(CLOCK_MONOTONIC, at);
-    at->tv_nsec += SLUICE_POOL_PARK_MS * 1000000L;
-    at->tv_sec += at->tv_nsec / 1000000000L;
-    at->tv_nsec %= 1000000000L;
-}
-
 static void wait_locked(sluice_pool_t *pool)
 {
     struct timespec until = pool->retry_at;
@@ -117,17 +108,6 @@ static void *run_worker(void *arg)
     return NULL;
 }
 
-static void init_sync(sluice_pool_t *pool)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->cond, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&pool->mutex, NULL);
-}
-
 sluice_pool_t *sluice_pool_create(const char *name, size_t num_threads, void (*thread_init)(void), void (*thread_exit)(void))
 {
     sluice_pool_t *pool = calloc(1, sizeof(*pool) + num_threads * sizeof(pool->threads[0]));
@@ -139,7 +119,8 @@ sluice_pool_t *sluice_pool_create(const char *name, size_t num_threads, void (*t
     pool->thread_exit = thread_exit;
     list_init(&pool->queue);
     list_init(&pool->parked);
-    init_sync(pool);
+    pthread_mutex_init(&pool->mutex, NULL);
+    sluice_cond_init(&pool->cond);
     for (; pool->num_threads != num_threads; ++pool->num_threads) {
         if (pthread_create(pool->threads + pool->num_threads, NULL, run_worker, pool) != 0) {
             sluice_pool_destroy(&pool);
@@ -180,7 +161,7 @@ void sluice_pool_park(sluice_pool_t *pool, sluice_task_t *task)
     pthread_mutex_lock(&pool->mutex);
     list_append(&pool->parked, task);
     if (pool->parked.size == 1) {
-        set_retry_locked(pool);
+        pool->retry_at = sluice_deadline(SLUICE_POOL_PARK_MS);
         pthread_cond_broadcast(&pool->cond); /* the idle workers must go over to the timed wait */
     }
     pthread_mutex_unlock(&pool->mutex);
