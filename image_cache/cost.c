@@ -18,8 +18,6 @@
 #define MAX_HITS 15
 #define MAX_RANKED_HITS 15
 #define MAX_SLOTS ((uint64_t)1 << 27)
-#define SLOTS_PER_PAGE ((size_t)4096 / sizeof(icache_object_t *))
-#define RELEASE_SLOTS (16 * SLOTS_PER_PAGE)
 
 static size_t array_size(const icache_heap_t *heap)
 {
@@ -31,10 +29,8 @@ static int init(icache_policy_t *policy, uint64_t capacity_bytes, uint64_t max_o
     icache_heap_t *heap = &policy->heap;
 
     heap->max_objects = (size_t)(max_objects < 1 ? 1 : max_objects < MAX_SLOTS ? max_objects : MAX_SLOTS);
-    void *array = mmap(NULL, array_size(heap), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (array == MAP_FAILED)
+    if ((heap->slots = icache_reserve(array_size(heap))) == NULL)
         return -1;
-    heap->slots = array;
     if (icache_probation_init(policy, capacity_bytes, heap->max_objects) == 0)
         return 0;
     munmap(heap->slots, array_size(heap));
@@ -85,12 +81,7 @@ static void sift_down(icache_heap_t *heap, size_t at, icache_object_t *object)
 /* the slots behind hold nothing that is read, so it does not matter whether the system really takes them */
 static void release_pages(icache_heap_t *heap)
 {
-    size_t keep = (heap->num_objects + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * SLOTS_PER_PAGE;
-
-    if (keep + RELEASE_SLOTS > heap->touched)
-        return;
-    madvise(heap->slots + keep, (heap->touched - keep) * sizeof(*heap->slots), MADV_DONTNEED);
-    heap->touched = keep;
+    heap->touched = icache_release_tail(heap->slots, sizeof(*heap->slots), heap->num_objects, heap->touched);
 }
 
 double icache_cost_priority(double inflation, uint8_t hits, uint32_t cost_us, uint64_t charge_bytes)

@@ -20,12 +20,8 @@ int icache_ghosts_init(icache_ghosts_t *ghosts, uint64_t capacity_bytes)
     ghosts->num_buckets = 1;
     while (ghosts->num_buckets < MAX_BUCKETS && ghosts->num_buckets <= capacity_bytes / ICACHE_GHOST_BUCKET_CAPACITY_BYTES / 2)
         ghosts->num_buckets *= 2;
-    void *array =
-        mmap(NULL, icache_ghosts_size(ghosts), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (array == MAP_FAILED)
-        return -1;
-    ghosts->buckets = array;
-    return 0;
+    ghosts->buckets = icache_reserve(icache_ghosts_size(ghosts));
+    return ghosts->buckets != NULL ? 0 : -1;
 }
 
 void icache_ghosts_dispose(icache_ghosts_t *ghosts)

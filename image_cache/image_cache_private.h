@@ -9,6 +9,7 @@
  *                  Called with the index lock held.
  *   lru.c, s3_fifo.c, cost.c       the policies.
  *   queue.c, probation.c, ghost.c  what they share: a list; the queue of newcomers; hashes of those who were turned out.
+ *   reserve.c      arrays of address space. No lock.
  *   object.c       one object: its block, its charge, its references. No lock.
  *   slab.h, slab.c the objects' headers; a lock of its own.
  *   flight.c       flights and waiters; the flights lock.
@@ -38,6 +39,17 @@ typedef struct st_icache_table_t {
 } icache_table_t;
 
 #define ICACHE_TABLE_MIN_BUCKETS 512
+
+/**
+ * zeroed address space, to be given back with munmap(); NULL when there is none
+ */
+void *icache_reserve(size_t bytes);
+/**
+ * gives the whole pages of an array behind its `used` items back, if they are many enough. They read as zeros then, or as before if
+ * the system did not take them.
+ * @param touched items from there on are in pages that are not resident. Returns what this is now.
+ */
+size_t icache_release_tail(void *array, size_t item_bytes, size_t used, size_t touched);
 
 /**
  * returns 0, or -1 when there is no address space for that many objects. All functions but icache_table_get() want the index lock.

@@ -76,8 +76,8 @@ static int reserve(icache_slab_t *slab)
     size_t map_words = measure_map(slab), header_bytes = slab->num_words[0] * ICACHE_SLAB_UNIT_BYTES;
 
     slab->reserved_bytes = header_bytes + map_words * sizeof(uint64_t);
-    void *area = mmap(NULL, slab->reserved_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (area == MAP_FAILED)
+    void *area = icache_reserve(slab->reserved_bytes);
+    if (area == NULL)
         return -1;
     slab->headers = area;
     uint64_t *map = (uint64_t *)((char *)area + header_bytes);

@@ -35,8 +35,6 @@
 #define BUCKETS_PER_OBJECT ((size_t)2)
 #define MAX_BUCKETS ((size_t)1 << 27) /* beyond that the chains grow instead */
 #define MAX_HOPS 64
-#define BUCKETS_PER_PAGE ((size_t)4096 / sizeof(icache_object_t *))
-#define RELEASE_BUCKETS (16 * BUCKETS_PER_PAGE)
 
 int icache_table_init(icache_table_t *table, uint64_t max_objects)
 {
@@ -44,12 +42,8 @@ int icache_table_init(icache_table_t *table, uint64_t max_objects)
 
     *table = (icache_table_t){.num_buckets = ICACHE_TABLE_MIN_BUCKETS, .touched_buckets = ICACHE_TABLE_MIN_BUCKETS};
     table->max_buckets = (size_t)max < ICACHE_TABLE_MIN_BUCKETS ? ICACHE_TABLE_MIN_BUCKETS : (size_t)max;
-    void *array = mmap(NULL, table->max_buckets * sizeof(*table->buckets), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (array == MAP_FAILED)
-        return -1;
-    table->buckets = array;
-    return 0;
+    table->buckets = icache_reserve(table->max_buckets * sizeof(*table->buckets));
+    return table->buckets != NULL ? 0 : -1;
 }
 
 void icache_table_dispose(icache_table_t *table)
@@ -172,12 +166,8 @@ static void remove_bucket(icache_table_t *table)
 /* the pages hold nothing but NULLs, so it does not matter whether the system really takes them */
 static void release_pages(icache_table_t *table)
 {
-    size_t keep = (get_num_buckets(table) + BUCKETS_PER_PAGE - 1) / BUCKETS_PER_PAGE * BUCKETS_PER_PAGE;
-
-    if (keep + RELEASE_BUCKETS > table->touched_buckets)
-        return;
-    madvise(table->buckets + keep, (table->touched_buckets - keep) * sizeof(*table->buckets), MADV_DONTNEED);
-    table->touched_buckets = keep;
+    table->touched_buckets =
+        icache_release_tail(table->buckets, sizeof(*table->buckets), get_num_buckets(table), table->touched_buckets);
 }
 
 void icache_table_link(icache_table_t *table, icache_object_t *object)
