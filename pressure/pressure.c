@@ -108,7 +108,7 @@ static void apply_config(pressure_t *pressure, const pressure_config_t *config)
 
 pressure_t *pressure_create(const pressure_config_t *config)
 {
-    uint64_t resident_bytes, now_ms;
+    uint64_t reading_bytes, now_ms;
     pressure_t *pressure;
 
     assert(config->sample != NULL && config->now_ms != NULL);
@@ -129,7 +129,7 @@ pressure_t *pressure_create(const pressure_config_t *config)
     pressure->state.since_ms = pressure->record.level_since_ms = now_ms;
     pressure->step.good_ms = now_ms;
     /* so that the first reservation need not wait for the first step; if it fails, that step tells */
-    pressure_take_sample(pressure, &resident_bytes);
+    pressure_take_sample(pressure, &reading_bytes);
     return pressure;
 }
 

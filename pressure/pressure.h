@@ -16,9 +16,11 @@
  * Degraded is published, but has no event. A wish for room (pressure_want_room) is a generation of its own too, of one event at the
  * level of elevated that names the bytes; it is not counted as a crossing.
  *
- * Readings: a failed one keeps the last value and breaks a dwell. Without a good one for `stale_after_ms` the published level is
- * one higher, but not above high (a broken meter alone must not shut the service), until the next good one. Listeners are not
- * called then: an eviction whose effect nobody can read has no end.
+ * A reading is what counts against the budget, in bytes: the resident set, or the part of its limit that the process's memory
+ * cgroup uses, taken of the budget, whichever is more (pressure_reading_of()). `resident` below means this, except where a record
+ * is to say what really went. Readings: a failed one keeps the last value and breaks a dwell. Without a good one for
+ * `stale_after_ms` the published level is one higher, but not above high (a broken meter alone must not shut the service), until
+ * the next good one. Listeners are not called then: an eviction whose effect nobody can read has no end.
  *
  * Reservations: memory-hungry work asks before it allocates, frees what it allocated, and then releases. The ledger is a
  * compare-and-swap per grant; a grant is given only below critical, and only if
@@ -59,10 +61,19 @@ typedef enum en_pressure_class_t { PRESSURE_CLASS_SOURCE, PRESSURE_CLASS_DECODE,
 enum { PRESSURE_OK = 0, PRESSURE_NOT_NOW = -1 /* ask again later */, PRESSURE_NEVER = -2 /* cannot fit into this budget, ever */ };
 
 /**
- * a reading. Returns 0 and the resident bytes, or -1 (a failed reading never counts as zero, see above).
+ * one look at the memory in use. The group is the memory cgroup, of those that limit this process, which is nearest to its limit;
+ * its working set is what cannot be taken back by dropping page cache.
+ */
+typedef struct st_pressure_sample_t {
+    uint64_t resident_bytes;                 /* of this process */
+    uint64_t group_bytes, group_limit_bytes; /* working set and limit; 0, 0: nothing limits it, or nobody looked */
+} pressure_sample_t;
+
+/**
+ * takes a sample. Returns 0, or -1 (a failed one never counts as zero, see above). *sample is zeroed before the call.
  * Called by pressure_create(), and then by one thread at a time.
  */
-typedef int (*pressure_sample_cb)(void *ctx, uint64_t *resident_bytes);
+typedef int (*pressure_sample_cb)(void *ctx, pressure_sample_t *sample);
 
 typedef struct st_pressure_config_t {
     uint64_t budget_bytes;
@@ -119,6 +130,8 @@ typedef struct st_pressure_reclaim_t {
 typedef struct st_pressure_snapshot_t {
     pressure_level_t level;
     uint64_t budget_bytes, resident_bytes, peak_resident_bytes;
+    uint64_t group_bytes, group_limit_bytes; /* as in the last good sample */
+    uint64_t reading_bytes;                  /* what the level goes by */
     uint64_t reserved_bytes[PRESSURE_NUM_CLASSES], reserved_total_bytes;
     uint64_t reservations_granted, reservations_refused;
     uint64_t failed_in_row;           /* samples that failed since the last good one */
@@ -204,10 +217,10 @@ void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot);
 const char *pressure_level_name(pressure_level_t level);
 
 /**
- * reads the resident set from /proc/self/statm through a descriptor that is opened at the first call, kept, and opened anew after a
+ * the resident set from /proc/self/statm, through a descriptor that is opened at the first call, kept, and opened anew after a
  * fork. ctx is ignored.
  */
-int pressure_sample_statm(void *ctx, uint64_t *resident_bytes);
+int pressure_sample_statm(void *ctx, pressure_sample_t *sample);
 /**
  * `auto`: 95 % of the smallest of physical memory and the limits on this process's own cgroup chain (v1, v2, hybrid). What cannot
  * be read is no limit. Returns 0 if there is no limit at all.

@@ -69,9 +69,14 @@ uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes);
 /**
  * takes a sample and publishes it to the ledger. Returns 0 or -1 (the sample failed, nothing is changed). One caller at a time.
  */
-int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *config, uint64_t *resident_bytes);
+int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *config, pressure_sample_t *sample);
 
 /* --- sample.c, auto_budget.c --- */
+
+/**
+ * pure: what of the budget a sample says is in use
+ */
+uint64_t pressure_reading_of(const pressure_sample_t *sample, uint64_t budget_bytes);
 
 /**
  * the resident set, in pages, from the text of a statm file. Returns 0 or -1.
@@ -121,7 +126,7 @@ struct st_pressure_t {
 /**
  * samples, for the ledger and for the snapshot. Returns 0 or -1. Only while holding `stepping`, or before anyone else can.
  */
-int pressure_take_sample(pressure_t *pressure, uint64_t *resident_bytes);
+int pressure_take_sample(pressure_t *pressure, uint64_t *reading_bytes);
 /**
  * pure: the time until the next step
  */

@@ -103,7 +103,7 @@ static int get_reading(pressure_ledger_t *ledger, pressure_reading_t *reading)
     return number != 0 ? 0 : -1;
 }
 
-int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *config, uint64_t *resident_bytes)
+int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *config, pressure_sample_t *sample)
 {
     pressure_reading_t last, next;
     /* in this order, the difference may come out too small (and the bound too high), never too large */
@@ -112,10 +112,11 @@ int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *c
     uint64_t released_bytes = atomic_load_explicit(&ledger->released_bytes, memory_order_acquire);
     int has_last = get_reading(ledger, &last) == 0;
 
-    if (config->sample(config->sample_ctx, resident_bytes) != 0)
+    *sample = (pressure_sample_t){0};
+    if (config->sample(config->sample_ctx, sample) != 0)
         return -1;
-    next = pressure_next_reading(has_last ? &last : NULL, *resident_bytes, subtract_floored(granted_bytes, released_bytes),
-                                 kept_bytes);
+    next = pressure_next_reading(has_last ? &last : NULL, pressure_reading_of(sample, config->budget_bytes),
+                                 subtract_floored(granted_bytes, released_bytes), kept_bytes);
     publish_reading(ledger, &next);
     return 0;
 }

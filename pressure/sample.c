@@ -61,7 +61,15 @@ static int open_statm(void)
     return (int)(uint32_t)seen;
 }
 
-int pressure_sample_statm(void *ctx, uint64_t *resident_bytes)
+uint64_t pressure_reading_of(const pressure_sample_t *sample, uint64_t budget_bytes)
+{
+    if (sample->group_limit_bytes == 0)
+        return sample->resident_bytes;
+    uint64_t by_group = (uint64_t)((double)budget_bytes * ((double)sample->group_bytes / (double)sample->group_limit_bytes));
+    return by_group > sample->resident_bytes ? by_group : sample->resident_bytes;
+}
+
+int pressure_sample_statm(void *ctx, pressure_sample_t *sample)
 {
     char text[128];
     uint64_t pages;
@@ -74,6 +82,6 @@ int pressure_sample_statm(void *ctx, uint64_t *resident_bytes)
         return -1;
     if (pressure_parse_statm(text, (size_t)len, &pages) != 0)
         return -1;
-    *resident_bytes = pages * (uint64_t)page_size;
+    sample->resident_bytes = pages * (uint64_t)page_size;
     return 0;
 }

@@ -84,18 +84,22 @@ static void publish_level(pressure_t *pressure, pressure_level_t level, uint64_t
     pthread_mutex_unlock(&pressure->record_lock);
 }
 
-int pressure_take_sample(pressure_t *pressure, uint64_t *resident_bytes)
+int pressure_take_sample(pressure_t *pressure, uint64_t *reading_bytes)
 {
     pressure_snapshot_t *record = &pressure->record;
-    int result = pressure_ledger_sample(&pressure->ledger, &pressure->config, resident_bytes);
+    pressure_sample_t sample;
+    int result = pressure_ledger_sample(&pressure->ledger, &pressure->config, &sample);
 
     pthread_mutex_lock(&pressure->record_lock);
     if (result == 0) {
         ++record->samples;
         record->failed_in_row = 0;
-        record->resident_bytes = *resident_bytes;
-        if (*resident_bytes > record->peak_resident_bytes)
-            record->peak_resident_bytes = *resident_bytes;
+        record->resident_bytes = sample.resident_bytes;
+        record->group_bytes = sample.group_bytes;
+        record->group_limit_bytes = sample.group_limit_bytes;
+        record->reading_bytes = *reading_bytes = pressure_reading_of(&sample, pressure->config.budget_bytes);
+        if (sample.resident_bytes > record->peak_resident_bytes)
+            record->peak_resident_bytes = sample.resident_bytes;
     } else {
         ++record->failed_samples;
         ++record->failed_in_row;
@@ -277,7 +281,7 @@ uint64_t pressure_step(pressure_t *pressure)
     } else {
         step_on_failure(pressure, now_ms);
     }
-    period_ms = pressure_period_ms(pressure->record.resident_bytes, pressure->config.budget_bytes, pressure_level(pressure));
+    period_ms = pressure_period_ms(pressure->record.reading_bytes, pressure->config.budget_bytes, pressure_level(pressure));
     if (pressure->step.failing && period_ms > 250)
         period_ms = 250;
     atomic_flag_clear_explicit(&pressure->stepping, memory_order_release);

@@ -44,14 +44,14 @@ static uint64_t monotonic_ms(void)
 }
 
 /* a wave through all levels; every 17th reading fails */
-static int sample_wave(void *ctx, uint64_t *resident_bytes)
+static int sample_wave(void *ctx, pressure_sample_t *sample)
 {
     uint64_t n = atomic_fetch_add(&stress.num_samples, 1);
 
     (void)ctx;
     if (n % 17 == 16)
         return -1;
-    *resident_bytes = n % 8 < 6 ? 100 * MIB : (650 + n * 37 % 320) * MIB;
+    sample->resident_bytes = n % 8 < 6 ? 100 * MIB : (650 + n * 37 % 320) * MIB;
     return 0;
 }
 

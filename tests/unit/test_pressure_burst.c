@@ -39,10 +39,10 @@ static uint64_t get_resident_bytes(void)
     return bytes;
 }
 
-static int sample_world(void *ctx, uint64_t *resident_bytes)
+static int sample_world(void *ctx, pressure_sample_t *sample)
 {
     (void)ctx;
-    *resident_bytes = get_resident_bytes();
+    sample->resident_bytes = get_resident_bytes();
     return 0;
 }
 

@@ -31,13 +31,13 @@ static inline uint64_t fake_now_ms(void)
     return fake.now_ms;
 }
 
-static inline int fake_sample(void *ctx, uint64_t *resident_bytes)
+static inline int fake_sample(void *ctx, pressure_sample_t *sample)
 {
     (void)ctx;
     ++fake.num_samples;
     if (fake.sample_fails)
         return -1;
-    *resident_bytes = fake.resident_bytes;
+    sample->resident_bytes = fake.resident_bytes;
     return 0;
 }
 

@@ -35,12 +35,28 @@ static void test_parse(void **arg)
     }
 }
 
+static void test_reading(void **arg)
+{
+    static const struct {
+        pressure_sample_t sample;
+        uint64_t budget_bytes, reading_bytes;
+    } rows[] = {
+        {{100, 0, 0}, 1000, 100},     {{100, 900, 0}, 1000, 100},   {{100, 50, 1000}, 1000, 100}, {{100, 900, 1000}, 1000, 900},
+        {{100, 900, 1000}, 500, 450}, {{450, 900, 1000}, 500, 450}, {{1, 2000, 1000}, 500, 1000}, {{0, 1, UINT64_MAX}, 1000, 0},
+    };
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); ++i)
+        assert_int_equal(pressure_reading_of(&rows[i].sample, rows[i].budget_bytes), rows[i].reading_bytes);
+}
+
 static uint64_t sample(void)
 {
-    uint64_t resident_bytes = 0;
+    pressure_sample_t taken = {0};
 
-    assert_int_equal(pressure_sample_statm(NULL, &resident_bytes), 0);
-    return resident_bytes;
+    assert_int_equal(pressure_sample_statm(NULL, &taken), 0);
+    assert_int_equal(taken.group_limit_bytes, 0);
+    return taken.resident_bytes;
 }
 
 static void test_sees_touched_pages(void **arg)
@@ -63,7 +79,8 @@ static void test_after_a_fork(void **arg)
 {
     const size_t size = 64 << 20;
     char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    uint64_t parent, child;
+    pressure_sample_t child;
+    uint64_t parent;
     int status;
     pid_t pid;
 
@@ -73,7 +90,7 @@ static void test_after_a_fork(void **arg)
     parent = sample();
     if ((pid = fork()) == 0) {
         munmap(pages, size);
-        _exit(pressure_sample_statm(NULL, &child) == 0 && child < parent - size / 2 ? 0 : 1);
+        _exit(pressure_sample_statm(NULL, &child) == 0 && child.resident_bytes < parent - size / 2 ? 0 : 1);
     }
     assert_true(pid > 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -86,6 +103,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_reading),
         cmocka_unit_test(test_sees_touched_pages),
         cmocka_unit_test(test_after_a_fork),
     };

@@ -13,14 +13,14 @@ static struct {
     sem_t sampled;
 } machine;
 
-static int sample_machine(void *ctx, uint64_t *resident_bytes)
+static int sample_machine(void *ctx, pressure_sample_t *sample)
 {
     sigset_t mask;
 
     (void)ctx;
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
     atomic_store(&machine.signals_blocked, sigismember(&mask, SIGTERM));
-    *resident_bytes = atomic_load(&machine.resident_bytes);
+    sample->resident_bytes = atomic_load(&machine.resident_bytes);
     sem_post(&machine.sampled);
     return 0;
 }
