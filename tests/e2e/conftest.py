@@ -3,6 +3,8 @@
 import pytest
 
 import harness
+import pictures
+from origin import Origin
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,3 +31,10 @@ def sluice(tmp_path):
     for server in servers:
         server.stop()
         print(f"--- {server.folder.name} wrote:\n{server.log()}")
+
+
+@pytest.fixture
+def origin():
+    """An origin that has the test pictures; tests that script more than that have a fixture of their own."""
+    with Origin(pictures.tests()) as origin:
+        yield origin

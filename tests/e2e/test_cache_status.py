@@ -7,19 +7,12 @@ import pytest
 import pictures
 from clients import Asked, metrics, operations
 from harness import wait_for
-from origin import Origin
 from pictures import fetch
 from structured import cache_status, parse_list
 
 PATH = "/images/baseline.jpg?w=100"
 NAME = "/baseline.jpg"
 SHORT = "max-age=1, stale-while-revalidate=0, stale-if-error=0"
-
-
-@pytest.fixture
-def origin():
-    with Origin(pictures.tests()) as origin:
-        yield origin
 
 
 @pytest.fixture

@@ -14,12 +14,6 @@ SIZES = [100 + 10 * n for n in range(10)]
 
 
 @pytest.fixture
-def origin():
-    with Origin(pictures.tests()) as origin:
-        yield origin
-
-
-@pytest.fixture
 def server(sluice, origin):
     return start(sluice, origin)
 

@@ -5,22 +5,14 @@ import threading
 
 import pytest
 
-import pictures
 from clients import Asked, Http2, assert_settles, metrics, operations
 from harness import wait_for
-from origin import Origin
 from pictures import fetch
 from problems import assert_error
 from structured import cache_status
 
 NAME = "/baseline.jpg"
 SHORT, LONG = "/short/baseline.jpg?w=100", "/long/baseline.jpg?w=100"  # of one origin, and so one picture
-
-
-@pytest.fixture
-def origin():
-    with Origin(pictures.tests()) as origin:
-        yield origin
 
 
 @pytest.fixture(params=[2])

@@ -18,7 +18,6 @@ import pytest
 import pictures
 from clients import Asked
 from harness import ROOT, Sluice, request, wait_for
-from origin import Origin
 from problems import COMMON_SETTINGS, ERRORS, SLACK, assert_error, assert_problem, assert_sound, raw
 
 MAX_OBJECT_BYTES = 300_000
@@ -365,12 +364,6 @@ def test_file_with_more_bytes_than_allowed(server):
 
 
 # --- too little memory, time or room
-
-
-@pytest.fixture
-def origin():
-    with Origin(pictures.tests()) as origin:
-        yield origin
 
 
 def small_server(tmp_path, settings, origin=None):

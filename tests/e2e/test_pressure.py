@@ -16,7 +16,6 @@ import pytest
 import pictures
 from clients import Asked, Prober, assert_settles, metrics, operations
 from harness import MODULE, compile_c, request, wait_for
-from origin import Origin
 
 MIB = 1 << 20
 ANSWERS_AT_CRITICAL = {"/api/health": 503, "/api/metrics/cache": 200, "/metrics": 200}
@@ -25,12 +24,6 @@ ANSWERS_AT_CRITICAL = {"/api/health": 503, "/api/metrics/cache": 200, "/metrics"
 @pytest.fixture(scope="session")
 def ballast(tmp_path_factory):
     return compile_c(Path(__file__).parent / "modules" / "ballast.c", tmp_path_factory.mktemp("modules") / "ballast.so")
-
-
-@pytest.fixture
-def origin():
-    with Origin(pictures.tests()) as origin:
-        yield origin
 
 
 @pytest.fixture
