@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define HEALTH_MAX_CACHES 4
-#define HEALTH_NUM_REASONS 6 /* capacity, pressure, expired, purged, replaced, too_large: see health_reason_names */
+#define HEALTH_NUM_REASONS 7 /* capacity, pressure, expired, purged, replaced, too_large, quota: see health_reason_names */
 #define HEALTH_NUM_LEVELS 6
 #define HEALTH_NUM_CLASSES 2                /* source, decode */
 #define HEALTH_NUM_SPANS 5                  /* queue, fetch, decode, transform, encode */

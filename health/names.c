@@ -1,6 +1,6 @@
 #include "health/names.h"
 
-const char *const health_reason_names[HEALTH_NUM_REASONS] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large"};
+const char *const health_reason_names[HEALTH_NUM_REASONS] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large", "quota"};
 const char *const health_level_names[HEALTH_NUM_LEVELS] = {"normal", "elevated", "degraded", "high", "critical", "emergency"};
 const char *const health_class_names[HEALTH_NUM_CLASSES] = {"source", "decode"};
 const char *const health_response_names[HEALTH_NUM_RESPONSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};

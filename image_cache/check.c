@@ -18,7 +18,7 @@ static int check_object(const icache_t *cache, const icache_object_t *object)
 
 struct st_totals_t {
     const icache_t *cache;
-    uint64_t bytes[ICACHE_NUM_CLASSES], entries[ICACHE_NUM_CLASSES], total_bytes, total_entries;
+    uint64_t bytes[ICACHE_NUM_CLASSES], entries[ICACHE_NUM_CLASSES], total_bytes, total_entries, charged_to_groups;
 };
 
 static int visit(void *ctx, const icache_object_t *object)
@@ -32,6 +32,7 @@ static int visit(void *ctx, const icache_object_t *object)
     totals->total_bytes += object->_charge_bytes;
     totals->bytes[object->object_class] += object->_charge_bytes;
     ++totals->entries[object->object_class];
+    totals->charged_to_groups += object->_group != 0;
     return 0;
 }
 
@@ -50,7 +51,7 @@ static int check_policy(const icache_t *cache)
     ICACHE_CHECK(cache->config.max_entries == 0 || totals.total_entries <= cache->config.max_entries);
     for (int i = 0; i < ICACHE_NUM_CLASSES; ++i)
         ICACHE_CHECK(totals.bytes[i] == cache->index.class_bytes[i] && totals.entries[i] == cache->index.class_entries[i]);
-    return 0;
+    return icache_groups_check(cache, totals.charged_to_groups);
 }
 
 static int check_table(const icache_table_t *table)

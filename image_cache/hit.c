@@ -29,8 +29,8 @@ static icache_object_t *hit_if_fresh(icache_t *cache, icache_object_t *object, u
         icache_object_drop(object);
         return NULL;
     }
-    if (cache->max_hits != 0)
-        icache_object_count_hit(object, cache->max_hits);
+    if (cache->full_hits != 0)
+        icache_object_count_hit(object, cache->full_hits);
     else
         icache_index_touch(cache, object);
     return object;

@@ -33,7 +33,8 @@ icache_t *icache_create(const icache_config_t *config)
     if (icache_table_init(&cache->index.table, max_objects) != 0)
         goto fail_table;
     cache->index.policy.ops = policies[config->policy];
-    cache->max_hits = cache->index.policy.ops->max_hits;
+    if (cache->index.policy.ops->max_hits != 0)
+        cache->full_hits = cache->index.policy.ops->max_hits | ICACHE_HIT_FLAG;
     if (cache->index.policy.ops->init(&cache->index.policy, config->capacity_bytes, max_objects) != 0)
         goto fail_policy;
     pthread_mutex_init(&cache->index.lock, NULL);
@@ -58,6 +59,7 @@ void icache_destroy(icache_t **_cache)
     *_cache = NULL;
     assert(cache->flights.num_flights == 0 && cache->flights.num_waiters == 0);
     icache_clear(cache);
+    icache_groups_dispose(&cache->index.groups);
     cache->index.policy.ops->dispose(&cache->index.policy);
     icache_table_dispose(&cache->index.table);
     icache_slab_close(cache->slab);
@@ -73,11 +75,6 @@ static uint64_t object_capacity(const icache_t *cache)
     return cache->config.capacity_bytes - cache->index.policy.reserved_bytes;
 }
 
-static uint64_t used_bytes_locked(const icache_t *cache)
-{
-    return cache->index.object_bytes + cache->index.policy.ghost_bytes;
-}
-
 static void link_locked(icache_t *cache, icache_object_t *object, icache_place_t place)
 {
     assert(object->_charge_bytes <= object_capacity(cache) - cache->index.object_bytes);
@@ -86,6 +83,7 @@ static void link_locked(icache_t *cache, icache_object_t *object, icache_place_t
     atomic_store_explicit(&object->_linked, 1, memory_order_release);
     icache_table_link(&cache->index.table, object);
     cache->index.policy.ops->on_insert(&cache->index.policy, object, place);
+    icache_groups_link(cache, object);
     cache->index.object_bytes += object->_charge_bytes;
     cache->index.class_bytes[object->object_class] += object->_charge_bytes;
     ++cache->index.class_entries[object->object_class];
@@ -103,6 +101,7 @@ static void unlink_locked(icache_t *cache, icache_object_t *object, icache_reaso
     atomic_store_explicit(&object->_linked, 0, memory_order_relaxed);
     icache_table_unlink(&cache->index.table, object);
     cache->index.policy.ops->on_remove(&cache->index.policy, object, reason);
+    icache_groups_unlink(cache, object);
     cache->index.object_bytes -= object->_charge_bytes;
     cache->index.class_bytes[object->object_class] -= object->_charge_bytes;
     --cache->index.class_entries[object->object_class];
@@ -158,9 +157,8 @@ static icache_object_t *find_kept_locked(icache_t *cache, const icache_key_t *ke
 
 static void touch_locked(icache_t *cache, icache_object_t *object)
 {
-    if (cache->max_hits != 0)
-        icache_object_count_hit(object, cache->max_hits);
-    else
+    icache_object_count_hit(object, cache->full_hits != 0 ? cache->full_hits : ICACHE_HIT_FLAG);
+    if (cache->full_hits == 0)
         cache->index.policy.ops->on_hit(&cache->index.policy, object);
 }
 
@@ -237,7 +235,8 @@ int icache_renew(icache_t *cache, icache_object_t *object, const icache_life_t *
 
 static int is_too_large(const icache_t *cache, const icache_object_t *object)
 {
-    return object->body_len > cache->config.max_object_bytes || object->_charge_bytes > object_capacity(cache);
+    return object->body_len > cache->config.max_object_bytes || object->_charge_bytes > object_capacity(cache) ||
+           icache_groups_too_small(cache, object) != NULL;
 }
 
 /* nobody can find an abandoned flight to mark it */
@@ -253,6 +252,7 @@ static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_
         return 1;
     if (!is_too_large(cache, object))
         return 0;
+    icache_groups_count_refusal(cache, object);
     count_removed_locked(cache, object, ICACHE_REASON_TOO_LARGE);
     return 1;
 }
@@ -270,6 +270,20 @@ static void make_room_locked(icache_t *cache, const icache_object_t *object, ica
 
     while (needs_room_locked(cache, object))
         unlink_locked(cache, policy->ops->victim(policy), ICACHE_REASON_CAPACITY, victims);
+}
+
+/* the innermost group first. -1 if its objects do not account for what it has, which icache_reconcile() will set right */
+static int make_room_in_groups_locked(icache_t *cache, const icache_object_t *object, icache_object_t **victims)
+{
+    icache_group_t *group;
+    icache_object_t *victim;
+
+    while ((group = icache_groups_full(cache, object)) != NULL) {
+        if ((victim = icache_groups_victim(group)) == NULL)
+            return -1;
+        unlink_locked(cache, victim, ICACHE_REASON_QUOTA, victims);
+    }
+    return 0;
 }
 
 static int store_locked(icache_t *cache, icache_object_t *object, const icache_flight_t *flight, int abandoned, uint64_t now_ms,
@@ -292,6 +306,8 @@ static int store_locked(icache_t *cache, icache_object_t *object, const icache_f
     }
     if (existing != NULL)
         unlink_locked(cache, existing, ICACHE_REASON_REPLACED, victims);
+    if (make_room_in_groups_locked(cache, object, victims) != 0)
+        return -1;
     make_room_locked(cache, object, victims);
     link_locked(cache, object, place);
     return 0;
@@ -425,11 +441,11 @@ static uint64_t shrink_step(icache_t *cache, uint64_t bytes, int *done)
     icache_object_t *victims = NULL;
 
     pthread_mutex_lock(&cache->index.lock);
-    uint64_t before = used_bytes_locked(cache);
-    for (unsigned i = 0; i < SHRINK_BATCH && used_bytes_locked(cache) > bytes; ++i)
+    uint64_t before = icache_used_bytes(cache);
+    for (unsigned i = 0; i < SHRINK_BATCH && icache_used_bytes(cache) > bytes; ++i)
         evict_or_forget_locked(cache, &victims);
-    uint64_t unlinked = before - used_bytes_locked(cache);
-    *done = used_bytes_locked(cache) <= bytes;
+    uint64_t unlinked = before - icache_used_bytes(cache);
+    *done = icache_used_bytes(cache) <= bytes;
     pthread_mutex_unlock(&cache->index.lock);
     icache_release(cache, victims);
     return unlinked;
@@ -448,48 +464,4 @@ uint64_t icache_shrink_to(icache_t *cache, uint64_t bytes)
 uint64_t icache_clear(icache_t *cache)
 {
     return icache_shrink_to(cache, 0);
-}
-
-static void copy_index_stats(icache_t *cache, icache_stats_t *stats)
-{
-    pthread_mutex_lock(&cache->index.lock);
-    stats->used_bytes = used_bytes_locked(cache);
-    stats->entries = cache->index.table.num_objects;
-    stats->inserts = cache->index.inserts;
-    stats->not_admitted = cache->index.not_admitted;
-    for (int i = 0; i < ICACHE_NUM_CLASSES; ++i) {
-        stats->class_bytes[i] = cache->index.class_bytes[i];
-        stats->class_entries[i] = cache->index.class_entries[i];
-    }
-    for (int i = 0; i < ICACHE_NUM_REASONS; ++i) {
-        stats->removed[i] = cache->index.removed[i];
-        stats->removed_bytes[i] = cache->index.removed_bytes[i];
-    }
-    pthread_mutex_unlock(&cache->index.lock);
-}
-
-static void copy_flight_stats(icache_t *cache, icache_stats_t *stats)
-{
-    pthread_mutex_lock(&cache->flights.lock);
-    stats->hits = atomic_load_explicit(&cache->hits, memory_order_relaxed);
-    for (unsigned i = 0; i < ICACHE_MAX_LANES; ++i)
-        if (cache->flights.lanes[i] != NULL)
-            stats->hits += atomic_load_explicit(&cache->flights.lanes[i]->hits, memory_order_relaxed);
-    stats->flights = cache->flights.num_flights;
-    stats->waiters = cache->flights.num_waiters;
-    stats->misses = cache->flights.misses;
-    stats->coalesced = cache->flights.coalesced;
-    stats->abandoned = cache->flights.abandoned;
-    stats->stale = cache->flights.stale;
-    stats->refreshes = cache->flights.refreshes;
-    pthread_mutex_unlock(&cache->flights.lock);
-}
-
-void icache_get_stats(icache_t *cache, icache_stats_t *stats)
-{
-    *stats = (icache_stats_t){.capacity_bytes = cache->config.capacity_bytes};
-    copy_index_stats(cache, stats);
-    copy_flight_stats(cache, stats);
-    stats->objects = icache_slab_num_used(cache->slab);
-    stats->pinned_bytes = atomic_load_explicit(&cache->slab->pinned_bytes, memory_order_relaxed);
 }

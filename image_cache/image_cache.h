@@ -8,6 +8,7 @@
  *   A *flight* is the work that produces the object of a key that is not cached. There is at most one live flight per key, over
  *   all threads. Whoever starts it is told LEAD and must end it with icache_flight_complete(); all others are told WAIT. Leader and
  *   followers alike leave a *waiter* behind, so the flight outlives the client that started it.
+ *   A *group* is a set of objects with a quota of bytes, within that of its parent if it has one.
  *   A *lane* is a thread (an event loop, say) on which waiters want to be called back. A completed flight wakes each lane that has
  *   waiters in it once; the lane's thread then calls icache_lane_run().
  *
@@ -29,6 +30,12 @@
  * that are free: those that share three pages with one in use, and ICACHE_SLAB_MAX_IDLE times three pages at most; all headers
  * together are never more than there were objects at a time, rounded up.
  *
+ * Quotas: an object that was named a group is charged to it, and to the group's parents, while it is linked: what a group has is at
+ * any time the exact sum of the charges of its linked objects, and never exceeds its limit, since room is made first here as well.
+ * Who has to go then is the oldest object of the group, with a second chance for one that was hit since its last turn. What is
+ * pinned is not charged (nobody could make room from it). Whoever stored an object pays for it, whoever else reads it; an object
+ * that is renewed stays where it is charged.
+ *
  * Time is a parameter (`now_ms`, any monotonic clock in milliseconds); the library never reads a clock.
  */
 #ifndef image_cache__image_cache_h
@@ -41,10 +48,12 @@
 #define ICACHE_INDEX_SHARE_BYTES                                                                                                   \
     25 /* two buckets, a slot of the policy's and a bit of the slab's per object; they never take more, but for a page each */
 #define ICACHE_MAX_LANES 64
+#define ICACHE_MAX_GROUPS 256
 
 typedef struct st_icache_t icache_t;
 typedef struct st_icache_flight_t icache_flight_t;
 typedef struct st_icache_lane_t icache_lane_t;
+typedef struct st_icache_group_t icache_group_t;
 
 typedef enum en_icache_class_t { ICACHE_CLASS_RENDITION, ICACHE_CLASS_SOURCE, ICACHE_NUM_CLASSES } icache_class_t;
 
@@ -57,7 +66,8 @@ typedef enum en_icache_reason_t {
     ICACHE_REASON_EXPIRED,   /* its time was up */
     ICACHE_REASON_PURGED,    /* removed by key */
     ICACHE_REASON_REPLACED,  /* a newer object of the same key took its place */
-    ICACHE_REASON_TOO_LARGE, /* refused: larger than max_object_bytes or than the capacity; it was never in */
+    ICACHE_REASON_TOO_LARGE, /* refused: larger than max_object_bytes, the capacity or a quota of its own; it was never in */
+    ICACHE_REASON_QUOTA,     /* evicted to make room in its group */
     ICACHE_NUM_REASONS
 } icache_reason_t;
 
@@ -143,7 +153,7 @@ typedef struct st_icache_object_t {
     /* what a hit writes, and what is read beside it */
     _Alignas(64) _Atomic uint32_t _refs;
     _Atomic uint8_t _linked; /* is in the cache */
-    _Atomic uint8_t _hits;   /* since the policy last looked, saturating */
+    _Atomic uint8_t _hits;   /* since the policy last looked, saturating; and a flag, since the group last looked (policy.h) */
     uint64_t _hash_hi;
     uint64_t _serial;                               /* of this life of the header; never used again */
     _Atomic uint64_t created_ms, stale_ms, keep_ms; /* see icache_life_t; UINT64_MAX: never */
@@ -165,6 +175,11 @@ typedef struct st_icache_object_t {
     uint8_t _sealed, _was_linked, _pinned; /* was handed over; was linked (an object is linked once in its life); and unlinked */
     uint8_t _reason;                       /* icache_reason_t, once it is unlinked */
     uint8_t _in_small, _ranked_hits;       /* the policy's */
+    /* group.c's: the group's number, or 0; a list from the oldest to the newest, of the numbers of headers; and the round of the
+     * reconciliation that has seen the object */
+    uint16_t _group;
+    uint32_t _group_older, _group_newer, _group_seq;
+    uint8_t _group_round;
 } icache_object_t;
 
 /**
@@ -237,6 +252,11 @@ icache_key_t icache_key(const icache_t *cache, const char *text, size_t len);
 icache_object_t *icache_object_create(icache_t *cache, icache_class_t object_class, const icache_key_t *key, size_t meta_len,
                                       size_t body_len);
 icache_object_t *icache_object_ref(icache_object_t *object);
+/**
+ * says who pays for the object once it is linked: a group of its cache, or NULL for none, as it is at creation. For the creator,
+ * before the object is handed over.
+ */
+void icache_object_set_group(icache_object_t *object, const icache_group_t *group);
 /**
  * gives a reference back and sets the pointer to NULL; NULL inside is allowed
  */
@@ -329,8 +349,8 @@ void icache_lane_run(icache_lane_t *lane);
 
 /**
  * links an object that no flight produced, in place of any of the same key; consumes the reference. Returns 0, or -1 if it was
- * refused: too large, past its keep_ms already, linked before, or (with some policies) too large for a key that was not asked for
- * before. A refused object leaves the objects in the cache as they were, the old one of its key included.
+ * refused: too large (for its group, too), past its keep_ms already, linked before, or (with some policies) too large for a key
+ * that was not asked for before. A refused object leaves the objects in the cache as they were, the old one of its key included.
  */
 int icache_insert(icache_t *cache, icache_object_t *object, uint64_t now_ms);
 /**
@@ -361,6 +381,37 @@ size_t icache_sweep(icache_t *cache, uint64_t now_ms);
  */
 uint64_t icache_shrink_to(icache_t *cache, uint64_t bytes);
 uint64_t icache_clear(icache_t *cache);
+/**
+ * creates a group, which is the cache's and goes with it; there is no way to take it back. Returns NULL when memory or the number
+ * of groups (ICACHE_MAX_GROUPS) is out.
+ * @param name copied; for statistics and messages
+ * @param limit_bytes upper bound for the charges of the objects of the group and of those below it
+ * @param parent a group of the same cache, or NULL
+ */
+icache_group_t *icache_group_create(icache_t *cache, const char *name, uint64_t limit_bytes, icache_group_t *parent);
+/**
+ * compares the bytes of each group with the objects that really are in the cache, a part of them at a time, about an eightieth and
+ * some more: called every now and then it goes round. A difference that is there at the end of two rounds in a row is a fault of
+ * the program; the bytes are then set right, and on_healed is called, without a lock. Objects that come and go meanwhile make no
+ * difference (group.c). Does nothing while there are no groups. Any thread, but one at a time.
+ */
+typedef struct st_icache_healed_t {
+    const char *group;
+    uint64_t counted_bytes, found_bytes; /* before, and after */
+} icache_healed_t;
+void icache_reconcile(icache_t *cache, void (*on_healed)(void *ctx, const icache_healed_t *healed), void *ctx);
+
+typedef struct st_icache_group_stats_t {
+    const char *name; /* good for as long as the cache is */
+    uint64_t limit_bytes, used_bytes, entries;
+    uint64_t evictions, evicted_bytes; /* counters: what this group's limit has cost objects of it or below it */
+    uint64_t refused;                  /* counter: objects larger than the limit */
+    uint64_t healed;                   /* counter: see icache_reconcile() */
+} icache_group_stats_t;
+/**
+ * copies the figures of the first `max` groups, in the order of their creation, and returns how many there are
+ */
+size_t icache_get_group_stats(icache_t *cache, icache_group_stats_t *stats, size_t max);
 /**
  * a snapshot; the counters are exact at rest and may be torn by a few while threads run
  */

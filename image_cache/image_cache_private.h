@@ -1,8 +1,9 @@
 /*
  * image_cache_private.h - what the files of the image cache know of each other.
  *
- *   image_cache.c  the cache itself: index lock, lookup, insert, removal, statistics.
- *                  No other file but check.c takes the index lock.
+ *   image_cache.c  the cache itself: index lock, lookup, insert, removal.
+ *                  No other file but stats.c, group.c and check.c takes the index lock.
+ *   stats.c        statistics.
  *   hit.c          hits, without it.
  *   table.c        key -> object. Called with the index lock held, but for the one function of a hit.
  *   policy.h       which object goes next, and where a new one goes: a table of functions.
@@ -10,6 +11,8 @@
  *   lru.c, s3_fifo.c, cost.c       the policies.
  *   queue.c, probation.c, ghost.c  what they share: a list; the queue of newcomers; hashes of those who were turned out.
  *   reserve.c      arrays of address space. No lock.
+ *   group.c        groups: quotas, their order of eviction, their reconciliation. Called with the index lock held, but for what is
+ *                  in image_cache.h.
  *   object.c       one object: its block, its charge, its references. No lock.
  *   slab.h, slab.c the objects' headers; a lock of its own.
  *   flight.c       flights and waiters; the flights lock.
@@ -155,10 +158,62 @@ void icache_waiters_push(icache_waiter_t **head, icache_waiter_t *waiter);
 void icache_waiters_remove(icache_waiter_t **head, icache_waiter_t *waiter);
 void icache_waiters_splice(icache_waiter_t **head, icache_waiter_t **from);
 
+struct st_icache_group_t {
+    icache_t *cache;
+    char *name;
+    uint64_t limit_bytes;
+    icache_group_t *parent, *first_child, *next_sibling;
+    uint16_t number;                     /* from 1 on */
+    uint64_t used_bytes, entries;        /* of the objects below it included */
+    icache_object_t *oldest, *newest;    /* of its own objects */
+    uint64_t round_bytes, round_entries; /* used ones, as far as the round of the reconciliation has seen them */
+    int differed;                        /* in the round before */
+    int healed_untold;                   /* `healing` is to be told */
+    icache_healed_t healing;
+    uint64_t evictions, evicted_bytes, refused, healed;
+};
+
+/* all under the index lock */
+typedef struct st_icache_groups_t {
+    icache_group_t *groups[ICACHE_MAX_GROUPS];
+    size_t num_groups;
+    uint32_t next_seq;
+    uint8_t round;
+    size_t at_unit; /* of headers, where the round goes on */
+} icache_groups_t;
+
+void icache_groups_dispose(icache_groups_t *groups);
+/**
+ * charge a linked object to its groups and take it off; nothing to do for one that has none
+ */
+void icache_groups_link(icache_t *cache, icache_object_t *object);
+void icache_groups_unlink(icache_t *cache, icache_object_t *object);
+/**
+ * the group whose limit is below the object's charge, or NULL
+ */
+icache_group_t *icache_groups_too_small(const icache_t *cache, const icache_object_t *object);
+/**
+ * counts the object as refused by that group, if there is one
+ */
+void icache_groups_count_refusal(icache_t *cache, const icache_object_t *object);
+/**
+ * the first group, from the object's own upwards, that would be over its limit with the object; or NULL
+ */
+icache_group_t *icache_groups_full(const icache_t *cache, const icache_object_t *object);
+/**
+ * who has to go next so that the group has less, or NULL when nobody is left. The caller does remove it.
+ */
+icache_object_t *icache_groups_victim(icache_group_t *group);
+/**
+ * 0, or the line of a check that failed
+ * @param num_charged linked objects that are charged to a group
+ */
+int icache_groups_check(const icache_t *cache, uint64_t num_charged);
+
 struct st_icache_t {
     icache_config_t config;
     icache_slab_t *slab;
-    uint8_t max_hits; /* the policy's */
+    uint8_t full_hits; /* where icache_object_count_hit() ends, or 0: a hit takes the lock */
 
     alignas(ICACHE_CACHE_LINE_BYTES) _Atomic uint64_t hits; /* but for the lanes' own */
 
@@ -169,6 +224,7 @@ struct st_icache_t {
         uint64_t object_bytes; /* the sum of charges; with the policy's ghosts the used bytes */
         uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
         size_t swept_buckets; /* where the sweep goes on */
+        icache_groups_t groups;
         uint64_t inserts, not_admitted, removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS];
     } index;
 
@@ -182,6 +238,13 @@ struct st_icache_t {
     } flights;
 };
 
+/**
+ * what is charged to the cache, with the index lock held
+ */
+static inline uint64_t icache_used_bytes(const icache_t *cache)
+{
+    return cache->index.object_bytes + cache->index.policy.ghost_bytes;
+}
 /**
  * a hit with a reference, or NULL where only the locked path can tell. Takes no lock, unless the policy wants one. The caller
  * counts.

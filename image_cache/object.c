@@ -79,7 +79,8 @@ static void clear_header(icache_object_t *object)
     object->cost_us = 0;
     object->_prev = object->_next = NULL;
     object->_sealed = object->_was_linked = object->_pinned = object->_reason = object->_in_small = object->_ranked_hits = 0;
-    icache_object_set_hits(object, 0);
+    object->_group = 0;
+    atomic_store_explicit(&object->_hits, 0, memory_order_relaxed);
 }
 
 icache_object_t *icache_object_create(icache_t *cache, icache_class_t object_class, const icache_key_t *key, size_t meta_len,

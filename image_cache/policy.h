@@ -167,24 +167,47 @@ uint64_t icache_probation_small_bytes(uint64_t capacity_bytes, uint64_t num_obje
 double icache_cost_priority(double inflation, uint8_t hits, uint32_t cost_us, uint64_t charge_bytes);
 
 /**
- * counts a hit up to a limit. A popular object is not written to; two threads at it may count one hit for two.
+ * Hits of an object are one byte for two who look at it: the lower bits count them for the policy, the highest one says to the
+ * group that there was one. It is the highest so that a single comparison tells a hit that there is nothing to write.
  */
-static inline void icache_object_count_hit(icache_object_t *object, uint8_t limit)
+#define ICACHE_HIT_FLAG 0x80
+
+/**
+ * counts a hit, until the byte is full: ICACHE_HIT_FLAG and the policy's limit. A popular object is not written to; two threads at
+ * it may count one hit for two.
+ */
+static inline void icache_object_count_hit(icache_object_t *object, uint8_t full)
 {
     uint8_t hits = atomic_load_explicit(&object->_hits, memory_order_relaxed);
 
-    if (hits < limit)
-        atomic_store_explicit(&object->_hits, (uint8_t)(hits + 1), memory_order_relaxed);
+    if (hits < full) {
+        hits |= ICACHE_HIT_FLAG;
+        atomic_store_explicit(&object->_hits, (uint8_t)(hits < full ? hits + 1 : full), memory_order_relaxed);
+    }
+}
+
+static inline uint8_t icache_object_hits(const icache_object_t *object)
+{
+    return atomic_load_explicit(&object->_hits, memory_order_relaxed) & (uint8_t)~ICACHE_HIT_FLAG;
 }
 
 static inline uint8_t icache_object_take_hits(icache_object_t *object)
 {
-    return atomic_exchange_explicit(&object->_hits, 0, memory_order_relaxed);
+    return atomic_fetch_and_explicit(&object->_hits, ICACHE_HIT_FLAG, memory_order_relaxed) & (uint8_t)~ICACHE_HIT_FLAG;
+}
+
+/**
+ * whether there was a hit since the last call
+ */
+static inline int icache_object_take_hit_flag(icache_object_t *object)
+{
+    return atomic_fetch_and_explicit(&object->_hits, (uint8_t)~ICACHE_HIT_FLAG, memory_order_relaxed) >= ICACHE_HIT_FLAG;
 }
 
 static inline void icache_object_set_hits(icache_object_t *object, unsigned hits)
 {
-    atomic_store_explicit(&object->_hits, (uint8_t)hits, memory_order_relaxed);
+    uint8_t flag = atomic_load_explicit(&object->_hits, memory_order_relaxed) & ICACHE_HIT_FLAG;
+    atomic_store_explicit(&object->_hits, (uint8_t)(flag | hits), memory_order_relaxed);
 }
 
 #endif

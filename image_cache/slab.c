@@ -221,6 +221,22 @@ size_t icache_slab_num_used(icache_slab_t *slab)
     return num_used;
 }
 
+size_t icache_slab_num_touched_units(icache_slab_t *slab)
+{
+    pthread_mutex_lock(&slab->lock);
+    size_t touched_units = slab->touched_units;
+    pthread_mutex_unlock(&slab->lock);
+    return touched_units;
+}
+
+uint64_t icache_slab_used_in_unit(icache_slab_t *slab, size_t unit)
+{
+    pthread_mutex_lock(&slab->lock);
+    uint64_t used = slab->map[0][unit];
+    pthread_mutex_unlock(&slab->lock);
+    return used;
+}
+
 static int is_used_locked(const icache_slab_t *slab, size_t at)
 {
     return slab->map[0][at / 64] >> at % 64 & 1;

@@ -55,5 +55,11 @@ int icache_slab_check(icache_slab_t *slab);
  */
 int icache_slab_has(icache_slab_t *slab, const icache_object_t *object);
 size_t icache_slab_num_used(icache_slab_t *slab);
+/**
+ * For walks over the headers, ICACHE_SLAB_UNIT_HEADERS at a time: units from there on were never used; and a bit for each header of
+ * a unit that is in use, the lowest for the first. Each takes the lock.
+ */
+size_t icache_slab_num_touched_units(icache_slab_t *slab);
+uint64_t icache_slab_used_in_unit(icache_slab_t *slab, size_t unit);
 
 #endif

@@ -218,7 +218,7 @@ static void check_counts(const json_t *object, const health_cache_t *cache)
     check_real(object, "hit_ratio", ratio_of(cache), 5e-5);
     assert_int_equal(json_object_size(evictions), HEALTH_NUM_REASONS);
     assert_int_equal(json_object_size(evicted_bytes), HEALTH_NUM_REASONS);
-    static const char *const reasons[] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large"};
+    static const char *const reasons[] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large", "quota"};
     for (size_t i = 0; i != HEALTH_NUM_REASONS; ++i) {
         check_integer(evictions, reasons[i], cache->evictions[i]);
         check_integer(evicted_bytes, reasons[i], cache->evicted_bytes[i]);

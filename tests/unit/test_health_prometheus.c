@@ -63,7 +63,7 @@ static void set_each(uint64_t *fields, size_t count, const char *format, const c
 
 static void set_cache(health_cache_t *cache, const char *name)
 {
-    static const char *const reasons[] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large"};
+    static const char *const reasons[] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large", "quota"};
     struct {
         uint64_t *field;
         const char *suffix;

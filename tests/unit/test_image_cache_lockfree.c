@@ -263,7 +263,7 @@ static void handles(void **state)
     assert_int_equal(icache_insert(cache, icache_object_ref(object), 0), 0);
     got = icache_get_by_handle(cache, NULL, handle, 99);
     assert_ptr_equal(got, object);
-    assert_int_equal(object->_hits, 1);
+    assert_int_equal(icache_object_hits(object), 1);
     assert_null(icache_get_by_handle(cache, NULL, handle, 100));
     assert_int_equal(get_stats(cache).entries, 1);
     icache_renew(cache, object, &(icache_life_t){.expires_ms = 200}, 100);

@@ -98,6 +98,10 @@ static struct st_model_object_t *make_object(int key)
     object->real->keep_ms = object->keep_ms;
     object->real->cost_us = object->cost_us = (uint32_t)draw(4) * (uint32_t)draw(5000);
     *(int *)object->real->meta = key;
+    if (m.has_groups && draw(4) != 0) {
+        object->group = (int)draw(NUM_GROUPS);
+        icache_object_set_group(object->real, m.groups[object->group].real);
+    }
     memset(object->real->body, key, body_len);
     /* the charge that the block has after the handover, from first principles */
     size_t needed = (size_t)(object->real->body - (const uint8_t *)object->real->key) + body_len;
@@ -246,6 +250,13 @@ static void step_sweep(void)
         }
     }
     assert_int_equal(num_swept, num_due);
+}
+
+static void on_healed(void *ctx, const icache_healed_t *healed)
+{
+    (void)ctx;
+    fail_msg("%s: %llu were %llu", healed->group, (unsigned long long)healed->counted_bytes,
+             (unsigned long long)healed->found_bytes);
 }
 
 static void on_removed(void *ctx, const icache_object_t *object, icache_reason_t reason)
@@ -450,8 +461,10 @@ static void step(void)
         step_drop_held();
     else if (kind < 94)
         step_remove();
-    else if (kind < 99)
+    else if (kind < 98)
         m.now_ms += draw(40);
+    else if (kind < 99)
+        icache_reconcile(m.cache, on_healed, NULL);
     else if (draw(4) == 0)
         step_purge();
     else if (draw(4) == 0)
@@ -486,6 +499,26 @@ static uint64_t compare_heap(const icache_heap_t *heap)
     return heap->num_objects;
 }
 
+static void compare_groups(void)
+{
+    icache_group_stats_t stats[NUM_GROUPS];
+    size_t num_groups = icache_get_group_stats(m.cache, stats, NUM_GROUPS);
+
+    assert_int_equal(num_groups, m.has_groups ? NUM_GROUPS - 1 : 0);
+    for (size_t i = 0; i < num_groups; ++i) {
+        const struct st_model_group_t *group = &m.groups[i + 1];
+        uint64_t entries, bytes = model_group_bytes((int)i + 1, &entries);
+        assert_int_equal(stats[i].limit_bytes, group->limit);
+        assert_int_equal(stats[i].used_bytes, bytes);
+        assert_true(bytes <= group->limit);
+        assert_int_equal(stats[i].entries, entries);
+        assert_int_equal(stats[i].evictions, group->evictions);
+        assert_int_equal(stats[i].evicted_bytes, group->evicted_bytes);
+        assert_int_equal(stats[i].refused, group->refused);
+        assert_int_equal(stats[i].healed, 0);
+    }
+}
+
 static void compare(void)
 {
     const icache_policy_t *policy = &m.cache->index.policy;
@@ -500,6 +533,7 @@ static void compare(void)
     assert_memory_equal(&stats, &expected, sizeof(stats));
     assert_memory_equal(m.removed, expected.removed, sizeof(m.removed));
     assert_true(stats.used_bytes <= m.capacity);
+    compare_groups();
     assert_int_equal(icache_check(m.cache), 0);
     uint64_t in_main = m.policy == ICACHE_POLICY_COST ? compare_heap(&policy->heap) : compare_queue(&policy->main, 0);
     assert_int_equal(compare_queue(&policy->small, 1) + in_main, m.expected.entries);
@@ -529,6 +563,20 @@ static void wind_up(void)
         }
 }
 
+/* one that stands alone, and one with two below it whose limits together are above its own */
+static void create_groups(void)
+{
+    static const int parents[NUM_GROUPS] = {0, 0, 0, 2, 2};
+    const uint64_t limits[NUM_GROUPS] = {0, m.capacity / 5, m.capacity / 2, m.capacity / 3, m.capacity / 4};
+
+    m.has_groups = 1;
+    for (int i = 1; i < NUM_GROUPS; ++i) {
+        m.groups[i] = (struct st_model_group_t){.parent = parents[i], .limit = limits[i]};
+        m.groups[i].real = icache_group_create(m.cache, "group", limits[i], m.groups[parents[i]].real);
+        assert_non_null(m.groups[i].real);
+    }
+}
+
 static void run_model(icache_policy_kind_t policy, uint64_t num_keys, uint64_t seed, uint64_t capacity, uint64_t max_object,
                       int steps)
 {
@@ -550,6 +598,8 @@ static void run_model(icache_policy_kind_t policy, uint64_t num_keys, uint64_t s
     model_init_policy();
     m.cache = icache_create(&config);
     assert_non_null(m.cache);
+    if (seed / 2 % 2 == 0)
+        create_groups();
     for (int i = 0; i < NUM_LANES; ++i)
         m.lanes[i] = icache_lane_create(m.cache, on_wake, &m.wakes[i]);
     for (int i = 0; i < steps; ++i) {
@@ -576,6 +626,9 @@ static void many_objects(void **state)
         run_model(policy, seed * 40, seed, 96 * 1024, 2 * 1024 * (seed - 4), 20000);
         ghosts_taken += m.ghosts_taken;
         not_admitted += m.expected.not_admitted;
+        assert_int_equal(m.expected.removed[ICACHE_REASON_QUOTA] > 1000, m.has_groups);
+        for (int i = 1; i < NUM_GROUPS && m.has_groups; ++i)
+            assert_true(m.groups[i].evictions > 100 && m.groups[i].refused + (i != 1) != 0);
     }
     assert_true(policy == ICACHE_POLICY_LRU || (ghosts_taken > 50 && not_admitted > 50));
 }

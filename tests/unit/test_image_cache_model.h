@@ -22,6 +22,8 @@
 #define MAX_GHOSTS 512
 #define MAX_HELD 16
 #define NUM_HANDLES 32
+#define NUM_GROUPS 5 /* the first one is "none" */
+#define MAX_GROUP_CHANCES 64
 
 struct st_model_object_t {
     icache_object_t *real; /* identity; NULL: the place is free */
@@ -33,6 +35,14 @@ struct st_model_object_t {
     unsigned in_small, hits, ranked_hits;
     double priority;
     uint64_t serial;
+    int group, hit_lately; /* since the group looked */
+    uint64_t group_order;
+};
+
+struct st_model_group_t {
+    icache_group_t *real;
+    int parent; /* 0: none */
+    uint64_t limit, evictions, evicted_bytes, refused;
 };
 
 struct st_model_ghost_t {
@@ -63,6 +73,8 @@ static struct {
     size_t num_swept;
     uint64_t ghost_buckets, num_ghosts, ghosts_taken, ghost_bytes;
     double inflation;
+    int has_groups;
+    struct st_model_group_t groups[NUM_GROUPS];
     struct st_model_ghost_t ghosts[MAX_GHOSTS];
     struct st_model_object_t objects[MAX_OBJECTS];
     struct st_model_flight_t flights[NUM_FLIGHTS];
@@ -266,6 +278,46 @@ static void model_enter_main(struct st_model_object_t *object)
     model_rank(object, object->hits + 1);
 }
 
+static int model_is_below(int group, int above)
+{
+    while (group != 0 && group != above)
+        group = m.groups[group].parent;
+    return group == above && above != 0;
+}
+
+static uint64_t model_group_bytes(int group, uint64_t *entries)
+{
+    uint64_t bytes = 0;
+
+    *entries = 0;
+    for (int i = 0; i < MAX_OBJECTS; ++i)
+        if (m.objects[i].real != NULL && m.objects[i].linked && model_is_below(m.objects[i].group, group)) {
+            bytes += m.objects[i].charge;
+            ++*entries;
+        }
+    return bytes;
+}
+
+static struct st_model_object_t *model_group_victim(int group)
+{
+    struct st_model_object_t *oldest = NULL;
+
+    for (unsigned chances = 0;; ++chances) {
+        oldest = NULL;
+        for (int i = 0; i < MAX_OBJECTS; ++i)
+            if (m.objects[i].real != NULL && m.objects[i].linked && model_is_below(m.objects[i].group, group))
+                if (oldest == NULL || m.objects[i].group_order < oldest->group_order)
+                    oldest = &m.objects[i];
+        assert_non_null(oldest);
+        if (!oldest->hit_lately)
+            return oldest;
+        oldest->hit_lately = 0;
+        if (chances == MAX_GROUP_CHANCES)
+            return oldest;
+        oldest->group_order = ++m.tick;
+    }
+}
+
 /* who has to go next; objects that have earned it move on */
 static struct st_model_object_t *model_victim(void)
 {
@@ -342,7 +394,11 @@ static int model_store(struct st_model_object_t *object, size_t body_len, const 
     model_limit_age(object);
     if (m.now_ms >= model_keep_until(object))
         return -1;
-    if (body_len > m.max_object || object->charge > m.capacity - model_reserved_bytes()) {
+    int too_small = object->group;
+    while (too_small != 0 && object->charge <= m.groups[too_small].limit)
+        too_small = m.groups[too_small].parent;
+    if (body_len > m.max_object || object->charge > m.capacity - model_reserved_bytes() || too_small != 0) {
+        m.groups[too_small].refused += too_small != 0;
         ++m.expected.removed[ICACHE_REASON_TOO_LARGE];
         m.expected.removed_bytes[ICACHE_REASON_TOO_LARGE] += object->charge;
         return -1;
@@ -355,9 +411,19 @@ static int model_store(struct st_model_object_t *object, size_t body_len, const 
         return -1;
     if (existing != NULL)
         model_unlink(existing, ICACHE_REASON_REPLACED);
+    for (int group = object->group; group != 0; group = m.groups[group].parent) {
+        uint64_t entries;
+        while (model_group_bytes(group, &entries) + object->charge > m.groups[group].limit) {
+            struct st_model_object_t *victim = model_group_victim(group);
+            ++m.groups[group].evictions;
+            m.groups[group].evicted_bytes += victim->charge;
+            model_unlink(victim, ICACHE_REASON_QUOTA);
+        }
+    }
     while (model_is_full(object->charge))
         model_unlink(model_victim(), ICACHE_REASON_CAPACITY);
     object->linked = object->was_linked = 1;
+    object->group_order = ++m.tick;
     if (object->in_small)
         object->order = ++m.tick;
     else
@@ -372,6 +438,7 @@ static int model_store(struct st_model_object_t *object, size_t body_len, const 
 
 static void model_use(struct st_model_object_t *object)
 {
+    object->hit_lately = 1;
     if (m.policy == ICACHE_POLICY_LRU)
         object->order = ++m.tick;
     else if (object->hits < (m.policy == ICACHE_POLICY_COST ? 15u : 3u))

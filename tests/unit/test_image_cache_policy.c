@@ -167,7 +167,7 @@ static void s3_fifo_gives_a_round_per_hit(void **state)
     for (int i = 2; i < 160; ++i)
         expect_next(cache, i);
     expect_next(cache, 1);
-    assert_int_equal(find(cache, 0)->_hits, 1); /* of at most three, two rounds were taken */
+    assert_int_equal(icache_object_hits(find(cache, 0)), 1); /* of at most three, two rounds were taken */
     expect_next(cache, 0);
     expect_next(cache, 181);
     icache_destroy(&cache);
@@ -199,7 +199,7 @@ static void cost_evicts_what_saves_least(void **state)
     assert_true(find(cache, 300)->_priority > inflation);
     for (int i = 0; i < 99; ++i)
         assert_true(hit(cache, 4));
-    assert_int_equal(find(cache, 4)->_hits, 15);
+    assert_int_equal(icache_object_hits(find(cache, 4)), 15);
     expect_next(cache, 300);
     /* equal ranks: the first that was ranked; 4 was hit */
     expect_next(cache, 5);
