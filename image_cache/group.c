@@ -9,64 +9,56 @@
  * it becomes the newest). The order is the same for all policies of the cache. The policy's own order would not do: its queues and
  * heap are over all objects, and finding the next one of a group in them is a search; nor do the policies' hit counts, since a
  * group that takes them spoils the policy's view, and one that does not cannot tell old hits from new. So a hit leaves a flag in
- * the byte that it writes anyway, and a group clears it. CLOCK is within a few per cent of LRU, touches nothing on a hit, and
- * cannot starve: after MAX_CHANCES the oldest goes, hit or not, so that a store does bounded work for each victim even where all
- * objects are hot. Objects evicted here leave no ghost (probation.c): otherwise a group that is too small for what it is asked for
- * would fill the list of ghosts, and be let into MAIN at the expense of all others.
+ * the byte that it writes anyway, and a group clears it. This is CLOCK: close to LRU without a list that hits
+ * would have to touch. After MAX_CHANCES the oldest goes, hit or not, so that a store does bounded work for each victim even where
+ * all objects are hot. Objects evicted here leave no ghost (probation.c): otherwise a group that is too small for what it is asked
+ * for would fill the list of ghosts, and be let into MAIN at the expense of all others.
  *
  * To find the oldest of several lists each object has a sequence number of 32 bits. If it wraps round while an object stays, some
  * go in another order. The list is of header numbers, to leave the header its size.
- *
- * Reconciliation. The counters follow from what happened; once a round they are compared with what is there. A round goes over all
- * headers, which do not move as objects in buckets do, in slices. It keeps sums of its own, and its number in each object that is
- * in them: an object is added when the walk comes to it, or when it is linked, whichever is first, and taken off when it is
- * unlinked, if it is in. Hence at the end of the round the sums are those of the objects that are linked at that moment, whatever
- * came and went meanwhile, and a difference is a fault. It is healed only if the round before had found one too: one fault is
- * enough to be told, and one round of delay costs nothing.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "image_cache/image_cache_private.h"
 
 #define MAX_CHANCES 64
-#define RECONCILE_PARTS 80    /* calls of icache_reconcile() to get round the headers */
-#define RECONCILE_MIN_UNITS 4 /* of headers, in one call */
-#define RECONCILE_BATCH 16    /* units looked at in one hold of the lock */
+
+/* returns 0, or -1 when there are too many */
+static int add_locked(icache_groups_t *groups, icache_group_t *group)
+{
+    if (groups->num_groups == ICACHE_MAX_GROUPS)
+        return -1;
+    groups->groups[groups->num_groups++] = group;
+    group->number = (uint16_t)groups->num_groups;
+    if (group->parent != NULL) {
+        group->next_sibling = group->parent->first_child;
+        group->parent->first_child = group;
+    }
+    return 0;
+}
 
 icache_group_t *icache_group_create(icache_t *cache, const char *name, uint64_t limit_bytes, icache_group_t *parent)
 {
-    icache_groups_t *groups = &cache->index.groups;
-    icache_group_t *group = calloc(1, sizeof(*group)), *created = NULL;
-    char *copy = strdup(name);
+    size_t name_len = strlen(name);
+    icache_group_t *group = calloc(1, sizeof(*group) + name_len + 1);
 
-    if (group == NULL || copy == NULL)
-        goto done;
-    *group = (icache_group_t){.cache = cache, .name = copy, .limit_bytes = limit_bytes, .parent = parent};
+    if (group == NULL)
+        return NULL;
+    *group = (icache_group_t){.cache = cache, .limit_bytes = limit_bytes, .parent = parent};
+    memcpy(group->name, name, name_len);
     pthread_mutex_lock(&cache->index.lock);
-    if (groups->num_groups < ICACHE_MAX_GROUPS) {
-        created = group;
-        groups->groups[groups->num_groups++] = group;
-        group->number = (uint16_t)groups->num_groups;
-        if (parent != NULL) {
-            group->next_sibling = parent->first_child;
-            parent->first_child = group;
-        }
-    }
+    int added = add_locked(&cache->index.groups, group);
     pthread_mutex_unlock(&cache->index.lock);
-done:
-    if (created == NULL) {
-        free(group);
-        free(copy);
-    }
-    return created;
+    if (added == 0)
+        return group;
+    free(group);
+    return NULL;
 }
 
 void icache_groups_dispose(icache_groups_t *groups)
 {
-    for (size_t i = 0; i < groups->num_groups; ++i) {
-        free(groups->groups[i]->name);
+    for (size_t i = 0; i < groups->num_groups; ++i)
         free(groups->groups[i]);
-    }
     groups->num_groups = 0;
 }
 
@@ -117,7 +109,7 @@ static void take_out(icache_t *cache, icache_group_t *group, icache_object_t *ob
         group->newest = older;
 }
 
-static void enter_round(const icache_t *cache, icache_object_t *object)
+void icache_groups_enter_round(const icache_t *cache, icache_object_t *object)
 {
     object->_group_round = cache->index.groups.round;
     for (icache_group_t *group = group_of(cache, object); group != NULL; group = group->parent) {
@@ -145,7 +137,7 @@ void icache_groups_link(icache_t *cache, icache_object_t *object)
         group->used_bytes += object->_charge_bytes;
         ++group->entries;
     }
-    enter_round(cache, object);
+    icache_groups_enter_round(cache, object);
 }
 
 /* of a counter that may be wrong: below zero it would be as good as full */
@@ -228,98 +220,6 @@ icache_object_t *icache_groups_victim(icache_group_t *group)
         group->evicted_bytes += object->_charge_bytes;
     }
     return object;
-}
-
-static void reconcile_unit_locked(icache_t *cache, size_t unit)
-{
-    uint64_t used = icache_slab_used_in_unit(cache->slab, unit);
-
-    for (; used != 0; used &= used - 1) {
-        icache_object_t *object = &cache->slab->headers[unit * ICACHE_SLAB_UNIT_HEADERS + (size_t)__builtin_ctzll(used)];
-        /* what else is in that header is only good to read if it is linked, under this lock */
-        if (icache_object_is_linked(object) && object->_group != 0 && object->_group_round != cache->index.groups.round)
-            enter_round(cache, object);
-    }
-}
-
-static void judge_locked(icache_group_t *group)
-{
-    int differs = group->used_bytes != group->round_bytes || group->entries != group->round_entries;
-
-    if (differs && group->differed) {
-        group->healing = (icache_healed_t){group->name, group->used_bytes, group->round_bytes};
-        group->healed_untold = 1;
-        ++group->healed;
-        group->used_bytes = group->round_bytes;
-        group->entries = group->round_entries;
-        differs = 0;
-    }
-    group->differed = differs;
-    group->round_bytes = group->round_entries = 0;
-}
-
-static void end_round_locked(icache_groups_t *groups)
-{
-    for (size_t i = 0; i < groups->num_groups; ++i)
-        judge_locked(groups->groups[i]);
-    ++groups->round;
-    groups->at_unit = 0;
-}
-
-/* one hold of the lock; returns whether there is more to do, out of *units and of the round */
-static int reconcile_batch(icache_t *cache, size_t *units)
-{
-    icache_groups_t *groups = &cache->index.groups;
-
-    pthread_mutex_lock(&cache->index.lock);
-    size_t num_units = icache_slab_num_touched_units(cache->slab);
-    if (*units == 0)
-        *units = num_units / RECONCILE_PARTS + RECONCILE_MIN_UNITS;
-    for (unsigned i = 0; i < RECONCILE_BATCH && *units != 0 && groups->at_unit < num_units; ++i, --*units)
-        reconcile_unit_locked(cache, groups->at_unit++);
-    int over = groups->at_unit >= num_units;
-    if (over)
-        end_round_locked(groups);
-    pthread_mutex_unlock(&cache->index.lock);
-    return !over && *units != 0;
-}
-
-/* returns whether there was something to tell */
-static int take_healed(icache_t *cache, icache_healed_t *healed)
-{
-    icache_groups_t *groups = &cache->index.groups;
-    int found = 0;
-
-    pthread_mutex_lock(&cache->index.lock);
-    for (size_t i = 0; i < groups->num_groups && !found; ++i)
-        if (groups->groups[i]->healed_untold) {
-            groups->groups[i]->healed_untold = 0;
-            *healed = groups->groups[i]->healing;
-            found = 1;
-        }
-    pthread_mutex_unlock(&cache->index.lock);
-    return found;
-}
-
-static int has_groups(icache_t *cache)
-{
-    pthread_mutex_lock(&cache->index.lock);
-    int has = cache->index.groups.num_groups != 0;
-    pthread_mutex_unlock(&cache->index.lock);
-    return has;
-}
-
-void icache_reconcile(icache_t *cache, void (*on_healed)(void *ctx, const icache_healed_t *healed), void *ctx)
-{
-    icache_healed_t healed;
-    size_t units = 0;
-
-    if (!has_groups(cache))
-        return;
-    while (reconcile_batch(cache, &units))
-        ;
-    while (take_healed(cache, &healed))
-        on_healed(ctx, &healed);
 }
 
 size_t icache_get_group_stats(icache_t *cache, icache_group_stats_t *stats, size_t max)

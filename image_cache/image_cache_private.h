@@ -2,7 +2,7 @@
  * image_cache_private.h - what the files of the image cache know of each other.
  *
  *   image_cache.c  the cache itself: index lock, lookup, insert, removal.
- *                  No other file but stats.c, group.c and check.c takes the index lock.
+ *                  No other file but stats.c, group.c, reconcile.c and check.c takes the index lock.
  *   stats.c        statistics.
  *   hit.c          hits, without it.
  *   table.c        key -> object. Called with the index lock held, but for the one function of a hit.
@@ -11,8 +11,8 @@
  *   lru.c, s3_fifo.c, cost.c       the policies.
  *   queue.c, probation.c, ghost.c  what they share: a list; the queue of newcomers; hashes of those who were turned out.
  *   reserve.c      arrays of address space. No lock.
- *   group.c        groups: quotas, their order of eviction, their reconciliation. Called with the index lock held, but for what is
- *                  in image_cache.h.
+ *   group.c        groups: quotas, and who has to go. Called with the index lock held, but for what is in image_cache.h.
+ *   reconcile.c    groups compared with the objects that are there; takes the index lock.
  *   object.c       one object: its block, its charge, its references. No lock.
  *   slab.h, slab.c the objects' headers; a lock of its own.
  *   flight.c       flights and waiters; the flights lock.
@@ -160,7 +160,6 @@ void icache_waiters_splice(icache_waiter_t **head, icache_waiter_t **from);
 
 struct st_icache_group_t {
     icache_t *cache;
-    char *name;
     uint64_t limit_bytes;
     icache_group_t *parent, *first_child, *next_sibling;
     uint16_t number;                     /* from 1 on */
@@ -171,6 +170,7 @@ struct st_icache_group_t {
     int healed_untold;                   /* `healing` is to be told */
     icache_healed_t healing;
     uint64_t evictions, evicted_bytes, refused, healed;
+    char name[];
 };
 
 /* all under the index lock */
@@ -188,6 +188,10 @@ void icache_groups_dispose(icache_groups_t *groups);
  */
 void icache_groups_link(icache_t *cache, icache_object_t *object);
 void icache_groups_unlink(icache_t *cache, icache_object_t *object);
+/**
+ * adds a linked object to the sums of the round that is under way
+ */
+void icache_groups_enter_round(const icache_t *cache, icache_object_t *object);
 /**
  * the group whose limit is below the object's charge, or NULL
  */

@@ -49,6 +49,7 @@ struct st_hammer_thread_t {
 
 static struct {
     icache_t *cache;
+    icache_group_t *group; /* of every third key */
     unsigned long iterations;
     unsigned num_writers;
     _Atomic unsigned readers_left;
@@ -172,6 +173,7 @@ static void hammer_insert(struct st_hammer_thread_t *self, uint64_t number)
     *(struct st_hammer_meta_t *)object->meta = (struct st_hammer_meta_t){number, generation};
     for (size_t i = 0; i < body_len; ++i)
         object->body[i] = hammer_byte(number, generation, i);
+    icache_object_set_group(object, number % 3 == 0 ? hammer.group : NULL);
     if (hammer_draw(self, 4) == 0)
         object->expires_ms = now_ms + 1 + hammer_draw(self, 20);
     if (icache_insert(hammer.cache, object, now_ms) != 0)
@@ -248,6 +250,7 @@ static void hammer_require_balance(unsigned num_threads)
     HAMMER_REQUIRE(icache_check(hammer.cache) == 0);
     icache_get_stats(hammer.cache, &stats);
     HAMMER_REQUIRE(stats.hits == hits && stats.inserts == atomic_load(&hammer.inserted));
+    HAMMER_REQUIRE(stats.removed[ICACHE_REASON_QUOTA] != 0);
     HAMMER_REQUIRE(stats.pinned_bytes == 0 && stats.objects == stats.entries);
     HAMMER_REQUIRE(stats.used_bytes <= HAMMER_CAPACITY_BYTES);
     HAMMER_REQUIRE(icache_clear(hammer.cache) == stats.used_bytes);
@@ -270,6 +273,7 @@ static void hammer_run(icache_policy_kind_t policy, unsigned long iterations, un
     hammer.num_writers = num_writers;
     atomic_store(&hammer.readers_left, num_readers);
     HAMMER_REQUIRE(num_threads <= HAMMER_MAX_THREADS && (hammer.cache = icache_create(&config)) != NULL);
+    HAMMER_REQUIRE((hammer.group = icache_group_create(hammer.cache, "group", HAMMER_CAPACITY_BYTES / 5, NULL)) != NULL);
     for (unsigned i = 0; i < num_threads; ++i) {
         struct st_hammer_thread_t *thread = &hammer.threads[i];
         thread->number = i;

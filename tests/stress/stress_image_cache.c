@@ -2,10 +2,11 @@
  * stress_image_cache [iterations per thread] [threads]
  *
  * With each policy of the cache: threads with a lane each do everything at random on a few keys: look up, join, leave (also with
- * other threads' waiters), complete (also flights that others lead), insert, renew, remove, purge, sweep, shrink. What must hold
- * all the time: for a key whose leader stays there is one flight; each waiter is answered once, with the right object, or was
- * detached; a flight's context is not used after complete(); nothing is found that was under way when a purge of its key began; the
- * bytes stay within the capacity. At the end everything adds up.
+ * other threads' waiters), complete (also flights that others lead), insert, renew, remove, purge, sweep, shrink, reconcile. What
+ * must hold all the time: for a key whose leader stays there is one flight; each waiter is answered once, with the right object, or
+ * was detached; a flight's context is not used after complete(); nothing is found that was under way when a purge of its key began;
+ * the bytes stay within the capacity, and those of groups within their quotas, without any being healed. At the end everything adds
+ * up.
  *
  * A waiter's mutex guards its state between its owner and those who detach it, not against on_done, which the library has to sort
  * out. Leaders of keys with an even number never leave before they complete, and these keys are not purged, so that `live` is
@@ -67,6 +68,8 @@ struct st_meta_t {
 };
 
 static icache_t *cache;
+static icache_group_t *groups[4]; /* none, one, and one with another below it */
+static pthread_mutex_t reconciling = PTHREAD_MUTEX_INITIALIZER;
 static struct st_stress_thread_t threads[MAX_THREADS];
 static unsigned num_threads;
 static unsigned long iterations;
@@ -111,6 +114,7 @@ static icache_object_t *make_object(int key, uint64_t ticket)
 
     REQUIRE(object != NULL);
     *(struct st_meta_t *)object->meta = (struct st_meta_t){key, ticket};
+    icache_object_set_group(object, groups[draw(sizeof(groups) / sizeof(groups[0]))]);
     if (body_len != 0)
         object->body[0] = object->body[body_len - 1] = (uint8_t)key;
     object->expires_ms = draw(4) == 0 ? atomic_load(&now_ms) + draw(50) : UINT64_MAX;
@@ -276,6 +280,22 @@ static void do_purge(void)
         ;
 }
 
+static void on_healed(void *ctx, const icache_healed_t *healed)
+{
+    (void)ctx;
+    fprintf(stderr, "%s: %llu were %llu\n", healed->group, (unsigned long long)healed->counted_bytes,
+            (unsigned long long)healed->found_bytes);
+    abort();
+}
+
+static void do_reconcile(void)
+{
+    if (pthread_mutex_trylock(&reconciling) != 0)
+        return;
+    icache_reconcile(cache, on_healed, NULL);
+    pthread_mutex_unlock(&reconciling);
+}
+
 static void do_check(void)
 {
     icache_stats_t stats;
@@ -313,8 +333,10 @@ static void do_something(void)
         icache_shrink_to(cache, draw(CAPACITY_BYTES));
     } else if (kind < 981) {
         icache_clear(cache);
-    } else if (kind < 990) {
+    } else if (kind < 986) {
         atomic_fetch_add(&now_ms, 1);
+    } else if (kind < 990) {
+        do_reconcile();
     } else {
         do_check();
     }
@@ -372,11 +394,11 @@ static void require_balance(void)
     icache_get_stats(cache, &stats);
     REQUIRE(stats.used_bytes == 0 && stats.pinned_bytes == 0 && stats.entries == 0);
     printf("%lu lookups: %lu hits, %lu stale, %lu flights, %lu joined, %lu answered, %lu detached, %lu abandoned, %lu purges, "
-           "%lu evicted\n",
+           "%lu evicted, %lu by a quota\n",
            (unsigned long)sum.lookups, (unsigned long)sum.hits, (unsigned long)sum.stale,
            (unsigned long)(sum.leads + sum.refreshes), (unsigned long)sum.waits, (unsigned long)sum.answered,
            (unsigned long)sum.detached, (unsigned long)sum.abandoned, (unsigned long)sum.purges,
-           (unsigned long)stats.removed[ICACHE_REASON_CAPACITY]);
+           (unsigned long)stats.removed[ICACHE_REASON_CAPACITY], (unsigned long)stats.removed[ICACHE_REASON_QUOTA]);
 }
 
 static void run(icache_policy_kind_t policy)
@@ -390,6 +412,9 @@ static void run(icache_policy_kind_t policy)
         atomic_store(&purged[i], 0);
     atomic_store(&abandon_calls, 0);
     REQUIRE((cache = icache_create(&config)) != NULL);
+    for (int i = 1; i < 4; ++i)
+        REQUIRE((groups[i] = icache_group_create(cache, "group", CAPACITY_BYTES / (8 * (size_t)i), i == 3 ? groups[2] : NULL)) !=
+                NULL);
     for (unsigned i = 0; i < num_threads; ++i) {
         threads[i].number = i;
         threads[i].random = i * 77 + 1;

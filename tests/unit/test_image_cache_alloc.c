@@ -57,6 +57,7 @@ void *__wrap_mmap(void *addr, size_t bytes, int prot, int flags, int fd, off_t o
 
 static int calls, wakes;
 static icache_policy_kind_t policy;
+static icache_group_t *group; /* of what is inserted; may be NULL */
 
 static void on_wake(void *ctx)
 {
@@ -77,8 +78,10 @@ static void insert(icache_t *cache, const char *text, size_t body_len)
     icache_key_t key = icache_key(cache, text, strlen(text));
     icache_object_t *object = icache_object_create(cache, ICACHE_CLASS_SOURCE, &key, 16, body_len);
 
-    if (object != NULL)
-        icache_insert(cache, object, 0);
+    if (object == NULL)
+        return;
+    icache_object_set_group(object, group);
+    icache_insert(cache, object, 0);
 }
 
 /* a request for a key: a hit or a flight, which ends in an object if there is memory for one */
@@ -138,6 +141,8 @@ static void use_image_cache(void)
 
     if (cache == NULL)
         return;
+    if ((group = icache_group_create(cache, "host", 1 << 20, NULL)) != NULL)
+        group = icache_group_create(cache, "path", 1 << 19, group);
     if ((lane = icache_lane_create(cache, on_wake, NULL)) != NULL) {
         request(cache, lane, "a", 100);
         request(cache, lane, "a", 100);
@@ -200,7 +205,7 @@ static void image_cache(void **state)
     (void)state;
     /* a policy takes nothing but what it reserves when the cache is created */
     static const int at_least[ICACHE_NUM_POLICIES] = {
-        [ICACHE_POLICY_LRU] = 9, [ICACHE_POLICY_S3_FIFO] = 10, [ICACHE_POLICY_COST] = 11};
+        [ICACHE_POLICY_LRU] = 11, [ICACHE_POLICY_S3_FIFO] = 12, [ICACHE_POLICY_COST] = 13};
     for (int i = 0; i < ICACHE_NUM_POLICIES; ++i) {
         policy = (icache_policy_kind_t)i;
         fail_each(use_image_cache, at_least[i]);
