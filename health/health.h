@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define HEALTH_MAX_CACHES 4
+#define HEALTH_MAX_QUOTAS 256
 #define HEALTH_NUM_REASONS 7 /* capacity, pressure, expired, purged, replaced, too_large, quota: see health_reason_names */
 #define HEALTH_NUM_LEVELS 6
 #define HEALTH_NUM_CLASSES 2                /* source, decode */
@@ -33,6 +34,11 @@ typedef struct st_health_cache_t {
     uint64_t evictions[HEALTH_NUM_REASONS], evicted_bytes[HEALTH_NUM_REASONS];
 } health_cache_t;
 
+typedef struct st_health_quota_t {
+    const char *route; /* the host or path whose quota it is: distinct; the value of the metrics' label `route` */
+    uint64_t limit_bytes, used_bytes, entries, evictions, evicted_bytes, refused, healed;
+} health_quota_t;
+
 typedef struct st_health_snapshot_t {
     const char *version;
     double uptime_seconds;
@@ -50,6 +56,8 @@ typedef struct st_health_snapshot_t {
     /* caches */
     size_t num_caches;
     health_cache_t caches[HEALTH_MAX_CACHES];
+    size_t num_quotas; /* of the image cache */
+    health_quota_t quotas[HEALTH_MAX_QUOTAS];
     /* requests; the array is by hundred: [1] is 1xx, [0] are those that ended without an answer */
     uint64_t responses[6], requests_in_progress, shed;
     uint64_t errors_bad_request, errors_origin, errors_image, errors_no_room, errors_timeout;

@@ -118,6 +118,25 @@ static json_t *new_cache_sizes(const health_text_t *text, const health_snapshot_
     return caches;
 }
 
+static json_t *new_quotas(const health_text_t *text, const health_snapshot_t *snapshot)
+{
+    json_t *quotas = json_array();
+    for (size_t i = 0; i != health_num_quotas(snapshot); ++i) {
+        const health_quota_t *quota = &snapshot->quotas[i];
+        json_t *object = json_object();
+        add(&object, "route", new_string(text, quota->route));
+        add(&object, "bytes", new_integer(quota->used_bytes));
+        add(&object, "limit_bytes", new_integer(quota->limit_bytes));
+        add(&object, "entries", new_integer(quota->entries));
+        add(&object, "evictions", new_integer(quota->evictions));
+        add(&object, "evicted_bytes", new_integer(quota->evicted_bytes));
+        add(&object, "refused", new_integer(quota->refused));
+        add(&object, "healed", new_integer(quota->healed));
+        push(&quotas, object);
+    }
+    return quotas;
+}
+
 static json_t *new_operations(const health_snapshot_t *snapshot)
 {
     json_t *object = json_object();
@@ -164,6 +183,7 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     add(&root, "uptime_seconds", new_real(snapshot->uptime_seconds, 1e3));
     add(&root, "memory", new_memory(snapshot));
     add(&root, "caches", new_cache_sizes(text, snapshot));
+    add(&root, "quotas", new_quotas(text, snapshot));
     add(&root, "operations", new_operations(snapshot));
     add(&root, "shed_total", new_integer(snapshot->shed));
     add(&root, "reasons", new_sentences(verdict.reasons, verdict.num_reasons));
@@ -230,6 +250,7 @@ char *health_write_cache_json(health_text_t *text, const health_snapshot_t *snap
     add_counts(&totals, &sum);
     add(&root, "caches", caches);
     add(&root, "totals", totals);
+    add(&root, "quotas", new_quotas(text, snapshot));
     return dump(text, root, len);
 }
 

@@ -7,8 +7,9 @@
  *        one's type and help are written.
  * type   counter (only ever grows, ends in _total) or gauge
  * unit   bytes, seconds, ratio (the name ends in it, before _total), or none: a plain number
- * scope  CACHE rows are written once per cache, RECLAIM rows only after the first reclaim; all others once
- * place  where the value stands in health_snapshot_t (CACHE rows: in health_cache_t) and which label it gets:
+ * scope  CACHE rows are written once per cache, QUOTA rows once per quota, RECLAIM rows only after the first reclaim; all others
+ *        once
+ * place  where the value stands in health_snapshot_t (CACHE rows: health_cache_t, QUOTA rows: health_quota_t), and its label:
  *          U64(f) INT(f) REAL(f)      a field, no label
  *          MS(f)                      a field in milliseconds, written in seconds
  *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
@@ -20,7 +21,7 @@
 #ifndef health__metrics_table_h
 #define health__metrics_table_h
 
-#define HEALTH_METRICS(X) HEALTH_METRICS_SYSTEM(X) HEALTH_METRICS_WORK(X) HEALTH_METRICS_PROCESS(X)
+#define HEALTH_METRICS(X) HEALTH_METRICS_SYSTEM(X) HEALTH_METRICS_QUOTA(X) HEALTH_METRICS_WORK(X) HEALTH_METRICS_PROCESS(X)
 
 /* clang-format off */
 #define HEALTH_METRICS_SYSTEM(X) \
@@ -88,6 +89,21 @@
     X("sluice_pressure_last_reclaim_duration_seconds", gauge, seconds, RECLAIM, MS(last_reclaim.duration_ms), \
       "Time that the last reclaim took.") \
     X("sluice_pressure_last_reclaim_age_seconds", gauge, seconds, RECLAIM, MS(last_reclaim.age_ms), "Time since the last reclaim.")
+
+#define HEALTH_METRICS_QUOTA(X) \
+    X("sluice_image_cache_quota_bytes", gauge, bytes, QUOTA, QUOTA_U64(used_bytes), \
+      "Memory charged to what is in the image cache for a host or path with a quota, by route.") \
+    X("sluice_image_cache_quota_limit_bytes", gauge, bytes, QUOTA, QUOTA_U64(limit_bytes), "The quota (image-cache.quota), by route.") \
+    X("sluice_image_cache_quota_entries", gauge, none, QUOTA, QUOTA_U64(entries), \
+      "Objects in the image cache for a host or path with a quota, by route.") \
+    X("sluice_image_cache_quota_evictions_total", counter, none, QUOTA, QUOTA_U64(evictions), \
+      "Objects evicted because the quota was used up, by route.") \
+    X("sluice_image_cache_quota_evicted_bytes_total", counter, bytes, QUOTA, QUOTA_U64(evicted_bytes), \
+      "Memory of the objects evicted because the quota was used up, by route.") \
+    X("sluice_image_cache_quota_refused_total", counter, none, QUOTA, QUOTA_U64(refused), \
+      "Objects not stored, being larger than the quota, by route.") \
+    X("sluice_image_cache_quota_healed_total", counter, none, QUOTA, QUOTA_U64(healed), \
+      "Times that the memory charged was found wrong and set right, by route; a fault of the program.")
 
 #define HEALTH_METRICS_WORK(X) \
     X("sluice_requests_total", counter, none, REQUEST, COMPUTED(finished_requests), "Requests that ended, answered or not.") \

@@ -1,6 +1,7 @@
 #include "health/names.h"
 
-const char *const health_reason_names[HEALTH_NUM_REASONS] = {"capacity", "pressure", "expired", "purged", "replaced", "too_large", "quota"};
+const char *const health_reason_names[HEALTH_NUM_REASONS] = {"capacity", "pressure",  "expired", "purged",
+                                                             "replaced", "too_large", "quota"};
 const char *const health_level_names[HEALTH_NUM_LEVELS] = {"normal", "elevated", "degraded", "high", "critical", "emergency"};
 const char *const health_class_names[HEALTH_NUM_CLASSES] = {"source", "decode"};
 const char *const health_response_names[HEALTH_NUM_RESPONSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -25,4 +26,9 @@ double health_hit_ratio(const health_cache_t *cache)
 size_t health_num_caches(const health_snapshot_t *snapshot)
 {
     return snapshot->num_caches < HEALTH_MAX_CACHES ? snapshot->num_caches : HEALTH_MAX_CACHES;
+}
+
+size_t health_num_quotas(const health_snapshot_t *snapshot)
+{
+    return snapshot->num_quotas < HEALTH_MAX_QUOTAS ? snapshot->num_quotas : HEALTH_MAX_QUOTAS;
 }

@@ -21,8 +21,9 @@ int health_level_index(int level);
 double health_usage_ratio(const health_snapshot_t *snapshot);
 double health_hit_ratio(const health_cache_t *cache);
 /**
- * as many of the caches as may be looked at
+ * as many of them as may be looked at
  */
 size_t health_num_caches(const health_snapshot_t *snapshot);
+size_t health_num_quotas(const health_snapshot_t *snapshot);
 
 #endif

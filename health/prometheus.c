@@ -1,8 +1,8 @@
 /*
  * Prometheus text format 0.0.4, driven by the table: a row becomes one family, or a series of the family of the row before it.
- * CACHE rows become one family per cache; caches whose names come out alike in a metric's name ("a-b", "a_b") share one, because
- * the lines of a family must stand together. All series of a cache carry its name as a label too, so that one query covers all
- * caches.
+ * QUOTA rows become a family with a series per quota, CACHE rows one family per cache; caches whose names come out alike in a
+ * metric's name ("a-b", "a_b") share one, because the lines of a family must stand together. All series of a cache carry its name
+ * as a label too, so that one query covers all caches.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -81,6 +81,7 @@ static double finished_requests(const void *base)
 #define CACHE_U64(field) FIELD(PLACE_U64, health_cache_t, field)
 #define CACHE_EACH(field, label, names) ARRAY(health_cache_t, field, label, names)
 #define CACHE_COMPUTED(function) COMPUTED(function)
+#define QUOTA_U64(field) FIELD(PLACE_U64, health_quota_t, field)
 #define METRIC(name, type, unit, scope, place, help) {name, #type, HEALTH_SCOPE_##scope, place, help},
 
 static const metric_t metrics[] = {HEALTH_METRICS(METRIC)};
@@ -224,6 +225,22 @@ static void put_cache_metric(health_text_t *text, const metric_t *metric, const 
     }
 }
 
+static void put_quota_metric(health_text_t *text, const metric_t *metric, const health_snapshot_t *snapshot)
+{
+    size_t num_quotas = health_num_quotas(snapshot);
+
+    if (num_quotas != 0)
+        put_head(text, metric, NULL);
+    for (size_t i = 0; i != num_quotas; ++i) {
+        const health_quota_t *quota = &snapshot->quotas[i];
+        health_text_puts(text, metric->name);
+        put_labels(text, NULL, "route", quota->route);
+        health_text_puts(text, " ");
+        put_value(text, &metric->place, quota, (const char *)quota + metric->place.offset);
+        health_text_puts(text, "\n");
+    }
+}
+
 char *health_write_prometheus(health_text_t *text, const health_snapshot_t *snapshot, unsigned scopes, size_t *len)
 {
     if (snapshot->last_reclaim.generation == 0)
@@ -234,6 +251,10 @@ char *health_write_prometheus(health_text_t *text, const health_snapshot_t *snap
             continue;
         if (metric->scope == HEALTH_SCOPE_CACHE) {
             put_cache_metric(text, metric, snapshot);
+            continue;
+        }
+        if (metric->scope == HEALTH_SCOPE_QUOTA) {
+            put_quota_metric(text, metric, snapshot);
             continue;
         }
         if (i == 0 || strcmp(metric->name, metrics[i - 1].name) != 0)
@@ -254,5 +275,5 @@ char *health_cache_prometheus(const health_snapshot_t *snapshot, size_t *len)
 {
     health_text_t text;
     health_text_init(&text, HEALTH_MAX_TEXT_BYTES, realloc);
-    return health_write_prometheus(&text, snapshot, HEALTH_SCOPE_CACHE, len);
+    return health_write_prometheus(&text, snapshot, HEALTH_SCOPE_CACHE | HEALTH_SCOPE_QUOTA, len);
 }

@@ -16,7 +16,8 @@ typedef enum en_health_scope_t {
     HEALTH_SCOPE_ORIGIN = 16,
     HEALTH_SCOPE_TRANSFORM = 32,
     HEALTH_SCOPE_PROCESS = 64,
-    HEALTH_SCOPE_ALL = 127
+    HEALTH_SCOPE_QUOTA = 128,
+    HEALTH_SCOPE_ALL = 255
 } health_scope_t;
 
 /**

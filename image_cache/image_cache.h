@@ -390,10 +390,10 @@ uint64_t icache_clear(icache_t *cache);
  */
 icache_group_t *icache_group_create(icache_t *cache, const char *name, uint64_t limit_bytes, icache_group_t *parent);
 /**
- * compares the bytes of each group with the objects that really are in the cache, a part of them at a time, about an eightieth and
- * some more: called every now and then it goes round. A difference that is there at the end of two rounds in a row is a fault of
- * the program; the bytes are then set right, and on_healed is called, without a lock. Objects that come and go meanwhile make no
- * difference (reconcile.c). Does nothing while there are no groups. Any thread, but one at a time.
+ * compares the bytes of each group with the objects that really are in the cache, about an eightieth of them at a time: called
+ * every now and then it goes round. A difference that is there at the end of two rounds in a row is a fault of the program; the
+ * bytes are then set right, and on_healed is called, without a lock. Objects that come and go meanwhile make no difference
+ * (reconcile.c). Does nothing while there are no groups. Any thread, but one at a time.
  */
 typedef struct st_icache_healed_t {
     const char *group;

@@ -8,9 +8,8 @@
  */
 #include "image_cache/image_cache_private.h"
 
-#define PARTS 80    /* calls of icache_reconcile() to get round the headers */
-#define MIN_UNITS 4 /* of headers, in one call */
-#define BATCH 16    /* units looked at in one hold of the lock */
+#define PARTS 80 /* calls of icache_reconcile() to get round the headers, at most */
+#define BATCH 16 /* units of headers looked at in one hold of the lock */
 
 static void reconcile_unit_locked(icache_t *cache, size_t unit)
 {
@@ -56,7 +55,7 @@ static int reconcile_batch(icache_t *cache, size_t *units)
     pthread_mutex_lock(&cache->index.lock);
     size_t num_units = icache_slab_num_touched_units(cache->slab);
     if (*units == 0)
-        *units = num_units / PARTS + MIN_UNITS;
+        *units = num_units / PARTS + 1;
     for (unsigned i = 0; i < BATCH && *units != 0 && groups->at_unit < num_units; ++i, --*units)
         reconcile_unit_locked(cache, groups->at_unit++);
     int over = groups->at_unit >= num_units;

@@ -22,12 +22,14 @@
 
 struct st_vars_t {
     sluice_path_settings_t settings;
+    sluice_quota_t *quota;   /* the innermost */
     sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
 };
 
 struct st_sluice_configurator_t {
     h2o_configurator_t super;
     sluice_t *sluice;
+    size_t num_quotas;
     struct st_vars_t *vars, stack[H2O_CONFIGURATOR_NUM_LEVELS + 1];
 };
 
@@ -76,8 +78,10 @@ static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *
         sluice_hold_register(ctx->globalconf);
         return check_settings(self, node);
     }
-    if (self->vars->origin != NULL)
+    if (self->vars->origin != NULL) {
         self->vars->origin->settings = self->vars->settings;
+        self->vars->origin->quota = self->vars->quota;
+    }
     --self->vars;
     return 0;
 }
@@ -114,6 +118,53 @@ static int on_origin(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     }
     sluice_image_handler_create(ctx->pathconf, self->vars->origin);
     return 0;
+}
+
+/* "default", "example.com", "example.com/pictures" */
+static char *name_route(const h2o_configurator_context_t *ctx)
+{
+    h2o_iovec_t host = ctx->hostconf->authority.hostport, path = h2o_iovec_init(NULL, 0);
+    char *name;
+
+    if (ctx->pathconf != NULL)
+        path = ctx->pathconf->path;
+    return asprintf(&name, "%.*s%.*s", (int)host.len, host.base, (int)path.len, path.base) != -1 ? name : NULL;
+}
+
+static int add_quota(struct st_sluice_configurator_t *self, const h2o_configurator_context_t *ctx, uint64_t limit_bytes)
+{
+    sluice_quota_t *quota = calloc(1, sizeof(*quota));
+
+    if (quota == NULL || (quota->route = name_route(ctx)) == NULL) {
+        free(quota);
+        return -1;
+    }
+    quota->limit_bytes = limit_bytes;
+    quota->parent = self->vars->quota;
+    quota->next = self->sluice->quotas;
+    self->sluice->quotas = self->vars->quota = quota;
+    return 0;
+}
+
+static int on_quota(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_route_settings_t settings;
+    char error[256];
+
+    if (sluice_knob_set(sluice_knob_find(cmd->name), &settings, node->data.scalar, error, sizeof(error)) != 0)
+        h2o_configurator_errprintf(cmd, node, "%s", error);
+    else if (settings.quota_bytes == 0)
+        return 0;
+    else if (self->vars->quota != self->vars[-1].quota)
+        h2o_configurator_errprintf(cmd, node, "a host or path has one quota");
+    else if (++self->num_quotas > ICACHE_MAX_GROUPS)
+        h2o_configurator_errprintf(cmd, node, "there can be %d quotas, no more", ICACHE_MAX_GROUPS);
+    else if (add_quota(self, ctx, settings.quota_bytes) != 0)
+        h2o_configurator_errprintf(cmd, node, "out of memory");
+    else
+        return 0;
+    return -1;
 }
 
 static int on_policy(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
@@ -233,11 +284,14 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     const int path = H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR;
     const int levels[] = {[SLUICE_SCOPE_PROCESS] = H2O_CONFIGURATOR_FLAG_GLOBAL,
                           [SLUICE_SCOPE_PATH] =
-                              H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH};
+                              H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH,
+                          [SLUICE_SCOPE_ROUTE] = H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH};
 
     self->sluice = sluice;
     self->vars = self->stack;
     self->vars->origin = NULL;
+    self->vars->quota = NULL;
+    self->num_quotas = 0;
     sluice_knobs_default(SLUICE_SCOPE_PATH, &self->vars->settings);
     set_exempt(sluice, default_exempt, sizeof(default_exempt) / sizeof(default_exempt[0]) - 1);
     c->enter = on_enter;
@@ -245,7 +299,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     c->dispose = on_dispose;
     for (size_t i = 0; i != sluice_num_knobs; ++i)
         h2o_configurator_define_command(c, sluice_knobs[i].name,
-                                        levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR, on_knob);
+                                        levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
+                                        sluice_knobs[i].scope == SLUICE_SCOPE_ROUTE ? on_quota : on_knob);
     h2o_configurator_define_command(c, "image-cache.policy", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
                                     on_policy);
     h2o_configurator_define_command(c, "health.admin-token", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,

@@ -10,7 +10,7 @@
 #include "module/version.h"
 
 _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES == PRESSURE_NUM_CLASSES &&
-                   HEALTH_NUM_REASONS == ICACHE_NUM_REASONS,
+                   HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS,
                "health/ has its own copies of these numbers");
 
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
@@ -63,6 +63,22 @@ static void read_image_cache(sluice_t *sluice, health_cache_t *out)
                             .not_admitted = s.not_admitted};
     memcpy(out->evictions, s.removed, sizeof(out->evictions));
     memcpy(out->evicted_bytes, s.removed_bytes, sizeof(out->evicted_bytes));
+}
+
+static void read_quotas(sluice_t *sluice, health_snapshot_t *out)
+{
+    icache_group_stats_t groups[ICACHE_MAX_GROUPS];
+
+    out->num_quotas = icache_get_group_stats(sluice->cache, groups, ICACHE_MAX_GROUPS);
+    for (size_t i = 0; i != out->num_quotas; ++i)
+        out->quotas[i] = (health_quota_t){.route = groups[i].name,
+                                          .limit_bytes = groups[i].limit_bytes,
+                                          .used_bytes = groups[i].used_bytes,
+                                          .entries = groups[i].entries,
+                                          .evictions = groups[i].evictions,
+                                          .evicted_bytes = groups[i].evicted_bytes,
+                                          .refused = groups[i].refused,
+                                          .healed = groups[i].healed};
 }
 
 static void read_metadata_cache(sluice_t *sluice, health_cache_t *out)
@@ -164,6 +180,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     read_pressure(sluice, snapshot);
     read_image_cache(sluice, snapshot->caches);
     read_metadata_cache(sluice, snapshot->caches + 1);
+    read_quotas(sluice, snapshot);
     read_requests(sluice, snapshot);
     read_work(sluice, snapshot);
     read_process(sluice, snapshot);

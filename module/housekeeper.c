@@ -1,8 +1,9 @@
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "module/housekeeper.h"
 
-#define PERIOD_MS 250 /* the cache's sweep is round in twenty seconds */
+#define PERIOD_MS 250 /* the sweep of the cache and the reconciliation of its groups are round in twenty seconds */
 
 struct st_sluice_housekeeper_t {
     sluice_t *sluice;
@@ -26,13 +27,25 @@ static int nap(sluice_housekeeper_t *housekeeper)
     return stop;
 }
 
+static void on_healed(void *ctx, const icache_healed_t *healed)
+{
+    (void)ctx;
+    fprintf(
+        stderr,
+        "sluice: image-cache.quota of %s: %llu bytes were counted, but its objects in the cache have %llu; set right. This is a "
+        "fault of Sluice: please report it\n",
+        healed->group, (unsigned long long)healed->counted_bytes, (unsigned long long)healed->found_bytes);
+}
+
 static void *run(void *_housekeeper)
 {
     sluice_housekeeper_t *housekeeper = _housekeeper;
 
     pthread_setname_np(pthread_self(), "sluice-keep");
-    while (!nap(housekeeper))
+    while (!nap(housekeeper)) {
         icache_sweep(housekeeper->sluice->cache, sluice_now_ms());
+        icache_reconcile(housekeeper->sluice->cache, on_healed, NULL);
+    }
     return NULL;
 }
 

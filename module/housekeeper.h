@@ -1,6 +1,6 @@
 /*
  * housekeeper.h - a thread that does now and then what nobody else has a reason to do: removing what has expired from the image
- * cache, a part of it at a time.
+ * cache, and comparing its quotas with what is in it, a part of it at a time.
  */
 #ifndef module__housekeeper_h
 #define module__housekeeper_h

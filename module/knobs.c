@@ -11,6 +11,7 @@
 
 #define PROCESS(field) SLUICE_SCOPE_PROCESS, offsetof(sluice_settings_t, field)
 #define PATH(field) SLUICE_SCOPE_PATH, offsetof(sluice_path_settings_t, field)
+#define ROUTE(field) SLUICE_SCOPE_ROUTE, offsetof(sluice_route_settings_t, field)
 #define BYTES SLUICE_UNIT_BYTES
 #define MS SLUICE_UNIT_MS
 #define PERMILLE SLUICE_UNIT_PERMILLE
@@ -58,6 +59,8 @@ const sluice_knob_t sluice_knobs[] = {
         "largest source that is fetched, and largest object that is cached"),
     ROW_OR_NONE("image-cache.max-entries", PROCESS(max_entries), COUNT, 1, 1000000000, 0, NULL,
          "most objects in the cache, whatever their size"),
+    ROW_OR_NONE("image-cache.quota", ROUTE(quota_bytes), BYTES, 64 * KiB, 1024 * TiB, 0, NULL,
+         "most bytes of the image cache for the pictures of a host, all its paths together, or of a path; both hold"),
     ROW_OR_NONE("image-cache.rendition-max-age", PROCESS(rendition_max_age_ms), MS, 1 * SECONDS, 366 * DAYS, 0, NULL,
          "longest time that a rendition stays without being made or confirmed anew, whatever image.ttl or its origin say"),
     ROW_OR_NONE("image-cache.source-max-age", PROCESS(source_max_age_ms), MS, 1 * SECONDS, 366 * DAYS, 0, NULL,

@@ -35,7 +35,14 @@ typedef struct st_sluice_path_settings_t {
     uint64_t strict;
 } sluice_path_settings_t;
 
-typedef enum en_sluice_scope_t { SLUICE_SCOPE_PROCESS, SLUICE_SCOPE_PATH } sluice_scope_t;
+/**
+ * settings of a host or a path that hold for all that is in it, beside those of the other level: nothing is inherited
+ */
+typedef struct st_sluice_route_settings_t {
+    uint64_t quota_bytes; /* 0: none */
+} sluice_route_settings_t;
+
+typedef enum en_sluice_scope_t { SLUICE_SCOPE_PROCESS, SLUICE_SCOPE_PATH, SLUICE_SCOPE_ROUTE } sluice_scope_t;
 
 typedef struct st_sluice_knob_t {
     const char *name; /* of the directive */

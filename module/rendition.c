@@ -168,6 +168,7 @@ static icache_object_t *publishable(struct st_rendition_t *job, const void *byte
         icache_object_create(job->sluice->cache, ICACHE_CLASS_RENDITION, &job->key, sizeof(sluice_rendition_meta_t), len);
 
     if (object != NULL) {
+        icache_object_set_group(object, sluice_origin_group(job->origin));
         memcpy(object->body, bytes, len);
         set_meta(job, object, times);
     }

@@ -74,6 +74,18 @@ static uint64_t min_bytes(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* parents first */
+static void start_quota(sluice_t *sluice, sluice_quota_t *quota)
+{
+    if (quota == NULL)
+        return;
+    start_quota(sluice, quota->next);
+    quota->group =
+        icache_group_create(sluice->cache, quota->route, quota->limit_bytes, quota->parent != NULL ? quota->parent->group : NULL);
+    if (quota->group == NULL)
+        fail_start("image-cache.quota: out of memory");
+}
+
 static void start_caches(sluice_t *sluice)
 {
     const sluice_settings_t *settings = &sluice->settings;
@@ -97,6 +109,7 @@ static void start_caches(sluice_t *sluice)
     sluice->metadata = icache_meta_create(min_bytes(settings->metadata_capacity_bytes, sluice->budget_bytes / 10), seeds[1]);
     if (sluice->cache == NULL || sluice->metadata == NULL)
         fail_start("the caches: out of memory");
+    start_quota(sluice, sluice->quotas);
 }
 
 void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_config_t *config)
@@ -225,6 +238,16 @@ sluice_t *sluice_create(void)
     return sluice;
 }
 
+static void free_quotas(sluice_quota_t *quota)
+{
+    while (quota != NULL) {
+        sluice_quota_t *next = quota->next;
+        free(quota->route);
+        free(quota);
+        quota = next;
+    }
+}
+
 void sluice_destroy(sluice_t **_sluice)
 {
     sluice_t *sluice = *_sluice;
@@ -234,6 +257,7 @@ void sluice_destroy(sluice_t **_sluice)
     for (char **prefix = sluice->exempt; prefix != NULL && *prefix != NULL; ++prefix)
         free(*prefix);
     free(sluice->exempt);
+    free_quotas(sluice->quotas);
     sluice_admin_destroy(&sluice->admin);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);

@@ -29,11 +29,25 @@ typedef struct st_sluice_fetcher_t sluice_fetcher_t;
 typedef struct st_sluice_housekeeper_t sluice_housekeeper_t;
 typedef struct st_sluice_loop_t sluice_loop_t;
 
+/**
+ * image-cache.quota of a host or a path, made while the configuration is read. What is stored for a path is charged to the path's
+ * quota, and to its host's. A source and a rendition have the same key wherever they are asked for, so what two paths with one
+ * origin share is in the cache once, and charged to the path that stored it.
+ */
+typedef struct st_sluice_quota_t {
+    char *route; /* "example.com" or "example.com/pictures" */
+    uint64_t limit_bytes;
+    struct st_sluice_quota_t *parent; /* the host's, or NULL */
+    icache_group_t *group;            /* from the start of the caches on */
+    struct st_sluice_quota_t *next;
+} sluice_quota_t;
+
 typedef struct st_sluice_t {
     sluice_settings_t settings; /* fixed once the configuration is read */
     icache_policy_kind_t policy;
     char **exempt;             /* NULL-terminated prefixes that the front filter lets pass */
     uint64_t budget_bytes;     /* as it came out of `auto` */
+    sluice_quota_t *quotas;    /* the latest first, so that children come before their parents */
     sluice_admin_t *admin;     /* NULL: there are no admin routes */
     int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
 
@@ -82,6 +96,15 @@ typedef struct st_sluice_origin_t {
     int directory_fd; /* opened when the configuration is read, so that the server's user need not be able to walk to it */
     char *key_prefix; /* the URL, or file://DIRECTORY/ */
     sluice_path_settings_t settings;
+    const sluice_quota_t *quota; /* the innermost, or NULL */
 } sluice_origin_t;
+
+/**
+ * who pays for what is stored of an origin
+ */
+static inline const icache_group_t *sluice_origin_group(const sluice_origin_t *origin)
+{
+    return origin->quota != NULL ? origin->quota->group : NULL;
+}
 
 #endif

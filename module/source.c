@@ -141,7 +141,12 @@ icache_object_t *sluice_source_new_object(sluice_fetch_t *fetch, size_t body_len
 {
     icache_key_t key = key_of(fetch);
 
-    return icache_object_create(fetch->sluice->cache, ICACHE_CLASS_SOURCE, &key, sizeof(sluice_source_meta_t), body_len);
+    icache_object_t *object =
+        icache_object_create(fetch->sluice->cache, ICACHE_CLASS_SOURCE, &key, sizeof(sluice_source_meta_t), body_len);
+
+    if (object != NULL)
+        icache_object_set_group(object, sluice_origin_group(fetch->origin));
+    return object;
 }
 
 static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_error_t error, int store)

@@ -12,6 +12,9 @@
 #define BEGIN "settings: written by `make docs`"
 #define END "settings: end"
 
+static const char *const levels[] = {
+    [SLUICE_SCOPE_PROCESS] = "global", [SLUICE_SCOPE_PATH] = "path", [SLUICE_SCOPE_ROUTE] = "host, path"};
+
 static void write_markdown(FILE *out)
 {
     char def[32], min[32], max[32];
@@ -22,9 +25,8 @@ static void write_markdown(FILE *out)
         sluice_knob_format(k, k->def, def, sizeof(def));
         sluice_format_value(k->unit, k->min, min, sizeof(min));
         sluice_format_value(k->unit, k->max, max, sizeof(max));
-        fprintf(out, "| `%s` | %s | %s | %s | %s | %s%s%s%s |\n", k->name, k->scope == SLUICE_SCOPE_PROCESS ? "global" : "path",
-                def, min, max, k->help, k->env != NULL ? " (environment: `" : "", k->env != NULL ? k->env : "",
-                k->env != NULL ? "`)" : "");
+        fprintf(out, "| `%s` | %s | %s | %s | %s | %s%s%s%s |\n", k->name, levels[k->scope], def, min, max, k->help,
+                k->env != NULL ? " (environment: `" : "", k->env != NULL ? k->env : "", k->env != NULL ? "`)" : "");
     }
 }
 
@@ -50,6 +52,8 @@ static void write_conf(FILE *out)
     write_conf_level(out, SLUICE_SCOPE_PROCESS);
     fprintf(out, "#\n# --- of a path; at the top level or in a host they are the default of the paths below ---\n");
     write_conf_level(out, SLUICE_SCOPE_PATH);
+    fprintf(out, "#\n# --- of a host or a path, for all that is in it; what a path says holds beside what its host says ---\n");
+    write_conf_level(out, SLUICE_SCOPE_ROUTE);
     fprintf(out, "#\n");
 }
 

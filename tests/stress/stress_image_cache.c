@@ -114,7 +114,7 @@ static icache_object_t *make_object(int key, uint64_t ticket)
 
     REQUIRE(object != NULL);
     *(struct st_meta_t *)object->meta = (struct st_meta_t){key, ticket};
-    icache_object_set_group(object, groups[draw(sizeof(groups) / sizeof(groups[0]))]);
+    icache_object_set_group(object, groups[draw(3) == 0 ? draw(sizeof(groups) / sizeof(groups[0])) : 0]);
     if (body_len != 0)
         object->body[0] = object->body[body_len - 1] = (uint8_t)key;
     object->expires_ms = draw(4) == 0 ? atomic_load(&now_ms) + draw(50) : UINT64_MAX;

@@ -43,10 +43,25 @@ static void fill_cache(health_cache_t *cache, const char *name)
     }
 }
 
+static void fill_quota(health_quota_t *quota, const char *route)
+{
+    *quota = (health_quota_t){.route = route};
+    quota->limit_bytes = value();
+    quota->used_bytes = value();
+    quota->entries = value();
+    quota->evictions = value();
+    quota->evicted_bytes = value();
+    quota->refused = value();
+    quota->healed = value();
+}
+
 static void fill(health_snapshot_t *snapshot)
 {
     memset(snapshot, 0, sizeof(*snapshot));
     next_value = 0;
+    snapshot->num_quotas = 2;
+    fill_quota(&snapshot->quotas[0], "example.com");
+    fill_quota(&snapshot->quotas[1], "example.com/\"a\xff");
     snapshot->version = "1.2.3";
     snapshot->uptime_seconds = 1234.5678;
     snapshot->level = 3;
@@ -121,6 +136,26 @@ static double ratio_of(const health_cache_t *cache)
     return (double)hits / (double)(hits + cache->misses + cache->coalesced);
 }
 
+static void check_quotas(const json_t *root, const health_quota_t *quotas)
+{
+    static const char *const routes[] = {"example.com", "example.com/\"a\xef\xbf\xbd"};
+    const json_t *array = member(root, "quotas");
+
+    assert_int_equal(json_array_size(array), 2);
+    for (size_t i = 0; i != 2; ++i) {
+        const json_t *object = json_array_get(array, i);
+        assert_int_equal(json_object_size(object), 8);
+        check_string(object, "route", routes[i]);
+        check_integer(object, "limit_bytes", quotas[i].limit_bytes);
+        check_integer(object, "bytes", quotas[i].used_bytes);
+        check_integer(object, "entries", quotas[i].entries);
+        check_integer(object, "evictions", quotas[i].evictions);
+        check_integer(object, "evicted_bytes", quotas[i].evicted_bytes);
+        check_integer(object, "refused", quotas[i].refused);
+        check_integer(object, "healed", quotas[i].healed);
+    }
+}
+
 static void health_by_field(void **state)
 {
     (void)state;
@@ -130,7 +165,8 @@ static void health_by_field(void **state)
     char *text = health_json(&snapshot, &len);
     json_t *root = parse(text, len), *memory = member(root, "memory"), *caches = member(root, "caches");
 
-    assert_int_equal(json_object_size(root), 10);
+    assert_int_equal(json_object_size(root), 11);
+    check_quotas(root, snapshot.quotas);
     check_string(root, "status", "degraded");
     check_string(root, "version", "1.2.3");
     check_real(root, "uptime_seconds", 1234.568, 1e-9);
@@ -251,7 +287,8 @@ static void caches_by_field(void **state)
         sum.evictions[i] = a->evictions[i] + b->evictions[i];
         sum.evicted_bytes[i] = a->evicted_bytes[i] + b->evicted_bytes[i];
     }
-    assert_int_equal(json_object_size(root), 2);
+    assert_int_equal(json_object_size(root), 3);
+    check_quotas(root, snapshot.quotas);
     assert_int_equal(json_array_size(caches), 2);
     for (size_t i = 0; i != 2; ++i) {
         json_t *object = json_array_get(caches, i);
@@ -297,6 +334,7 @@ static void extreme_numbers(void **state)
     snapshot.caches[0].used_bytes = snapshot.caches[1].used_bytes = (uint64_t)INT64_MAX;
     snapshot.caches[0].hits = UINT64_MAX;
     snapshot.num_caches = HEALTH_MAX_CACHES + 1;
+    snapshot.num_quotas = HEALTH_MAX_QUOTAS + 1;
     fill_cache(&snapshot.caches[2], "c");
     fill_cache(&snapshot.caches[3], "d");
     char *text = health_json(&snapshot, &len);
@@ -305,6 +343,7 @@ static void extreme_numbers(void **state)
     check_integer(root, "shed_total", (uint64_t)INT64_MAX);
     check_string(member(root, "memory"), "level", "normal");
     assert_int_equal(json_object_size(member(root, "caches")), HEALTH_MAX_CACHES);
+    assert_int_equal(json_array_size(member(root, "quotas")), HEALTH_MAX_QUOTAS);
     json_decref(root);
     text = health_cache_json(&snapshot, &len);
     root = parse(text, len);

@@ -25,6 +25,9 @@ static void fill(health_snapshot_t *snapshot)
     snapshot->last_reclaim.generation = 1;
     snapshot->last_reclaim.duration_ms = 12;
     snapshot->process_start_time_seconds = 1700000000.25;
+    snapshot->num_quotas = 2;
+    snapshot->quotas[0] = (health_quota_t){.route = "example.com", .limit_bytes = 1 << 20};
+    snapshot->quotas[1] = (health_quota_t){.route = "example.com/a\"\\\n}", .evictions = 3};
     snapshot->num_caches = 2;
     snapshot->caches[0] = (health_cache_t){.name = "image", .hits = 2, .misses = 1};
     snapshot->caches[1] = (health_cache_t){.name = "metadata", .evictions = {1, 2, 3, 4, 5, 6}};

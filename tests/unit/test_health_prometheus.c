@@ -104,6 +104,32 @@ static void set_caches(health_snapshot_t *snapshot)
     set_cache(&snapshot->caches[1], "metadata");
 }
 
+static void set_quota(health_quota_t *quota, const char *route, const char *escaped)
+{
+    struct {
+        uint64_t *field;
+        const char *suffix;
+    } fields[] = {
+        {&quota->used_bytes, "bytes"},          {&quota->limit_bytes, "limit_bytes"},           {&quota->entries, "entries"},
+        {&quota->evictions, "evictions_total"}, {&quota->evicted_bytes, "evicted_bytes_total"}, {&quota->refused, "refused_total"},
+        {&quota->healed, "healed_total"},
+    };
+    char series[MAX_NAME];
+
+    quota->route = route;
+    for (size_t i = 0; i != sizeof(fields) / sizeof(fields[0]); ++i) {
+        snprintf(series, sizeof(series), "sluice_image_cache_quota_%s{route=\"%s\"}", fields[i].suffix, escaped);
+        set(fields[i].field, series);
+    }
+}
+
+static void set_quotas(health_snapshot_t *snapshot)
+{
+    snapshot->num_quotas = 2;
+    set_quota(&snapshot->quotas[0], "example.com", "example.com");
+    set_quota(&snapshot->quotas[1], "example.com/a\"\\\n", "example.com/a\\\"\\\\\\n");
+}
+
 static void set_pressure(health_snapshot_t *snapshot)
 {
     static const char *const levels[] = {"normal", "elevated", "degraded", "high", "critical", "emergency"};
@@ -183,6 +209,7 @@ static void fill(health_snapshot_t *snapshot)
 {
     start(snapshot);
     set_caches(snapshot);
+    set_quotas(snapshot);
     set_pressure(snapshot);
     set_reclaim(snapshot);
     set_work(snapshot);
@@ -335,6 +362,7 @@ static void caches_alone(void **state)
     size_t len;
     start(&snapshot);
     set_caches(&snapshot);
+    set_quotas(&snapshot);
     char *text = health_cache_prometheus(&snapshot, &len);
     parse(text, len);
     compare_with_expected();
