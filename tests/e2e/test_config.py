@@ -14,7 +14,8 @@ import pictures
 from harness import LAUNCHER, MODULE, ROOT, config_text, environment, run
 
 EX_CONFIG = 78
-Setting = namedtuple("Setting", "name kind low high environment default of_path")
+Setting = namedtuple("Setting", "name kind low high environment default level")
+HEADINGS = (("--- of the process", "process"), ("--- of a path", "path"), ("--- of a host or a path", "route"))
 UNITS = {
     "bytes": ("KiB", "MiB", "GiB", "TiB"),
     "time": ("ms", "s", "m", "h", "d"),
@@ -35,11 +36,11 @@ FACTORS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "ms": 1, "s":
 def read_settings():
     """The rows of the reference: a sentence, the bounds with the environment variable, the setting at its default."""
     text = (ROOT / "h2o.conf").read_text()
-    of_path = text.index("--- of a path")
+    headings = [(text.index(heading), level) for heading, level in HEADINGS]
     bounds, setting = r"^# (\S+) to (\S+?)(?:; environment: (\w+))?$", r"^# ((?:pressure|image-cache|image)\.[\w-]+): (\S+)$"
     for row in re.finditer(f"{bounds}\n{setting}", text, re.M):
         low, high, variable, name, default = row.groups()
-        yield Setting(name, kind_of(high), low, high, variable, default, row.start() > of_path)
+        yield Setting(name, kind_of(high), low, high, variable, default, [level for at, level in headings if at < row.start()][-1])
 
 
 def kind_of(value):
@@ -125,7 +126,7 @@ def starts(server):
 def test_the_reference_is_read():
     assert len(SETTINGS) >= 26 and len(WITH_ENVIRONMENT) == 6
     assert {setting.kind for setting in SETTINGS} == set(UNITS)
-    assert BY_NAME["image.ttl"] == Setting("image.ttl", "time", "0", "366d", None, "1h", True)
+    assert BY_NAME["image.ttl"] == Setting("image.ttl", "time", "0", "366d", None, "1h", "path")
     assert BY_NAME["pressure.budget"].default == "auto"
     table = (ROOT / "module/knobs.c").read_text()
     assert sorted(BY_NAME) == sorted(re.findall(r'ROW(?:_OR_[A-Z]+)?\("([^"]+)"', table))
@@ -146,7 +147,10 @@ def test_shipped_configuration_with_all_defaults_written_out(tmp_path):
     """Every setting of the reference may stand where it says, at the default that it says."""
     text = shipped_configuration()
     for setting in SETTINGS:
-        if not re.search(rf"^ *{re.escape(setting.name)}:", text, re.M):
+        if setting.level == "route":
+            text = text.replace("\n  default:\n", f"\n  default:\n    {setting.name}: {setting.default}\n", 1)
+            assert setting.name in re.sub("(?m)^#.*", "", text)
+        elif not re.search(rf"^ *{re.escape(setting.name)}:", text, re.M):
             text = text.replace(f"# {setting.name}: {setting.default}\n", f"{setting.name}: {setting.default}\n")
     (tmp_path / "h2o.conf").write_text(text)
     assert_taken(run([LAUNCHER, "-t", "-c", tmp_path / "h2o.conf"], env=environment()))
@@ -167,33 +171,38 @@ def neighbours(setting, number):
     return {}
 
 
+def place_of(setting):
+    """Where it may stand: an argument of site()."""
+    return "of_path" if setting.level == "route" else "of_process"
+
+
 @by_name(NUMERIC)
 def test_bounds_are_good_and_one_beyond_is_not(check, site, setting):
     for number in (base(setting.low), base(setting.high)):
-        assert_taken(check(site({setting.name: written(setting, number), **neighbours(setting, number)})))
+        assert_taken(check(site(**{place_of(setting): {setting.name: written(setting, number), **neighbours(setting, number)}})))
     for number in {base(setting.low) - 1, base(setting.high) + 1} - {-1}:
-        config = site({setting.name: written(setting, number)})
+        config = site(**{place_of(setting): {setting.name: written(setting, number)}})
         assert_refused(check(config), config, setting.name, refusal(setting, written(setting, number)))
 
 
 @by_name(SETTINGS)
 def test_garbage_is_refused(check, site, setting):
     for garbage in ("", "-1", "12x"):
-        config = site({setting.name: garbage})
+        config = site(**{place_of(setting): {setting.name: garbage}})
         assert_refused(check(config), config, setting.name, refusal(setting, garbage))
 
 
 @by_name([setting for setting in SETTINGS if setting.kind in ("count", "switch")])
 def test_units_that_are_not_its_own_are_refused(check, site, setting):
     for garbage in ("1.5", "1s"):
-        config = site({setting.name: garbage})
+        config = site(**{place_of(setting): {setting.name: garbage}})
         assert_refused(check(config), config, setting.name, refusal(setting, garbage))
 
 
 @by_name(SETTINGS)
 def test_only_a_scalar_is_a_value(check, site, setting):
     for value in (["1"], {"a": "1"}):
-        config = site({setting.name: value})
+        config = site(**{place_of(setting): {setting.name: value}})
         assert_refused(check(config), config, setting.name)
 
 
@@ -206,13 +215,12 @@ def test_auto_is_a_word_of_its_own(check, site, setting):
 
 @by_name(SETTINGS)
 def test_place_of_a_setting(check, site, setting):
-    """What is of the process stands at the top level only; what is of a path, at each."""
-    good = setting.default
-    assert_taken(check(site({setting.name: good})))
-    for place in ("of_host", "of_path"):
-        config = site(**{place: {setting.name: good}})
+    """What is of the process stands at the top level only; what is of a path, at each; what is of a host or a path, there."""
+    places = {"process": ["of_process"], "path": ["of_process", "of_host", "of_path"], "route": ["of_host", "of_path"]}
+    for place in places["path"]:
+        config = site(**{place: {setting.name: setting.default}})
         done = check(config)
-        if setting.of_path:
+        if place in places[setting.level]:
             assert_taken(done)
         else:
             assert_refused(done, config, setting.name, "cannot be used at")
