@@ -130,8 +130,6 @@ void icache_groups_link(icache_t *cache, icache_object_t *object)
 {
     icache_group_t *own = group_of(cache, object);
 
-    if (own == NULL)
-        return;
     append(cache, own, object);
     for (icache_group_t *group = own; group != NULL; group = group->parent) {
         group->used_bytes += object->_charge_bytes;
@@ -150,8 +148,6 @@ void icache_groups_unlink(icache_t *cache, icache_object_t *object)
 {
     icache_group_t *own = group_of(cache, object);
 
-    if (own == NULL)
-        return;
     take_out(cache, own, object);
     for (icache_group_t *group = own; group != NULL; group = group->parent) {
         group->used_bytes = subtract(group->used_bytes, object->_charge_bytes);

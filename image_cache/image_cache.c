@@ -83,7 +83,8 @@ static void link_locked(icache_t *cache, icache_object_t *object, icache_place_t
     atomic_store_explicit(&object->_linked, 1, memory_order_release);
     icache_table_link(&cache->index.table, object);
     cache->index.policy.ops->on_insert(&cache->index.policy, object, place);
-    icache_groups_link(cache, object);
+    if (object->_group != 0)
+        icache_groups_link(cache, object);
     cache->index.object_bytes += object->_charge_bytes;
     cache->index.class_bytes[object->object_class] += object->_charge_bytes;
     ++cache->index.class_entries[object->object_class];
@@ -101,7 +102,8 @@ static void unlink_locked(icache_t *cache, icache_object_t *object, icache_reaso
     atomic_store_explicit(&object->_linked, 0, memory_order_relaxed);
     icache_table_unlink(&cache->index.table, object);
     cache->index.policy.ops->on_remove(&cache->index.policy, object, reason);
-    icache_groups_unlink(cache, object);
+    if (object->_group != 0)
+        icache_groups_unlink(cache, object);
     cache->index.object_bytes -= object->_charge_bytes;
     cache->index.class_bytes[object->object_class] -= object->_charge_bytes;
     --cache->index.class_entries[object->object_class];
@@ -236,7 +238,7 @@ int icache_renew(icache_t *cache, icache_object_t *object, const icache_life_t *
 static int is_too_large(const icache_t *cache, const icache_object_t *object)
 {
     return object->body_len > cache->config.max_object_bytes || object->_charge_bytes > object_capacity(cache) ||
-           icache_groups_too_small(cache, object) != NULL;
+           (object->_group != 0 && icache_groups_too_small(cache, object) != NULL);
 }
 
 /* nobody can find an abandoned flight to mark it */
@@ -306,7 +308,7 @@ static int store_locked(icache_t *cache, icache_object_t *object, const icache_f
     }
     if (existing != NULL)
         unlink_locked(cache, existing, ICACHE_REASON_REPLACED, victims);
-    if (make_room_in_groups_locked(cache, object, victims) != 0)
+    if (object->_group != 0 && make_room_in_groups_locked(cache, object, victims) != 0)
         return -1;
     make_room_locked(cache, object, victims);
     link_locked(cache, object, place);

@@ -184,7 +184,7 @@ typedef struct st_icache_groups_t {
 
 void icache_groups_dispose(icache_groups_t *groups);
 /**
- * charge a linked object to its groups and take it off; nothing to do for one that has none
+ * charge a linked object to its groups and take it off; for objects that have one
  */
 void icache_groups_link(icache_t *cache, icache_object_t *object);
 void icache_groups_unlink(icache_t *cache, icache_object_t *object);

@@ -180,9 +180,9 @@ static inline void icache_object_count_hit(icache_object_t *object, uint8_t full
 {
     uint8_t hits = atomic_load_explicit(&object->_hits, memory_order_relaxed);
 
-    if (hits < full) {
+    if (__builtin_expect(hits < full, 0)) {
         hits |= ICACHE_HIT_FLAG;
-        atomic_store_explicit(&object->_hits, (uint8_t)(hits < full ? hits + 1 : full), memory_order_relaxed);
+        atomic_store_explicit(&object->_hits, (uint8_t)(hits + (hits < full)), memory_order_relaxed);
     }
 }
 
