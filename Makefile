@@ -55,7 +55,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-policies \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-pressure bench-policies \
     install uninstall clean units stress samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
@@ -110,6 +110,13 @@ $(B)/leak-check.so: tests/e2e/leak_check.c
 	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
 $(B)/bench_lookup: $(B)/obj/bench/bench_lookup.o $(call obj,$(wildcard image_cache/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
+$(B)/bench_pressure: $(B)/obj/bench/bench_pressure.o $(call obj,$(wildcard pressure/*.c))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+# the module again, with what bench/no_pressure.c has in place of the coordinator's functions
+build/sluice-no-pressure.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS) bench/no_pressure.c) module/sluice.map
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) $$(sed -n 's/^WRAP([^,]*, \([a-z_]*\),.*/-Wl,--wrap=\1/p' bench/no_pressure.c) \
+	    -Wl,--version-script=module/sluice.map -o $@ $(filter %.o,$^) $(PKG_LIBS)
 $(B)/bench_policies: $(B)/obj/bench/policies.o $(B)/obj/bench/traces.o $(call obj,$(wildcard image_cache/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 
@@ -164,6 +171,10 @@ bench-instructions: deps-bench ## instructions per hit, beside the ceiling of th
 bench-lookup: deps-bench ## what a lookup and an insert cost, in nanoseconds and instructions, on 1 to 16 threads
 	@$(MAKE) --no-print-directory build/bench_lookup
 	@$(PYTHON) bench/lookup.py $(BENCH_OPTIONS)
+
+bench-pressure: deps-bench ## what the pressure coordinator costs: its parts, and hits with it and without
+	@$(MAKE) --no-print-directory all build/bench_pressure build/sluice-no-pressure.so
+	@$(PYTHON) bench/pressure.py $(BENCH_OPTIONS)
 
 bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
 	@$(B)/bench_policies $(TRACES)

@@ -1,0 +1,209 @@
+/*
+ * bench_pressure [operations]
+ * bench_pressure --count KIND OPERATIONS
+ *
+ * What the parts of the pressure coordinator cost, in nanoseconds: the median of the rounds, and the fastest.
+ *   empty          the loop alone
+ *   filter         the level as the front filter asks for it
+ *   reserve        a reservation and its release
+ *   reserve-2      the same by two threads at once, per operation of one of them
+ *   kick           of a coordinator that has been kicked already
+ *   first-kick     the first one since a step, with nobody asleep
+ *   statm          one look at /proc/self/statm
+ *   step           a whole step when all is calm
+ *   cycle          the CPU time of a thread that sleeps for a millisecond and takes such a step, per step: what one period costs
+ * Rows from `filter` to `first-kick` include the loop. With --count, one thread does that many operations of one kind, for a tool
+ * that counts instructions (bench/pressure.py).
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "pressure/pressure_private.h"
+
+#define RESERVED_BYTES                                                                                                             \
+    4096 /* little: a thread that is interrupted while it reserves takes what others reserve meanwhile for unreleased */
+#define ROUNDS 15
+#define BUDGET_BYTES ((uint64_t)64 << 30)
+#define SLOW_SHARE 500 /* of a kind that makes system calls, one operation for so many of the others */
+#define MAX_CYCLES 200
+
+static pressure_t *pressure;
+static volatile unsigned refused; /* keeps the loops from being left out */
+
+static double read_clock(clockid_t clock)
+{
+    struct timespec ts;
+    clock_gettime(clock, &ts);
+    return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
+
+static uint64_t now_ms(void)
+{
+    return (uint64_t)(read_clock(CLOCK_MONOTONIC) / 1e6);
+}
+
+static void do_nothing(unsigned long operations)
+{
+    for (unsigned long i = 0; i < operations; ++i)
+        __asm__ volatile("" ::: "memory");
+}
+
+static void ask_level(unsigned long operations)
+{
+    for (unsigned long i = 0; i < operations; ++i) {
+        __asm__ volatile("" ::: "memory"); /* the filter comes to it through two pointers each time */
+        if (pressure_level(pressure) >= PRESSURE_CRITICAL)
+            ++refused;
+    }
+}
+
+static void reserve(unsigned long operations)
+{
+    for (unsigned long i = 0; i < operations; ++i) {
+        if (pressure_reserve(pressure, PRESSURE_CLASS_DECODE, RESERVED_BYTES) != PRESSURE_OK)
+            abort();
+        pressure_release(pressure, PRESSURE_CLASS_DECODE, RESERVED_BYTES);
+    }
+}
+
+static void *run_reserve(void *operations)
+{
+    reserve(*(unsigned long *)operations);
+    return NULL;
+}
+
+static void reserve_on_two(unsigned long operations)
+{
+    pthread_t other;
+
+    if (pthread_create(&other, NULL, run_reserve, &operations) != 0)
+        abort();
+    reserve(operations);
+    pthread_join(other, NULL);
+}
+
+static void kick(unsigned long operations)
+{
+    for (unsigned long i = 0; i < operations; ++i)
+        pressure_kick(pressure);
+}
+
+static void kick_first(unsigned long operations)
+{
+    for (unsigned long i = 0; i < operations; ++i) {
+        atomic_store(&pressure->kicked, 0);
+        pressure_kick(pressure);
+    }
+}
+
+static void sample(unsigned long operations)
+{
+    pressure_sample_t read;
+
+    for (unsigned long i = 0; i < operations; ++i)
+        if (pressure->config.sample(pressure->config.sample_ctx, &read) != 0)
+            abort();
+}
+
+static void step(unsigned long operations)
+{
+    for (unsigned long i = 0; i < operations; ++i)
+        if (pressure_step(pressure) != 1000)
+            abort(); /* not calm */
+}
+
+static const struct {
+    const char *name;
+    void (*run)(unsigned long operations);
+    int slow;
+} kinds[] = {{"empty", do_nothing, 0}, {"filter", ask_level, 0},      {"reserve", reserve, 0}, {"reserve-2", reserve_on_two, 0},
+             {"kick", kick, 0},        {"first-kick", kick_first, 0}, {"statm", sample, 1},    {"step", step, 1}};
+#define NUM_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static double measure(size_t kind, unsigned long operations)
+{
+    double from_ns = read_clock(CLOCK_MONOTONIC);
+
+    kinds[kind].run(operations);
+    return (read_clock(CLOCK_MONOTONIC) - from_ns) / (double)operations;
+}
+
+static double measure_cycle(unsigned long cycles)
+{
+    const struct timespec nap = {0, 1000000};
+    double from_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+
+    for (unsigned long i = 0; i < cycles; ++i) {
+        nanosleep(&nap, NULL);
+        step(1);
+    }
+    return (read_clock(CLOCK_THREAD_CPUTIME_ID) - from_ns) / (double)cycles;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print(const char *name, double *took_ns)
+{
+    qsort(took_ns, ROUNDS, sizeof(*took_ns), compare);
+    printf("%-12s %9.1f %9.1f\n", name, took_ns[ROUNDS / 2], took_ns[0]);
+}
+
+static unsigned long share_of(size_t kind, unsigned long operations)
+{
+    return kinds[kind].slow ? operations / SLOW_SHARE + 1 : operations;
+}
+
+static void measure_all(unsigned long operations)
+{
+    static double took_ns[NUM_KINDS + 1][ROUNDS];
+    unsigned long cycles = operations / SLOW_SHARE + 1;
+
+    for (int round = 0; round < ROUNDS; ++round) {
+        for (size_t kind = 0; kind < NUM_KINDS; ++kind)
+            took_ns[kind][round] = measure(kind, share_of(kind, operations));
+        took_ns[NUM_KINDS][round] = measure_cycle(cycles < MAX_CYCLES ? cycles : MAX_CYCLES);
+    }
+    printf("%-12s %9s %9s\n", "", "median ns", "fastest");
+    for (size_t kind = 0; kind < NUM_KINDS; ++kind)
+        print(kinds[kind].name, took_ns[kind]);
+    print("cycle", took_ns[NUM_KINDS]);
+}
+
+static int count(const char *name, unsigned long operations)
+{
+    for (size_t kind = 0; kind < NUM_KINDS; ++kind)
+        if (strcmp(kinds[kind].name, name) == 0) {
+            kinds[kind].run(operations);
+            return 0;
+        }
+    fprintf(stderr, "bench_pressure: unknown kind: %s\n", name);
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    int counting = argc == 4 && strcmp(argv[1], "--count") == 0, result = 0;
+    unsigned long operations = strtoul(counting ? argv[3] : argc > 1 ? argv[1] : "1000000", NULL, 10);
+    pressure_config_t config;
+
+    pressure_config_init(&config);
+    config.budget_bytes = BUDGET_BYTES;
+    config.sample = pressure_sample_statm;
+    config.now_ms = now_ms;
+    if (operations == 0 || (pressure = pressure_create(&config)) == NULL) {
+        fprintf(stderr, "bench_pressure: takes a number of operations\n");
+        return 1;
+    }
+    if (counting)
+        result = count(argv[2], operations);
+    else
+        measure_all(operations);
+    pressure_destroy(&pressure);
+    return result;
+}
