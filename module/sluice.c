@@ -45,7 +45,7 @@ static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *ev
     else if (event->level >= PRESSURE_CRITICAL)
         target = 0;
     else if (event->level == PRESSURE_ELEVATED)
-        target = before.capacity_bytes / 10 * 6;
+        target = before.capacity_bytes / 1000 * sluice->settings.elevated_size_permille;
     else
         target = before.used_bytes;
     uint64_t freed = icache_shrink_to(sluice->cache, target);
@@ -57,9 +57,10 @@ static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *
 {
     sluice_t *sluice = _sluice;
     icache_meta_stats_t before, after;
-    unsigned percent = event->level >= PRESSURE_EMERGENCY                          ? 100
-                       : event->level == PRESSURE_ELEVATED && !event->wanted_bytes ? 25
-                                                                                   : 0;
+    unsigned percent = event->level >= PRESSURE_EMERGENCY ? 100
+                       : event->level == PRESSURE_ELEVATED && !event->wanted_bytes
+                           ? (unsigned)(sluice->settings.metadata_drop_permille / 10)
+                           : 0;
 
     if (percent == 0)
         return (pressure_result_t){0, 0};
@@ -124,6 +125,7 @@ void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_con
     config->down_gap_permille = (unsigned)settings->down_gap_permille;
     config->dwell_ms = settings->dwell_ms;
     config->dwell_critical_ms = settings->dwell_critical_ms;
+    config->tuning = settings->tuning;
 }
 
 static void start_pressure(sluice_t *sluice)

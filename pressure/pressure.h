@@ -12,15 +12,15 @@
  * the front filter change first. If the listeners of a generation released something, or emergency was crossed, the allocator is
  * purged once (`config.purge`), the resident set is sampled again, and the outcome is kept (pressure_snapshot_t.last_reclaim).
  * A level that persists is acted on again: the highest event whose mark the reading still reaches is repeated (a generation of its
- * own) when the last reclaim is complete and a pause has passed since: elevated 10 s, high and critical 2 s, emergency 1 s.
+ * own) when the last reclaim is complete and a pause has passed since (config.tuning.repeat_..._ms).
  * Degraded is published, but has no event. A wish for room (pressure_want_room) is a generation of its own too, of one event at the
  * level of elevated that names the bytes; it is not counted as a crossing.
  *
  * A reading is what counts against the budget, in bytes: the resident set, or the part of its limit that the process's memory
  * cgroup uses, taken of the budget, whichever is more (pressure_reading_of()). `resident` below means this, except where a record
  * is to say what really went. Readings: a failed one keeps the last value and breaks a dwell. Without a good one for
- * `stale_after_ms` the published level is one higher, but not above high (a broken meter alone must not shut the service), until
- * the next good one. Listeners are not called then: an eviction whose effect nobody can read has no end.
+ * `tuning.stale_after_ms` the published level is one higher, but not above high (a broken meter alone must not shut the service),
+ * until the next good one. Listeners are not called then: an eviction whose effect nobody can read has no end.
  *
  * Reservations: memory-hungry work asks before it allocates, frees what it allocated, and then releases. The ledger is a
  * compare-and-swap per grant; a grant is given only below critical, and only if
@@ -40,6 +40,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include "pressure/tuning.h"
 
 typedef enum en_pressure_level_t {
     PRESSURE_NORMAL,
@@ -80,7 +81,7 @@ typedef struct st_pressure_config_t {
     unsigned mark_permille[PRESSURE_NUM_LEVELS]; /* [PRESSURE_NORMAL] is 0; never descending, at most 1000 */
     unsigned down_gap_permille;                  /* 50 */
     uint64_t dwell_ms, dwell_critical_ms;        /* 5000, 10000 */
-    uint64_t stale_after_ms;                     /* 3000 */
+    pressure_tuning_t tuning;                    /* all other numbers */
     pressure_sample_cb sample;                   /* pressure_sample_statm, or a test's own */
     void *sample_ctx;
     uint64_t (*now_ms)(void); /* a monotonic clock; the thread's own nap uses CLOCK_MONOTONIC */
@@ -146,7 +147,7 @@ typedef struct st_pressure_snapshot_t {
  */
 void pressure_config_init(pressure_config_t *config);
 /**
- * returns a sentence that names what is wrong with the marks, the gap or the budget, or NULL if nothing is
+ * returns a sentence that names what is wrong with the numbers, or NULL if nothing is
  */
 const char *pressure_config_check(const pressure_config_t *config);
 /**
@@ -166,8 +167,8 @@ void pressure_destroy(pressure_t **pressure);
 int pressure_start(pressure_t *pressure);
 /**
  * one step: sample, decide, publish, tell. What the thread does each period; for tests that have no thread. Returns the
- * milliseconds until the next step is due: 1000 when calm, 250 from 60 % or while the level is above normal or the reading failed,
- * 100 from 70 %, 25 from 85 % of the budget. While another thread is in a step it returns at once.
+ * milliseconds until the next step is due, which are fewer the nearer the budget is (config.tuning); while the level is above
+ * normal or the reading failed, at most period_warm_ms. While another thread is in a step it returns at once.
  */
 uint64_t pressure_step(pressure_t *pressure);
 /**

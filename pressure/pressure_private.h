@@ -130,6 +130,6 @@ int pressure_take_sample(pressure_t *pressure, uint64_t *reading_bytes);
 /**
  * pure: the time until the next step
  */
-uint64_t pressure_period_ms(uint64_t resident_bytes, uint64_t budget_bytes, pressure_level_t level);
+uint64_t pressure_period_ms(const pressure_tuning_t *tuning, uint64_t reading_bytes, uint64_t budget_bytes, pressure_level_t level);
 
 #endif

@@ -20,11 +20,7 @@
 #include "pressure/pressure_private.h"
 
 #define MARKS_WITH_EVENT (1u << PRESSURE_ELEVATED | 1u << PRESSURE_HIGH | 1u << PRESSURE_CRITICAL | 1u << PRESSURE_EMERGENCY)
-#define ROOM_PAUSE_MS 50
 #define MIB 1048576.0
-
-static const uint64_t pause_ms[PRESSURE_NUM_LEVELS] = {
-    [PRESSURE_ELEVATED] = 10000, [PRESSURE_HIGH] = 2000, [PRESSURE_CRITICAL] = 2000, [PRESSURE_EMERGENCY] = 1000};
 
 typedef struct st_generation_t {
     unsigned levels; /* the events, as bits */
@@ -55,16 +51,16 @@ static uint64_t elapsed_ms(uint64_t *then_ms, uint64_t now_ms)
     return now_ms - *then_ms;
 }
 
-uint64_t pressure_period_ms(uint64_t resident_bytes, uint64_t budget_bytes, pressure_level_t level)
+uint64_t pressure_period_ms(const pressure_tuning_t *tuning, uint64_t reading_bytes, uint64_t budget_bytes, pressure_level_t level)
 {
-    if (resident_bytes >= pressure_mark_bytes(budget_bytes, 850))
-        return 25;
-    if (resident_bytes >= pressure_mark_bytes(budget_bytes, 700))
-        return 100;
+    if (reading_bytes >= pressure_mark_bytes(budget_bytes, (unsigned)tuning->hot_permille))
+        return tuning->period_hot_ms;
+    if (reading_bytes >= pressure_mark_bytes(budget_bytes, (unsigned)tuning->busy_permille))
+        return tuning->period_busy_ms;
     /* a level that waits for its dwell to end should not wait for a slow period on top */
-    if (resident_bytes >= pressure_mark_bytes(budget_bytes, 600) || level != PRESSURE_NORMAL)
-        return 250;
-    return 1000;
+    if (reading_bytes >= pressure_mark_bytes(budget_bytes, (unsigned)tuning->warm_permille) || level != PRESSURE_NORMAL)
+        return tuning->period_warm_ms;
+    return tuning->period_ms;
 }
 
 static unsigned percent_of_budget(const pressure_t *pressure, uint64_t bytes)
@@ -179,6 +175,14 @@ static void run_generation(pressure_t *pressure, const generation_t *generation)
         pressure->told_ms[level] = now_ms;
 }
 
+static uint64_t repeat_ms(const pressure_tuning_t *tuning, pressure_level_t level)
+{
+    return level == PRESSURE_EMERGENCY  ? tuning->repeat_emergency_ms
+           : level == PRESSURE_CRITICAL ? tuning->repeat_critical_ms
+           : level == PRESSURE_HIGH     ? tuning->repeat_high_ms
+                                        : tuning->repeat_elevated_ms;
+}
+
 /**
  * the highest event that the reading still reaches, as a set, if its pause is over
  */
@@ -187,7 +191,7 @@ static unsigned find_due_again(pressure_t *pressure, uint64_t resident_bytes, ui
     for (pressure_level_t level = pressure->state.level; level != PRESSURE_NORMAL; --level) {
         if ((MARKS_WITH_EVENT & 1u << level) == 0 || resident_bytes < pressure->mark_bytes[level])
             continue;
-        return elapsed_ms(&pressure->told_ms[level], now_ms) >= pause_ms[level] ? 1u << level : 0;
+        return elapsed_ms(&pressure->told_ms[level], now_ms) >= repeat_ms(&pressure->config.tuning, level) ? 1u << level : 0;
     }
     return 0;
 }
@@ -201,7 +205,7 @@ static void grant_wish(pressure_t *pressure, uint64_t resident_bytes, uint64_t n
 {
     uint64_t wanted_bytes = atomic_load_explicit(&pressure->wanted_bytes, memory_order_relaxed);
 
-    if (wanted_bytes == 0 || elapsed_ms(&pressure->wish_ms, now_ms) < ROOM_PAUSE_MS)
+    if (wanted_bytes == 0 || elapsed_ms(&pressure->wish_ms, now_ms) < pressure->config.tuning.room_pause_ms)
         return;
     atomic_store_explicit(&pressure->wanted_bytes, 0, memory_order_relaxed);
     pressure_event_t event = {.level = PRESSURE_ELEVATED,
@@ -260,7 +264,7 @@ static void step_on_failure(pressure_t *pressure, uint64_t now_ms)
         say(pressure, "pressure: the resident set cannot be read, %.1f MiB is assumed",
             (double)pressure->record.resident_bytes / MIB);
     pressure->step.failing = 1;
-    if (pressure->step.stale || blind_ms < pressure->config.stale_after_ms)
+    if (pressure->step.stale || blind_ms < pressure->config.tuning.stale_after_ms)
         return;
     pressure->step.stale = 1;
     if (level < PRESSURE_HIGH)
@@ -274,16 +278,17 @@ uint64_t pressure_step(pressure_t *pressure)
     uint64_t now_ms, resident_bytes, period_ms;
 
     if (atomic_flag_test_and_set_explicit(&pressure->stepping, memory_order_acquire))
-        return 25;
+        return pressure->config.tuning.period_hot_ms;
     now_ms = pressure->config.now_ms();
     if (pressure_take_sample(pressure, &resident_bytes) == 0) {
         step_on_reading(pressure, resident_bytes, now_ms);
     } else {
         step_on_failure(pressure, now_ms);
     }
-    period_ms = pressure_period_ms(pressure->record.reading_bytes, pressure->config.budget_bytes, pressure_level(pressure));
-    if (pressure->step.failing && period_ms > 250)
-        period_ms = 250;
+    const pressure_tuning_t *tuning = &pressure->config.tuning;
+    period_ms = pressure_period_ms(tuning, pressure->record.reading_bytes, pressure->config.budget_bytes, pressure_level(pressure));
+    if (pressure->step.failing && period_ms > tuning->period_warm_ms)
+        period_ms = tuning->period_warm_ms;
     atomic_flag_clear_explicit(&pressure->stepping, memory_order_release);
     return period_ms;
 }
