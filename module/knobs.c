@@ -83,6 +83,8 @@ const sluice_knob_t sluice_knobs[] = {
         "how long all caches evict before memory is looked at again"),
     ROW("pressure.effective", PROCESS(tuning.effective_permille), PERMILLE, 0, 1000, 500, NULL,
         "part of what caches released that must leave the resident set; else the reclaim was poor"),
+    ROW("pressure.effective-min", PROCESS(tuning.effective_min_permille), PERMILLE, 0, 1000, 10, NULL,
+        "of the budget: a smaller release is not judged"),
     ROW("pressure.ineffective-after", PROCESS(tuning.ineffective_after), COUNT, 1, 1000, 2, NULL,
         "so many poor reclaims in a row are reported, and followed by growing pauses"),
     ROW("pressure.backoff", PROCESS(tuning.backoff_ms), MS, 1, 600 * SECONDS, 1 * SECONDS, NULL,

@@ -24,9 +24,10 @@ static void fail_start(const char *what)
     exit(EXIT_FAILURE);
 }
 
-static void purge_heap(void)
+static uint64_t purge_heap(void *ctx)
 {
-    malloc_trim(0);
+    (void)ctx;
+    return (uint64_t)malloc_trim(0);
 }
 
 /*
@@ -50,7 +51,8 @@ static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *ev
         target = before.used_bytes;
     uint64_t freed = icache_shrink_to(sluice->cache, target);
     icache_get_stats(sluice->cache, &after);
-    return (pressure_result_t){freed, before.entries > after.entries ? before.entries - after.entries : 0};
+    return (pressure_result_t){.bytes_freed = freed,
+                               .objects_freed = before.entries > after.entries ? before.entries - after.entries : 0};
 }
 
 static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *event)
@@ -63,11 +65,12 @@ static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *
                            : 0;
 
     if (percent == 0)
-        return (pressure_result_t){0, 0};
+        return (pressure_result_t){0};
     icache_meta_get_stats(sluice->metadata, &before);
     uint64_t freed = icache_meta_drop_oldest(sluice->metadata, percent);
     icache_meta_get_stats(sluice->metadata, &after);
-    return (pressure_result_t){freed, before.entries > after.entries ? before.entries - after.entries : 0};
+    return (pressure_result_t){.bytes_freed = freed,
+                               .objects_freed = before.entries > after.entries ? before.entries - after.entries : 0};
 }
 
 static uint64_t min_bytes(uint64_t a, uint64_t b)
@@ -131,7 +134,8 @@ void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_con
 static void start_pressure(sluice_t *sluice)
 {
     pressure_config_t config;
-    pressure_listener_t metadata = {"metadata", 1, shrink_metadata, sluice}, images = {"image", 2, shrink_images, sluice};
+    pressure_listener_t metadata = {.name = "metadata", .phase = 1, .on_event = shrink_metadata, .ctx = sluice};
+    pressure_listener_t images = {.name = "image", .phase = 2, .on_event = shrink_images, .ctx = sluice};
 
     sluice_fill_pressure_config(&sluice->settings, &config);
     config.budget_bytes = sluice->budget_bytes;

@@ -18,9 +18,9 @@ typedef struct st_pressure_tuning_t {
     uint64_t room_pause_ms;                                                               /* 50; between two wishes for room */
     /* how long one call of a listener may take, and all calls of one episode */
     uint64_t listener_slice_ms, episode_limit_ms; /* 20, 500 */
-    /* a reclaim is poor if less than this part of what was claimed left the resident set; so many poor ones in a row are
-     * ineffective, and double the pause each, from the first to the largest */
-    uint64_t effective_permille, ineffective_after, backoff_ms, backoff_max_ms; /* 500 (of the claim), 2, 1000, 60000 */
+    /* when a reclaim was poor, and how the pauses grow when it is so again and again, see backoff.h */
+    uint64_t effective_permille, effective_min_permille;    /* 500 (of the claim), 10 */
+    uint64_t ineffective_after, backoff_ms, backoff_max_ms; /* 2, 1000, 60000 */
     /* the release of a gate that no reclaim can open, see gate.h */
     uint64_t release_after_ms, release_accounted_permille;    /* 30000, 600 */
     uint64_t release_headroom_permille;                       /* 100, of the cgroup's limit */
