@@ -1,10 +1,10 @@
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 #include "module/housekeeper.h"
+#include "module/reclaim.h"
 #include "module/sluice.h"
 #include "module/source.h"
 #include "module/transform.h"
@@ -22,55 +22,6 @@ static void fail_start(const char *what)
 {
     fprintf(stderr, "sluice: cannot start %s\n", what);
     exit(EXIT_FAILURE);
-}
-
-static uint64_t purge_heap(void *ctx)
-{
-    (void)ctx;
-    return (uint64_t)malloc_trim(0);
-}
-
-/*
- * What each level takes from the image cache: elevated leaves 60 % of its capacity, critical and emergency nothing. A request for
- * room (event->wanted_bytes) takes just that.
- */
-static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *event)
-{
-    sluice_t *sluice = _sluice;
-    icache_stats_t before, after;
-    uint64_t target;
-
-    icache_get_stats(sluice->cache, &before);
-    if (event->wanted_bytes != 0)
-        target = before.used_bytes > event->wanted_bytes ? before.used_bytes - event->wanted_bytes : 0;
-    else if (event->level >= PRESSURE_CRITICAL)
-        target = 0;
-    else if (event->level == PRESSURE_ELEVATED)
-        target = before.capacity_bytes / 1000 * sluice->settings.elevated_size_permille;
-    else
-        target = before.used_bytes;
-    uint64_t freed = icache_shrink_to(sluice->cache, target);
-    icache_get_stats(sluice->cache, &after);
-    return (pressure_result_t){.bytes_freed = freed,
-                               .objects_freed = before.entries > after.entries ? before.entries - after.entries : 0};
-}
-
-static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *event)
-{
-    sluice_t *sluice = _sluice;
-    icache_meta_stats_t before, after;
-    unsigned percent = event->level >= PRESSURE_EMERGENCY ? 100
-                       : event->level == PRESSURE_ELEVATED && !event->wanted_bytes
-                           ? (unsigned)(sluice->settings.metadata_drop_permille / 10)
-                           : 0;
-
-    if (percent == 0)
-        return (pressure_result_t){0};
-    icache_meta_get_stats(sluice->metadata, &before);
-    uint64_t freed = icache_meta_drop_oldest(sluice->metadata, percent);
-    icache_meta_get_stats(sluice->metadata, &after);
-    return (pressure_result_t){.bytes_freed = freed,
-                               .objects_freed = before.entries > after.entries ? before.entries - after.entries : 0};
 }
 
 static uint64_t min_bytes(uint64_t a, uint64_t b)
@@ -134,18 +85,18 @@ void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_con
 static void start_pressure(sluice_t *sluice)
 {
     pressure_config_t config;
-    pressure_listener_t metadata = {.name = "metadata", .phase = 1, .on_event = shrink_metadata, .ctx = sluice};
-    pressure_listener_t images = {.name = "image", .phase = 2, .on_event = shrink_images, .ctx = sluice};
 
     sluice_fill_pressure_config(&sluice->settings, &config);
     config.budget_bytes = sluice->budget_bytes;
     config.sample = pressure_sample_statm;
     config.now_ms = sluice_now_ms;
-    config.purge = purge_heap;
+    sluice->heap.purge_min_bytes = sluice->budget_bytes / 1000 * sluice->settings.purge_min_permille;
+    sluice->heap.purge_pause_ms = sluice->settings.purge_pause_ms;
+    config.purge = sluice_heap_purge;
+    config.purge_ctx = &sluice->heap;
     config.log = log_line;
-    if ((sluice->pressure = pressure_create(&config)) == NULL ||
-        pressure_register(sluice->pressure, &metadata, sluice->registrations) != 0 ||
-        pressure_register(sluice->pressure, &images, sluice->registrations + 1) != 0 || pressure_start(sluice->pressure) != 0)
+    if ((sluice->pressure = pressure_create(&config)) == NULL || (sluice->reclaim = sluice_reclaim_create(sluice)) == NULL ||
+        pressure_start(sluice->pressure) != 0)
         fail_start("the pressure coordinator");
 }
 
@@ -170,21 +121,11 @@ static void say_start(const sluice_t *sluice)
             (double)cache.capacity_bytes / 1048576, (unsigned)sluice->settings.workers);
 }
 
-static void tame_heap(void)
-{
-    /* fewer heaps share free pages better, and are trimmed faster: one for each thread that decodes is plenty */
-    mallopt(M_ARENA_MAX, 4);
-    /* left alone, both marks climb to dozens of MiB, and malloc_trim() does not reach the top of any heap but the first: those were
-     * pages that no purge gives back and no decode may use */
-    mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    mallopt(M_TRIM_THRESHOLD, 2 << 20);
-}
-
 void sluice_start_locked(sluice_t *sluice)
 {
     sluice_settings_t *settings = &sluice->settings;
 
-    tame_heap();
+    sluice_heap_tame();
     if (settings->workers == 0)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     sluice->budget_bytes = settings->budget_bytes;
@@ -224,8 +165,7 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_pool_destroy(&sluice->readers);
     sluice_pool_destroy(&sluice->workers);
     icache_lane_destroy(&sluice->pipeline);
-    for (size_t i = 0; i != sizeof(sluice->registrations) / sizeof(sluice->registrations[0]); ++i)
-        pressure_unregister(sluice->pressure, sluice->registrations + i);
+    sluice_reclaim_destroy(&sluice->reclaim);
     pressure_destroy(&sluice->pressure);
     icache_clear(sluice->cache);
     icache_destroy(&sluice->cache);

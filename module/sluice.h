@@ -21,6 +21,7 @@
 #include "module/admin.h"
 #include "module/clock.h"
 #include "module/errors.h"
+#include "module/heap.h"
 #include "module/knobs.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
@@ -55,7 +56,8 @@ typedef struct st_sluice_t {
     icache_meta_t *metadata;
     icache_lane_t *pipeline; /* of renditions that wait for a source; any thread runs it */
     pressure_t *pressure;
-    pressure_registration_t *registrations[2];
+    struct st_sluice_reclaim_t *reclaim;
+    sluice_heap_t heap;
     sluice_fetcher_t *fetcher;
     sluice_pool_t *readers; /* blocking reads of local files */
     sluice_pool_t *workers;

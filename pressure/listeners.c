@@ -267,7 +267,7 @@ static void survey_one(pressure_registration_t *entry, const pressure_tuning_t *
         return;
     }
     listener->usage(listener->ctx, survey->event_level, &usage);
-    survey->bytes += usage.bytes;
+    survey->bytes += usage.bytes + usage.pinned_bytes;
     survey->evictable_bytes += usage.evictable_bytes;
     if (survey->set_limits && listener->set_limit != NULL)
         limit_one(entry, tuning, &usage, survey);

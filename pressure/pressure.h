@@ -124,6 +124,7 @@ typedef struct st_pressure_result_t {
 
 typedef struct st_pressure_usage_t {
     uint64_t bytes, capacity_bytes;
+    uint64_t pinned_bytes;    /* beside `bytes`: what was released and is still in use */
     uint64_t evictable_bytes; /* what an event of the level that is asked about could still release */
 } pressure_usage_t;
 
