@@ -30,7 +30,7 @@ struct st_pressure_registration_t {
     int pending; /* is to be called in this round; the broadcast's */
     pressure_listener_record_t record;
     pressure_refill_t refill; /* the survey's */
-    uint64_t limit_bytes;     /* as last set */
+    uint64_t limit_bytes;     /* as last set; 0: the capacity */
 };
 
 typedef struct st_broadcast_key_t {
@@ -88,7 +88,6 @@ int pressure_register(pressure_t *pressure, const pressure_listener_t *listener,
         return -1;
     added->listener = *listener;
     added->record.name = listener->name;
-    added->limit_bytes = UINT64_MAX;
     pthread_mutex_lock(&pressure->listeners.lock);
     link_locked(&pressure->listeners, added);
     pthread_mutex_unlock(&pressure->listeners.lock);
@@ -251,9 +250,10 @@ static void limit_one(pressure_registration_t *entry, const pressure_tuning_t *t
     survey->facts.used_bytes = usage->bytes;
     survey->facts.capacity_bytes = usage->capacity_bytes;
     uint64_t limit_bytes = pressure_refill_step(tuning, &entry->refill, &survey->facts, survey->now_ms);
-    if (limit_bytes == entry->limit_bytes)
+    uint64_t below_capacity = limit_bytes < usage->capacity_bytes ? limit_bytes : 0;
+    if (below_capacity == entry->limit_bytes)
         return;
-    entry->limit_bytes = limit_bytes;
+    entry->limit_bytes = below_capacity;
     entry->listener.set_limit(entry->listener.ctx, limit_bytes);
 }
 
