@@ -122,6 +122,7 @@ static void verify(pressure_t *pressure, const generation_t *generation, const p
     outcome->failed = told->failed;
     outcome->granted_bytes = granted_bytes(pressure) - outcome->granted_bytes;
     say_reclaim(pressure, generation, &reclaim);
+    pressure_survey(pressure); /* the verdict names what is left */
     if (sampled)
         poor = judge(pressure, outcome);
     keep_reclaim(pressure, &reclaim, poor);
