@@ -50,7 +50,7 @@ static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
         out->last_reclaim.resident_after_bytes = p.last_reclaim.resident_after_bytes;
         out->last_reclaim.duration_ms = p.last_reclaim.duration_ms;
         out->last_reclaim.purged_bytes = p.last_reclaim.purged_bytes;
-        out->last_reclaim.age_ms = sluice_now_ms() - p.last_reclaim.at_ms;
+        out->last_reclaim.age_ms = sluice_exact_ms() - p.last_reclaim.at_ms;
     }
 }
 

@@ -32,7 +32,7 @@ static sluice_heap_look_t look_at_heap(void)
     pressure_sample_t sample = {0};
 
     pressure_sample_statm(NULL, &sample); /* 0 where it fails: no growth of it */
-    return (sluice_heap_look_t){mallinfo2().fordblks, sample.resident_bytes, sluice_now_ms()};
+    return (sluice_heap_look_t){mallinfo2().fordblks, sample.resident_bytes, sluice_exact_ms()};
 }
 
 uint64_t sluice_heap_purge(void *_heap)

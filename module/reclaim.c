@@ -61,7 +61,7 @@ static pressure_result_t shrink_images(void *_reclaim, const pressure_event_t *e
         return (pressure_result_t){.status = PRESSURE_NOTHING_LEFT};
     do {
         freed_bytes += icache_shrink_step(cache, reclaim->images.bytes, &done);
-    } while (!done && sluice_now_ms() < event->deadline_ms);
+    } while (!done && sluice_exact_ms() < event->deadline_ms);
     icache_get_stats(cache, &after);
     /* what is still being sent is not free yet */
     return (pressure_result_t){.bytes_freed =
@@ -117,7 +117,7 @@ static pressure_result_t shrink_metadata(void *_reclaim, const pressure_event_t 
     do {
         freed_bytes += dropped_bytes = icache_meta_drop_segment(metadata);
         icache_meta_get_usage(metadata, &index_bytes, &segment_bytes);
-    } while (segment_bytes > reclaim->metadata.bytes && dropped_bytes != 0 && sluice_now_ms() < event->deadline_ms);
+    } while (segment_bytes > reclaim->metadata.bytes && dropped_bytes != 0 && sluice_exact_ms() < event->deadline_ms);
     icache_meta_get_stats(metadata, &after);
     return (pressure_result_t){.bytes_freed = freed_bytes,
                                .objects_freed = subtract_floored(before.entries, after.entries),

@@ -89,7 +89,7 @@ static void start_pressure(sluice_t *sluice)
     sluice_fill_pressure_config(&sluice->settings, &config);
     config.budget_bytes = sluice->budget_bytes;
     config.sample = pressure_sample_statm;
-    config.now_ms = sluice_now_ms;
+    config.now_ms = sluice_exact_ms;
     sluice->heap.purge_min_bytes = sluice->budget_bytes / 1000 * sluice->settings.purge_min_permille;
     sluice->heap.purge_pause_ms = sluice->settings.purge_pause_ms;
     config.purge = sluice_heap_purge;
