@@ -365,12 +365,11 @@ def test_ineffective_reclaims_are_said_once(site):
     reclaims = wait_for(lambda: (r := here.health()["reclaims"])["ineffective"] and r, 10, "a verdict")
     assert reclaims["poor"] >= 2 and reclaims["backoff_ms"] >= 1000
     assert metrics(here.server)["sluice_pressure_ineffective"] == 1
-    # the caches are empty: the repetitions are left out, and the gate opens
+    assert any("ineffective" in reason for reason in here.health()["reasons"])
+    # the caches are empty and are not told again; the gate opens, since nothing helps or since enough went with a whole heap
     wait_for(lambda: code_of(here, "/files/a.txt") == 200, 10, "the gate opens")
     assert here.health()["caches"]["image"]["entries"] == 0
     assert here.server.log().count("reclaim is INEFFECTIVE") == 1
-    reasons = here.health()["reasons"]
-    assert any("ineffective" in reason for reason in reasons) and any("unreclaimable" in reason for reason in reasons)
 
 
 # --- the storm
