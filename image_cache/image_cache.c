@@ -324,10 +324,12 @@ int icache_index_store(icache_t *cache, icache_object_t *object, const icache_fl
     icache_object_t *victims = NULL;
 
     pthread_mutex_lock(&cache->index.lock);
+    uint64_t num_too_large = cache->index.removed[ICACHE_REASON_TOO_LARGE];
     int result = store_locked(cache, object, flight, abandoned, now_ms, &victims);
+    int too_large = cache->index.removed[ICACHE_REASON_TOO_LARGE] != num_too_large;
     pthread_mutex_unlock(&cache->index.lock);
     icache_release(cache, victims);
-    if (result != 0 && is_too_large(cache, object))
+    if (too_large)
         tell_removed(cache, object, ICACHE_REASON_TOO_LARGE);
     return result;
 }
