@@ -45,7 +45,7 @@ LIB_SRCS := $(wildcard image_cache/*.c pressure/*.c health/*.c)
 LOADER_SRCS := module/loader.c
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
-PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry http_date image_options knobs picture_facts purge_order seen source_path worker_pool)
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry http_date image_options knobs picture_facts purge_order seen source_path transform_estimate worker_pool)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
 FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/e2e/modules,$d/*.c $d/*.h))
@@ -106,7 +106,7 @@ build/bench-constant.so: build/obj/bench/constant.o
 build/open-loop: build/obj/bench/open_loop.o
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 build/bench-estimates: $(patsubst %.c,build/obj/%.o,bench/estimates.c tests/paint.c module/transform.c module/webp.c module/geometry.c \
-    module/picture_facts.c module/image_options.c module/errors.c)
+    module/picture_facts.c module/transform_estimate.c module/image_options.c module/errors.c)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -ljpeg
 $(B)/leak-check.so: tests/e2e/leak_check.c
 	@mkdir -p $(@D)

@@ -54,7 +54,7 @@ static VipsImage *make_photo(int width, int height)
     return replace(raw, out, status);
 }
 
-enum { PLAIN, GREY, ALPHA, DEEP, CMYK, PROFILE, TURNED, FRAMES };
+enum { PLAIN, GREY, ALPHA, BUSY_ALPHA, DEEP, CMYK, PROFILE, TURNED, FRAMES };
 
 static VipsImage *make_frames(int width, int height)
 {
@@ -73,7 +73,7 @@ static VipsImage *make_image(int width, int height, int what)
 {
     if (what == FRAMES)
         return make_frames(width, height);
-    VipsImage *in = make_photo(width, height), *out = NULL;
+    VipsImage *in = make_photo(width, height), *out = NULL, *alpha = NULL;
     int status = 0;
     switch (what) {
     case GREY:
@@ -84,6 +84,10 @@ static VipsImage *make_image(int width, int height, int what)
         status = vips_bandjoin_const(in, &out, (double *)(uintptr_t)&half, 1, NULL);
         break;
     }
+    case BUSY_ALPHA:
+        status = vips_extract_band(in, &alpha, 1, NULL) || vips_bandjoin2(in, alpha, &out, NULL);
+        g_object_unref(alpha);
+        break;
     case DEEP:
         status = vips_colourspace(in, &out, VIPS_INTERPRETATION_RGB16, NULL);
         break;
@@ -123,6 +127,7 @@ static const struct {
     {"png-rgba", ALPHA, ".png[compression=1]"},
     {"png-rgba-interlaced", ALPHA, ".png[compression=1,interlace]"},
     {"png-grey", GREY, ".png[compression=1]"},
+    {"png-grey-interlaced", GREY, ".png[compression=1,interlace]"},
     {"png-16", DEEP, ".png[compression=1]"},
     {"png-16-interlaced", DEEP, ".png[compression=1,interlace]"},
     {"png-palette", PLAIN, ".png[compression=1,palette,effort=1]"},
@@ -131,12 +136,17 @@ static const struct {
     {"webp-lossy", PLAIN, ".webp[Q=80,effort=0]"},
     {"webp-lossless", PLAIN, ".webp[lossless,effort=0]"},
     {"webp-alpha", ALPHA, ".webp[Q=80,effort=0]"},
+    {"webp-busy-alpha", BUSY_ALPHA, ".webp[Q=80,effort=0]"},
+    {"webp-busy-alpha-plain", BUSY_ALPHA, ".webp[Q=80,effort=0,alpha-q=50]"},
+    {"webp-lossless-alpha", BUSY_ALPHA, ".webp[lossless,effort=0]"},
     {"webp-profile", PROFILE, ".webp[Q=80,effort=0]"},
     {"webp-turned", TURNED, ".webp[Q=80,effort=0]"},
     {"webp-frames", FRAMES, ".webp[Q=80,effort=0]"},
     {"avif", PLAIN, ".heif[compression=av1,effort=0,Q=60]"},
     {"avif-444", PLAIN, ".heif[compression=av1,effort=0,Q=60,subsample-mode=off]"},
     {"avif-alpha", ALPHA, ".heif[compression=av1,effort=0,Q=60]"},
+    {"avif-10", PLAIN, ".heif[compression=av1,effort=0,Q=60,bitdepth=10,subsample-mode=on]"},
+    {"avif-grey", GREY, ".heif[compression=av1,effort=0,Q=60]"},
     {"gif", PLAIN, ".gif[effort=1]"},
     {"gif-frames", FRAMES, ".gif[effort=1]"},
     {"tiff-strips", PLAIN, ".tif[compression=lzw]"},
@@ -316,6 +326,11 @@ static int run(char **argv)
     for (size_t i = 0; i != SLUICE_NUM_FITS; ++i)
         if (strcmp(fits[i], argv[3]) == 0)
             job.options.fit = (sluice_fit_t)i;
+    char *quality = strchr(argv[4], '@');
+    if (quality != NULL) {
+        *quality++ = '\0';
+        job.options.quality = (uint32_t)strtoul(quality, NULL, 10);
+    }
     for (int i = SLUICE_FORMAT_JPEG; i != SLUICE_NUM_FORMATS; ++i)
         if (strcmp(sluice_format_name((sluice_format_t)i), argv[4]) == 0)
             job.options.output = (sluice_format_t)i;

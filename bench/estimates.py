@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/bench-estimates.d", help="where the sources are kept")
     parser.add_argument("--kinds", default="", help="beginnings of names, separated by commas; all unless given")
     parser.add_argument("--sizes", default="6,24", help="of " + ",".join(SIZES))
-    parser.add_argument("--outputs", default="300:jpg", help="side:format[:fit], separated by commas; the side may be full")
+    parser.add_argument("--outputs", default="300:jpg", help="side:format[@quality][:fit], separated by commas; the side may be full")
     parser.add_argument("--runs", type=int, default=1, help="of each case, of which the worst counts")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)

@@ -91,6 +91,16 @@ static sluice_format_t choose_output(sluice_format_t source, int has_alpha, slui
     return has_alpha ? SLUICE_FORMAT_PNG : SLUICE_FORMAT_JPEG;
 }
 
+static uint64_t profile_bytes(VipsImage *image)
+{
+    const void *profile;
+    size_t len = 0;
+
+    if (vips_image_get_typeof(image, VIPS_META_ICC_NAME) == 0 || vips_image_get_blob(image, VIPS_META_ICC_NAME, &profile, &len) != 0)
+        return 0;
+    return len;
+}
+
 static void read_header(VipsImage *image, sluice_plan_t *plan)
 {
     int swap = vips_image_get_orientation_swap(image);
@@ -98,10 +108,31 @@ static void read_header(VipsImage *image, sluice_plan_t *plan)
     plan->facts.width = (uint64_t)vips_image_get_width(image);
     plan->facts.height = (uint64_t)vips_image_get_height(image);
     plan->facts.bands = (uint32_t)vips_image_get_bands(image);
-    plan->facts.bytes_per_band = vips_image_get_format(image) == VIPS_FORMAT_UCHAR ? 1 : 2;
+    plan->facts.bytes_per_band = (uint32_t)vips_format_sizeof(vips_image_get_format(image));
+    plan->facts.alpha = vips_image_hasalpha(image);
+    plan->facts.profile_bytes = profile_bytes(image);
+    plan->turned = vips_image_get_orientation(image) != 1;
     plan->has_profile = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
     plan->upright_width = (uint32_t)(swap ? plan->facts.height : plan->facts.width);
     plan->upright_height = (uint32_t)(swap ? plan->facts.width : plan->facts.height);
+}
+
+static uint64_t estimate(const sluice_plan_t *plan, const sluice_options_t *options)
+{
+    sluice_size_t scaled = sluice_scaled_size((sluice_size_t){plan->upright_width, plan->upright_height}, options);
+    int swapped = plan->upright_width != plan->facts.width;
+    const sluice_work_t work = {
+        .scaled_width = swapped ? scaled.height : scaled.width,
+        .scaled_height = swapped ? scaled.width : scaled.height,
+        .width = plan->width,
+        .height = plan->height,
+        .copies = (unsigned)plan->turned + (plan->fit == SLUICE_FIT_COVER),
+        .output = plan->output,
+        .quality = plan->quality,
+        .alpha = plan->facts.alpha || plan->fit == SLUICE_FIT_CONTAIN,
+    };
+
+    return sluice_transform_estimate(&plan->facts, &work);
 }
 
 /* of the formats themselves, or of their encoders */
@@ -120,7 +151,6 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
                                      sluice_plan_t *plan)
 {
     VipsImage *image;
-    int has_alpha;
 
     *plan = (sluice_plan_t){.fit = options->fit};
     sluice_picture_sniff(bytes, len, &plan->facts);
@@ -134,19 +164,18 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
         return SLUICE_ERROR_BROKEN_IMAGE;
     }
     read_header(image, plan);
-    has_alpha = vips_image_hasalpha(image);
     g_object_unref(image);
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 
     sluice_size_t answer = sluice_answer_size((sluice_size_t){plan->upright_width, plan->upright_height}, options);
-    plan->output = choose_output(plan->facts.format, has_alpha, options->output);
+    plan->output = choose_output(plan->facts.format, plan->facts.alpha, options->output);
     if (answer.width > limits->max_side || answer.height > limits->max_side || !can_hold(plan->output, answer))
         return SLUICE_ERROR_ANSWER_TOO_LARGE;
     plan->width = answer.width;
     plan->height = answer.height;
     plan->quality = options->quality != 0 ? options->quality : sluice_format_default_quality(plan->output);
-    plan->estimate_bytes = sluice_transform_estimate(&plan->facts, answer.width, answer.height, plan->output);
+    plan->estimate_bytes = estimate(plan, options);
     return SLUICE_OK;
 }
 
