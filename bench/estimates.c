@@ -7,8 +7,8 @@
  *
  * A run is a process of its own, because the memory that an allocator keeps from one transform serves the next. SMALL is a small
  * picture of the same kind, which is transformed first: the pages of libraries are no part of a transform. What is measured is the
- * highest resident set (VmHWM, set back before) less the resident set before; the source is in memory then and not part of it, as in
- * the server, where it has a reservation of its own.
+ * highest resident set (VmHWM, set back before) less the resident set before; the source is in memory then and not part of it, as
+ * in the server, where it has a reservation of its own.
  */
 #include <errno.h>
 #include <malloc.h>

@@ -172,8 +172,8 @@ static void sniff_webp(const uint8_t *p, size_t len, sluice_picture_facts_t *fac
 }
 
 /*
- * GIF: a canvas of 4 bytes for each pixel, and another one if the first frame, which is the only one that is decoded, says that what
- * is below it comes back.
+ * GIF: a canvas of 4 bytes for each pixel, and another one if the first frame, which is the only one that is decoded, says that
+ * what is below it comes back.
  */
 enum { GIF_CANVAS_BYTES = 4 };
 
@@ -211,8 +211,8 @@ static void sniff_gif(const uint8_t *p, size_t len, sluice_picture_facts_t *fact
  * properties of all items, of which there are few: the picture, the tiles it may be made of, its alpha. The largest size is the
  * picture's; of the encodings the most expensive one is taken.
  *
- * Memory for each pixel, as measured: four times its samples in the planes, 1 byte, and 2 for alpha; all of it twice for more than 8
- * bits.
+ * Memory for each pixel, as measured: four times its samples in the planes, 1 byte, and 2 for alpha; all of it twice for more than
+ * 8 bits.
  */
 enum { AVIF_ALPHA_BYTES = 2, AVIF_MOST_BYTES = 2 * 13 + 2 * AVIF_ALPHA_BYTES };
 
@@ -332,8 +332,8 @@ static int is_avif_brand(const uint8_t *brand)
 }
 
 /*
- * TIFF: the first directory says how high strips and tiles are. The decoder keeps two of them; where they are low, libvips' own rows
- * are more than that.
+ * TIFF: the first directory says how high strips and tiles are. The decoder keeps two of them; where they are low, libvips' own
+ * rows are more than that.
  */
 struct st_tiff_t {
     const uint8_t *at;

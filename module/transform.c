@@ -96,7 +96,8 @@ static uint64_t profile_bytes(VipsImage *image)
     const void *profile;
     size_t len = 0;
 
-    if (vips_image_get_typeof(image, VIPS_META_ICC_NAME) == 0 || vips_image_get_blob(image, VIPS_META_ICC_NAME, &profile, &len) != 0)
+    if (vips_image_get_typeof(image, VIPS_META_ICC_NAME) == 0 ||
+        vips_image_get_blob(image, VIPS_META_ICC_NAME, &profile, &len) != 0)
         return 0;
     return len;
 }

@@ -197,6 +197,10 @@ void pressure_unregister(pressure_t *pressure, pressure_registration_t **registr
  */
 int pressure_reserve(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes);
 /**
+ * the largest reservation that is not answered with PRESSURE_NEVER
+ */
+uint64_t pressure_largest_bytes(pressure_t *pressure);
+/**
  * changes a reservation. Growing may be refused as above (the old one stays; NEVER refers to new_bytes); shrinking always works,
  * and means that the difference was freed or will not be allocated.
  */
