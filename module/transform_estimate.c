@@ -2,6 +2,7 @@
 
 #define FIXED_BYTES (UINT64_C(2) << 20)
 #define PROFILE_BYTES (UINT64_C(1) << 20) /* of the profile that CMYK without one is given */
+#define WEBP_COLUMN_BYTES 128             /* of the rows that a WebP decoder works at, for each pixel of their width */
 #define ROWS 128                          /* that libvips keeps at a place, for strips of 16 rows */
 
 /* the factors come from files: a product beyond 64 bits is more than any budget, and must not wrap to a small one */
@@ -74,7 +75,8 @@ static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work
 
     if (facts->format == SLUICE_FORMAT_TIFF)
         kept *= 3; /* strips, or rows of tiles */
-    return times(times(loaded_width(facts, work), kept + 2 * scaled), min(facts->height, ROWS));
+    uint64_t bytes = times(times(loaded_width(facts, work), kept + 2 * scaled), min(facts->height, ROWS));
+    return scales_while_loading(facts) ? plus(bytes, times(facts->width, WEBP_COLUMN_BYTES)) : bytes;
 }
 
 static uint64_t copied_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
