@@ -145,7 +145,6 @@ static const struct {
     {"avif", PLAIN, ".heif[compression=av1,effort=0,Q=60]"},
     {"avif-444", PLAIN, ".heif[compression=av1,effort=0,Q=60,subsample-mode=off]"},
     {"avif-alpha", ALPHA, ".heif[compression=av1,effort=0,Q=60]"},
-    {"avif-10", PLAIN, ".heif[compression=av1,effort=0,Q=60,bitdepth=10,subsample-mode=on]"},
     {"avif-grey", GREY, ".heif[compression=av1,effort=0,Q=60]"},
     {"gif", PLAIN, ".gif[effort=1]"},
     {"gif-frames", FRAMES, ".gif[effort=1]"},

@@ -45,7 +45,7 @@ def measure(folder, kind, size, output, runs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/bench-estimates.d", help="where the sources are kept")
+    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/estimates", help="where the sources are kept")
     parser.add_argument("--kinds", default="", help="beginnings of names, separated by commas; all unless given")
     parser.add_argument("--sizes", default="6,24", help="of " + ",".join(SIZES))
     parser.add_argument("--outputs", default="300:jpg", help="side:format[@quality][:fit], separated by commas; the side may be full")
