@@ -276,10 +276,15 @@ static int always(void *ctx)
     return 1;
 }
 
+static void ignore(void *ctx)
+{
+    (void)ctx;
+}
+
 static void transform(const void *bytes, size_t len, struct st_job_t *job)
 {
     const sluice_limits_t limits = {UINT64_C(1) << 30, 65535};
-    const sluice_transform_control_t control = {always, NULL, UINT64_MAX};
+    const sluice_transform_control_t control = {always, ignore, NULL, UINT64_MAX};
     sluice_transform_times_t times;
     size_t out_len;
     void *out;

@@ -18,6 +18,8 @@
 #define HEALTH_NUM_REASONS 7 /* capacity, pressure, expired, purged, replaced, too_large, quota: see health_reason_names */
 #define HEALTH_NUM_LEVELS 6
 #define HEALTH_NUM_CLASSES 2                /* source, decode */
+#define HEALTH_NUM_FORMATS 6                /* jpeg, png, webp, gif, avif, tiff */
+#define HEALTH_NUM_RATIOS 8                 /* buckets of a histogram: up to 0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, and more */
 #define HEALTH_NUM_SPANS 5                  /* queue, fetch, decode, transform, encode */
 #define HEALTH_MAX_TEXT_BYTES (1024 * 1024) /* no answer is longer than this, its NUL included */
 #define HEALTH_BLIND_SAMPLES 3              /* so many failed samples in a row make the verdict degraded */
@@ -38,6 +40,11 @@ typedef struct st_health_quota_t {
     const char *route; /* the host or path whose quota it is: distinct; the value of the metrics' label `route` */
     uint64_t limit_bytes, used_bytes, entries, evictions, evicted_bytes, refused, healed;
 } health_quota_t;
+
+typedef struct st_health_ratios_t {
+    uint64_t buckets[HEALTH_NUM_RATIOS]; /* each for itself, not added up */
+    double sum;
+} health_ratios_t;
 
 typedef struct st_health_snapshot_t {
     const char *version;
@@ -66,6 +73,8 @@ typedef struct st_health_snapshot_t {
     /* transforms */
     uint64_t transforms, transform_failures, transforms_cancelled, transforms_in_progress, transforms_queued;
     double transform_seconds;
+    health_ratios_t memory_ratios[HEALTH_NUM_FORMATS]; /* memory taken / estimated, of transforms that were alone */
+    uint64_t transform_overruns;
     uint64_t vips_memory_bytes, vips_memory_peak_bytes;
     /* process */
     double process_cpu_seconds, process_start_time_seconds;

@@ -5,7 +5,7 @@
  *
  * name   full name of the family; `*` stands for the name of a cache. Neighbouring rows of one name are one family; only the first
  *        one's type and help are written.
- * type   counter (only ever grows, ends in _total) or gauge
+ * type   counter (only ever grows, ends in _total), gauge or histogram
  * unit   bytes, seconds, ratio (the name ends in it, before _total), or none: a plain number
  * scope  CACHE rows are written once per cache, QUOTA rows once per quota, RECLAIM rows only after the first reclaim; all others
  *        once
@@ -15,6 +15,7 @@
  *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
  *          EACH(f, label, names)      an array, one series per element, names[i] being the label's value
  *          COMPUTED(function)         of the snapshot or the cache
+ *          HISTOGRAMS(f, label, names)  an array of health_ratios_t, one histogram per element
  *          INFO(f, label)             1, with the string f as label
  * help   one sentence; never empty
  */
@@ -132,6 +133,10 @@
     X("sluice_transform_queued", gauge, none, TRANSFORM, U64(transforms_queued), "Transforms that wait for a worker.") \
     X("sluice_transform_seconds_total", counter, seconds, TRANSFORM, REAL(transform_seconds), \
       "Time that workers spent on transforms.") \
+    X("sluice_transform_memory_ratio", histogram, ratio, TRANSFORM, HISTOGRAMS(memory_ratios, "format", health_format_names), \
+      "Memory that a transform was seen to take, divided by what was reserved, of those that were alone, by format of the source.") \
+    X("sluice_transform_overruns_total", counter, none, TRANSFORM, U64(transform_overruns), \
+      "Transforms that were alone and took more than 1.25 times what was reserved.") \
     X("sluice_images_in_progress", gauge, none, TRANSFORM, U64(transforms_in_progress), "Images being transformed.") \
     X("sluice_vips_memory_bytes", gauge, bytes, TRANSFORM, U64(vips_memory_bytes), "Memory that libvips tracks as allocated.") \
     X("sluice_vips_max_memory_bytes", gauge, bytes, TRANSFORM, U64(vips_memory_peak_bytes), \

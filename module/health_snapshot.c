@@ -10,7 +10,8 @@
 #include "module/version.h"
 
 _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES == PRESSURE_NUM_CLASSES &&
-                   HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS,
+                   HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS &&
+                   HEALTH_NUM_FORMATS == SLUICE_NUM_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS,
                "health/ has its own copies of these numbers");
 
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
@@ -118,6 +119,13 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
     out->errors_timeout = sluice_counted(&stats->errors_of_time);
 }
 
+static void read_ratios(const sluice_ratios_t *from, health_ratios_t *to)
+{
+    for (size_t i = 0; i != HEALTH_NUM_RATIOS; ++i)
+        to->buckets[i] = sluice_counted(from->buckets + i);
+    to->sum = (double)sluice_counted(&from->sum_millionths) / 1e6;
+}
+
 static void read_work(sluice_t *sluice, health_snapshot_t *out)
 {
     const sluice_stats_t *stats = &sluice->stats;
@@ -130,6 +138,9 @@ static void read_work(sluice_t *sluice, health_snapshot_t *out)
     out->transform_failures = sluice_counted(&stats->transform_failures);
     out->transforms_cancelled = sluice_counted(&stats->transforms_cancelled);
     out->transform_seconds = (double)sluice_counted(&stats->transform_us) / 1e6;
+    for (size_t i = 0; i != HEALTH_NUM_FORMATS; ++i)
+        read_ratios(stats->memory_ratios + SLUICE_FORMAT_JPEG + i, out->memory_ratios + i);
+    out->transform_overruns = sluice_counted(&stats->transform_overruns);
     out->transforms_in_progress = sluice_pool_running(sluice->workers);
     out->transforms_queued = sluice_pool_waiting(sluice->workers);
     out->vips_memory_bytes = sluice_transform_memory();

@@ -28,7 +28,7 @@
 #include "module/rendition.h"
 #include "module/source.h"
 #include "module/source_memory.h"
-#include "module/transform.h"
+#include "module/transform_meter.h"
 
 struct st_rendition_t {
     sluice_task_t task;
@@ -40,6 +40,7 @@ struct st_rendition_t {
     icache_object_t *old, *source;
     uint64_t made_of[2]; /* what the old one was made of */
     sluice_plan_t plan;
+    sluice_transform_meter_t meter;
     int planned;
     int asked; /* the origin, by whoever led the source's flight */
     int store;
@@ -182,19 +183,25 @@ static icache_object_t *publishable(struct st_rendition_t *job, const void *byte
     return object;
 }
 
+static void look(void *_job)
+{
+    sluice_transform_meter_look(&((struct st_rendition_t *)_job)->meter);
+}
+
 static sluice_error_t transform(struct st_rendition_t *job, icache_object_t **object)
 {
-    sluice_transform_control_t control = {is_wanted, job, sluice_now_ms() + job->sluice->settings.transform_timeout_ms};
+    sluice_transform_control_t control = {is_wanted, look, job, sluice_now_ms() + job->sluice->settings.transform_timeout_ms};
     sluice_stats_t *stats = &job->sluice->stats;
     uint64_t start_us = sluice_now_us(), took_us;
     void *bytes = NULL;
     size_t len = 0;
     sluice_transform_times_t times;
+
+    sluice_transform_meter_begin(job->sluice, &job->meter);
     sluice_error_t error =
         sluice_transform_run(job->source->body, job->source->body_len, &job->plan, &control, &bytes, &len, &times);
-
     took_us = sluice_now_us() - start_us;
-    sluice_count(&stats->transforms, 1);
+    sluice_transform_meter_end(job->sluice, &job->meter, error == SLUICE_OK ? &job->plan : NULL);
     sluice_count(&stats->transform_us, took_us);
     if (error == SLUICE_OK) {
         if ((*object = publishable(job, bytes, len, &times)) == NULL)

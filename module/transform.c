@@ -268,6 +268,7 @@ static void on_eval(VipsImage *image, VipsProgress *progress, void *_watch)
     struct st_watch_t *watch = _watch;
 
     (void)progress;
+    watch->control->look(watch->control->ctx);
     if (watch->stopped == SLUICE_OK) {
         if (!watch->control->wanted(watch->control->ctx))
             watch->stopped = SLUICE_ERROR_CANCELLED;
@@ -352,6 +353,7 @@ sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_
     int ret = load(bytes, len, plan, &image);
 
     run.loaded_us = sluice_now_us();
+    control->look(control->ctx);
     if (ret == 0) {
         vips_image_set_progress(image, TRUE);
         g_signal_connect(image, "eval", G_CALLBACK(on_eval), &watch);
@@ -359,6 +361,7 @@ sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_
         ret = build(&run, &image);
         if (ret == 0)
             ret = encode(image, plan, out, out_len);
+        control->look(control->ctx);
         take_times(&run, times);
         g_signal_handlers_disconnect_by_data(source, &watch);
         g_object_unref(source);

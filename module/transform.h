@@ -30,10 +30,11 @@ typedef struct st_sluice_plan_t {
 } sluice_plan_t;
 
 /**
- * what may stop a run: asked now and then while it decodes
+ * what may stop a run: asked now and then while it decodes. `look` is called as often, and when much memory is in use
  */
 typedef struct st_sluice_transform_control_t {
     int (*wanted)(void *ctx);
+    void (*look)(void *ctx);
     void *ctx;
     uint64_t deadline_ms; /* sluice_now_ms() */
 } sluice_transform_control_t;

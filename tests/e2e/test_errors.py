@@ -385,7 +385,7 @@ def test_picture_that_can_never_fit(tmp_path):
 @pytest.mark.skipif(SLACK != 1, reason="the sanitizers' own memory is most of it")
 def test_no_room_now(tmp_path):
     """Two pictures that would each fit, but not both."""
-    with small_server(tmp_path, {"pressure.budget": "700MB", "image.queue-timeout": "300ms"}) as server:
+    with small_server(tmp_path, {"pressure.budget": "350MB", "image.queue-timeout": "300ms"}) as server:
         large = Asked(server, "/images/baseline.jpg?w=8000&output=png")
         wait_for(lambda: server.get("/api/health").json()["operations"]["transforms"] == 1, 10, "the first is at work")
         began = time.monotonic()

@@ -6,7 +6,10 @@ import subprocess
 
 import pytest
 
-from harness import ROOT
+import pictures
+from clients import Asked, metrics, operations
+from harness import ROOT, wait_for
+from origin import Origin
 
 KINDS = "jpeg-420,jpeg-progressive,jpeg-cmyk,jpeg-turned,png-rgb,png-interlaced,png-16,webp-l,webp-alpha,gif-frames,tiff-strips"
 
@@ -43,3 +46,53 @@ def test_answers(program):
     code, rows = measure(kinds="jpeg-420,png-rgba,avif", sizes=1, outputs=outputs)
     assert code == 0 and len(rows) >= 3 * len(outputs.split(","))
     assert all(taken <= estimate for taken, estimate in rows.values())
+
+
+# --- the histogram of what was taken
+
+
+@pytest.fixture
+def origin():
+    with Origin(pictures.tests()) as origin:
+        yield origin
+
+
+@pytest.fixture
+def server(sluice, origin):
+    paths = {
+        "/images": {"image.origin": str(pictures.tests())},
+        "/http": {"image.origin": origin.url("/")},
+        "/api": {"health.api": "ON"},
+        "/metrics": {"health.prometheus": "ON"},
+    }
+    return sluice({"hosts": {"default": {"paths": paths}}})
+
+
+def counts(server):
+    values = metrics(server)
+    return {name: int(values[f'sluice_transform_memory_ratio_count{{format="{name}"}}']) for name in ("jpeg", "png", "webp", "gif")}
+
+
+def test_transforms_that_are_alone_are_counted(server):
+    for path in ("baseline.jpg?w=100", "progressive.jpg?w=100", "rgb.png?w=100"):
+        assert server.get(f"/images/{path}").status == 200
+    assert counts(server) == {"jpeg": 2, "png": 1, "webp": 0, "gif": 0}
+    values = metrics(server)
+    assert values['sluice_transform_memory_ratio_bucket{format="jpeg",le="1.25"}'] == 2
+    assert values["sluice_transform_overruns_total"] == 0
+    # neither what is in the cache already, nor what could not be made
+    assert server.get("/images/baseline.jpg?w=100").status == 200
+    assert server.get("/images/truncated.jpg?w=100").status == 422
+    assert counts(server)["jpeg"] == 2
+
+
+def test_transforms_beside_other_work_are_not(server, origin):
+    origin.hold("/rgb.png")
+    waiting = Asked(server, "/http/rgb.png?w=100")
+    wait_for(lambda: operations(server)["fetches"] == 1, 10, "a fetch is under way")
+    assert server.get("/images/baseline.jpg?w=101").status == 200
+    assert counts(server)["jpeg"] == 0
+    origin.release("/rgb.png")
+    assert waiting.answer().status == 200
+    assert server.get("/images/baseline.jpg?w=102").status == 200
+    assert counts(server)["jpeg"] == 1
