@@ -55,7 +55,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-pressure bench-policies \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-pressure bench-policies bench-estimates \
     install uninstall clean units stress samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
@@ -178,6 +178,10 @@ bench-lookup: deps-bench ## what a lookup and an insert cost, in nanoseconds and
 bench-pressure: deps-bench ## what the pressure coordinator costs: its parts, and hits with it and without
 	@$(MAKE) --no-print-directory all build/bench_pressure build/sluice-no-pressure.so
 	@$(PYTHON) bench/pressure.py $(BENCH_OPTIONS)
+
+bench-estimates: deps-bench ## the memory that transforms take, beside what is reserved for them
+	@$(MAKE) --no-print-directory build/bench-estimates
+	@$(PYTHON) bench/estimates.py $(BENCH_OPTIONS)
 
 bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
 	@$(B)/bench_policies $(TRACES)

@@ -2,6 +2,7 @@
 """Memory of single transforms beside the estimate that is reserved for them: see bench/README.md."""
 
 import argparse
+import fnmatch
 import pathlib
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def measure(folder, kind, size, output, runs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/estimates", help="where the sources are kept")
-    parser.add_argument("--kinds", default="", help="beginnings of names, separated by commas; all unless given")
+    parser.add_argument("--kinds", default="*", help="patterns of names as of files, separated by commas; see the program's list")
     parser.add_argument("--sizes", default="6,24", help="of " + ",".join(SIZES))
     parser.add_argument("--outputs", default="300:jpg", help="side:format[@quality][:fit], separated by commas; the side may be full")
     parser.add_argument("--runs", type=int, default=1, help="of each case, of which the worst counts")
@@ -56,7 +57,7 @@ def main():
     low = high = 0
     print(f"{'source':24} {'size':>5} {'output':18} {'taken MB':>9} {'estimate':>9} {'ratio':>6}", flush=True)
     for kind in kinds:
-        if args.kinds and not any(kind.startswith(start) for start in args.kinds.split(",")):
+        if not any(fnmatch.fnmatch(kind, pattern) for pattern in args.kinds.split(",")):
             continue
         for size in args.sizes.split(","):
             for output in args.outputs.split(","):

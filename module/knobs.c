@@ -105,7 +105,7 @@ const sluice_knob_t sluice_knobs[] = {
     ROW("image.request-timeout", PATH(request_timeout_ms), MS, 100, 3600 * SECONDS, 30 * SECONDS, NULL,
         "how long a request may wait for its picture; then 504, or the picture as it was last, where that is allowed"),
     ROW("image.max-pixels", PATH(max_pixels), COUNT, 1, UINT64_C(1000000000), 50000000, NULL,
-        "largest source picture, width x height x pages; larger ones are answered 413 before a pixel is decoded"),
+        "largest source picture, width x height, of an animation those of its first frame; larger ones are answered 413 before a pixel is decoded"),
     ROW("image.max-side", PATH(max_side), COUNT, 1, 65535, 8192, NULL,
         "largest width and height of an answer in pixels"),
     ROW("image.strict", PATH(strict), SWITCH, 0, 1, 1, NULL,

@@ -177,10 +177,10 @@ static void set_ratios(health_snapshot_t *snapshot)
             count += snapshot->memory_ratios[i].buckets[j] = 100 * i + j + 1;
             snprintf(series, sizeof(series), "sluice_transform_memory_ratio_bucket{format=\"%s\",le=\"%s\"}", formats[i],
                      bounds[j]);
-            expect((double)count, series);
+            expect((double)count, "%s", series);
         }
         snprintf(series, sizeof(series), "sluice_transform_memory_ratio_count{format=\"%s\"}", formats[i]);
-        expect((double)count, series);
+        expect((double)count, "%s", series);
         snprintf(series, sizeof(series), "sluice_transform_memory_ratio_sum{format=\"%s\"}", formats[i]);
         set_real(&snapshot->memory_ratios[i].sum, series);
     }

@@ -122,6 +122,7 @@ static void test_parts_of_the_answer(void **state)
         {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_GIF, 0, 0}, 2 * MB * 25 + (2 << 19)},
         {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 50, 0}, 2 * MB * 25 + (7 << 19)},
         {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 0}, 2 * MB * 45 + (7 << 19)},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 1}, 2 * MB * 55 + (7 << 19)},
         {{2000, 1000, 1000, 1000, 1, SLUICE_FORMAT_JPEG, 80, 0}, 1 * MB * 4 + 2 * MB * 3},
         {{2000, 1000, 1000, 1000, 2, SLUICE_FORMAT_JPEG, 80, 0}, 1 * MB * 4 + 2 * MB * 6},
     };
