@@ -9,7 +9,6 @@ import pytest
 import pictures
 from clients import Asked, metrics, operations
 from harness import ROOT, wait_for
-from origin import Origin
 
 KINDS = "jpeg-420,jpeg-progressive,jpeg-cmyk,png-rgb,png-interlaced,webp-lossless,gif,tiff-strips"
 
@@ -47,12 +46,6 @@ def test_answers(program):
 
 
 # --- the histogram of what was taken
-
-
-@pytest.fixture
-def origin():
-    with Origin(pictures.tests()) as origin:
-        yield origin
 
 
 @pytest.fixture

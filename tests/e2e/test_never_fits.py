@@ -8,7 +8,6 @@ import pytest
 import pictures
 from clients import Asked
 from harness import Sluice
-from origin import Origin
 from problems import COMMON_SETTINGS, SLACK, assert_error, assert_sound
 
 MIB = 1 << 20
@@ -36,12 +35,6 @@ CASES = {
     "bomb": (interlaced_png(60000, 60000), "too-many-pixels"),
     "page": (b"<!DOCTYPE html>" + b" " * 1000, "not-an-image"),
 }
-
-
-@pytest.fixture
-def origin():
-    with Origin(pictures.tests()) as origin:
-        yield origin
 
 
 @pytest.fixture
