@@ -5,10 +5,12 @@
  * concurrency lost. Both ends were measured with libvips 8.14 on one thread with strips of 16 rows, see `make bench-estimates` and
  * bench/README.md. In MB, for 24 megapixels scaled to a JPEG of 300 pixels, measured and estimated:
  *
- *   JPEG   baseline 1.5 (3.0), grey 0.8 (2.4), CMYK 10.1 (14.4); progressive or in several scans 4:2:0 73.5 (75.1), 4:4:4 145.5
- * (147.1) PNG    RGB 6.3 (9.1), RGBA 21.1 (29.9), 16 bits 7.5 (16.1); interlaced RGB 77.0 (78.8), RGBA 115.6 (122.8), 16 bits 148.8
- * (155.5) WebP   lossy 1.5 (2.9), lossless 96.9 (98.9), with alpha 28.5 (122.9: a file may hold a plane that takes as much) AVIF
- * 4:2:0 169 (177), 4:4:4 316 (321), with alpha 197 (242) GIF    102 (105), with transparency 117 (126) TIFF   strips 10.7 (18.3)
+ *   JPEG   baseline 1.4 (3.2), grey 0.8 (2.6), CMYK 10.1 (14.5); progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
+ *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 6.9 (11.6); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 149 (151)
+ *   WebP   lossy 1.4 (3.9), lossless 97 (100), with alpha 28 to 49 (125: a file may hold a plane that takes as much)
+ *   AVIF   4:2:0 169 (177), 4:4:4 315 (321), with alpha 196 (246); more than 8 bits, not measured, count twice
+ *   GIF    102 (105), with transparency 117 (126)
+ *   TIFF   low strips or tiles 11 (14), high ones, not measured, twice the picture more
  */
 #ifndef module__transform_estimate_h
 #define module__transform_estimate_h
