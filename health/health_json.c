@@ -90,6 +90,9 @@ static json_t *new_memory(const health_snapshot_t *snapshot)
     add(&object, "resident_bytes", new_integer(snapshot->resident_bytes));
     add(&object, "peak_resident_bytes", new_integer(snapshot->peak_resident_bytes));
     add(&object, "budget_bytes", new_integer(snapshot->budget_bytes));
+    add(&object, "group_bytes", new_integer(snapshot->group_bytes));
+    add(&object, "group_limit_bytes", new_integer(snapshot->group_limit_bytes));
+    add(&object, "failed_group_reads", new_integer(snapshot->failed_group_reads));
     add(&object, "ratio", new_real(health_usage_ratio(snapshot), 1e4));
     add(&object, "reserved_bytes", new_integers(health_class_names, snapshot->reserved_bytes, HEALTH_NUM_CLASSES));
     return object;

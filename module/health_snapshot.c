@@ -22,6 +22,9 @@ static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
     out->resident_bytes = p.resident_bytes;
     out->peak_resident_bytes = p.peak_resident_bytes;
     out->budget_bytes = p.budget_bytes;
+    out->group_bytes = p.group_bytes;
+    out->group_limit_bytes = p.group_limit_bytes;
+    out->failed_group_reads = pressure_meter_failed_reads(sluice->meter);
     out->degraded_ratio = (double)sluice->settings.degraded_permille / 1000;
     out->critical_ratio = (double)sluice->settings.critical_permille / 1000;
     memcpy(out->reserved_bytes, p.reserved_bytes, sizeof(out->reserved_bytes));

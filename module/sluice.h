@@ -17,7 +17,9 @@
 #include <pthread.h>
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
+#include "pressure/meter.h"
 #include "pressure/pressure.h"
+#include "pressure/wake.h"
 #include "module/admin.h"
 #include "module/clock.h"
 #include "module/errors.h"
@@ -54,6 +56,8 @@ typedef struct st_sluice_t {
     icache_t *cache;
     icache_meta_t *metadata;
     icache_lane_t *pipeline; /* of renditions that wait for a source; any thread runs it */
+    pressure_meter_t *meter;
+    pressure_wake_t wake;
     pressure_t *pressure;
     pressure_registration_t *registrations[2];
     sluice_fetcher_t *fetcher;

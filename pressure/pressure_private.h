@@ -1,8 +1,8 @@
 /*
  * pressure_private.h - what the files of pressure/ share. Nothing else includes it, except tests.
  *
- * Locks: listeners.lock (the registry), record_lock (the snapshot), wake_lock (the thread's nap). Each is held for a few
- * instructions, no two at once, and never during a callback. What a step works on (`step`, `state`, `told_ms`) belongs to the
+ * Locks: listeners.lock (the registry), record_lock (the snapshot). Each is held for a few instructions, never both at once, and
+ * never during a callback. What a step works on (`step`, `state`, `told_ms`) belongs to the
  * thread that holds `stepping`. The ledger has no lock, see reservation.c.
  */
 #ifndef pressure__pressure_private_h
@@ -12,6 +12,7 @@
 #include <stdalign.h>
 #include <stddef.h>
 #include "pressure/level.h"
+#include "pressure/nap.h"
 
 /* --- listeners.c --- */
 
@@ -115,10 +116,8 @@ struct st_pressure_t {
     pthread_mutex_t record_lock;
     pressure_snapshot_t record; /* written under record_lock by the thread that holds `stepping` */
 
-    pthread_mutex_t wake_lock;
-    pthread_cond_t wake;
-    atomic_int kicked;
-    int stop; /* guarded by wake_lock */
+    pressure_nap_t nap;
+    atomic_int stop;
     int has_thread;
     pthread_t thread;
 };
