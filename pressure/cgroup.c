@@ -172,8 +172,6 @@ int pressure_parse_limit(const char *text, size_t len, uint64_t *bytes)
     X(inactive_file, "total_inactive_file", "inactive_file", 1)                                                                    \
     X(active_file, "total_active_file", "active_file", 1)                                                                          \
     X(shmem, "total_shmem", "shmem", 0)                                                                                            \
-    X(dirty, "total_dirty", "file_dirty", 0)                                                                                       \
-    X(writeback, "total_writeback", "file_writeback", 0)                                                                           \
     X(slab_reclaimable, "", "slab_reclaimable", 0)
 
 typedef struct st_stat_field_t {
@@ -237,10 +235,9 @@ static uint64_t subtract_floored(uint64_t a, uint64_t b)
 
 uint64_t pressure_working_set(uint64_t usage_bytes, const pressure_cgroup_stat_t *stat)
 {
-    uint64_t clean_active = subtract_floored(subtract_floored(stat->active_file, stat->dirty), stat->writeback);
     uint64_t working_set = subtract_floored(usage_bytes, stat->inactive_file);
     uint64_t floor = stat->anon <= UINT64_MAX - stat->shmem ? stat->anon + stat->shmem : UINT64_MAX;
 
-    working_set = subtract_floored(subtract_floored(working_set, clean_active), stat->slab_reclaimable);
+    working_set = subtract_floored(subtract_floored(working_set, stat->active_file), stat->slab_reclaimable);
     return working_set > floor ? working_set : floor;
 }

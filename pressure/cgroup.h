@@ -65,8 +65,8 @@ int pressure_parse_bytes(const char *text, size_t len, uint64_t *bytes);
  * what of memory.stat is of interest, of the group and all groups below it, in bytes
  */
 typedef struct st_pressure_cgroup_stat_t {
-    uint64_t anon, inactive_file, active_file;          /* must be in the file */
-    uint64_t shmem, dirty, writeback, slab_reclaimable; /* 0 if the kernel does not tell */
+    uint64_t anon, inactive_file, active_file; /* must be in the file */
+    uint64_t shmem, slab_reclaimable;          /* 0 if the kernel does not tell */
 } pressure_cgroup_stat_t;
 
 /**
@@ -75,10 +75,10 @@ typedef struct st_pressure_cgroup_stat_t {
 int pressure_parse_memory_stat(pressure_cgroup_version_t version, const char *text, size_t len, pressure_cgroup_stat_t *stat);
 /**
  * pure: what of the usage does not go away by dropping caches:
- *     usage - inactive_file - (active_file - dirty - writeback) - slab_reclaimable, but at least anon + shmem
- * Page cache is dropped before anybody is killed, be it active or not. What was written but once is on the inactive list until it
- * is clean: the kernel waits for that. Of active pages those that are rewritten all the time do not get clean, and count. tmpfs
- * (shmem) is on neither list and counts in full.
+ *     usage - inactive_file - active_file - slab_reclaimable, but at least anon + shmem
+ * Page cache is dropped before anybody is killed, be it active or not. Neither do dirty pages count: they cannot be dropped at
+ * once, but the kernel writes them back and waits for that rather than kill, so whoever writes files in the group would shut the
+ * service for nothing. tmpfs (shmem) is on neither list and counts in full.
  */
 uint64_t pressure_working_set(uint64_t usage_bytes, const pressure_cgroup_stat_t *stat);
 

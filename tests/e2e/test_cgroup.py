@@ -129,18 +129,19 @@ def test_a_smaller_budget_stays(serve):
 def test_page_cache_does_not_raise_the_level(serve, group, synchronous):
     server = serve()
     before = memory(server)
-    with folder_on("disk") as folder, script(group, FLOOD, folder / "a", 150 * MIB, synchronous) as flood:
-        with script(group, FLOOD, folder / "b", 150 * MIB, synchronous) as other:
-            wait_for(lambda: group.limit_hits() > 0 or group.usage_bytes() > 0.97 * LIMIT, 60, "page cache fills the group")
+    with folder_on("disk") as folder, script(group, FLOOD, folder / "a", 112 * MIB, synchronous) as flood:
+        with script(group, FLOOD, folder / "b", 112 * MIB, synchronous) as other:
+            wait_for(lambda: group.usage_bytes() > 0.95 * LIMIT, 30, "page cache fills the group")
             for process in (flood, other):
-                for _ in range(3):
+                for _ in range(12):
                     assert process.stdout.readline() == "round\n"
             assert group.usage_bytes() > 0.9 * LIMIT  # the plain figure is at emergency
+            # most of it is active, which an ordinary "usage less inactive_file" would count
             stat, prefix = group.stat(), "total_" if group.version == 1 else ""
-            print({name: f"{stat[prefix + name] / MIB:.0f} MiB" for name in ("active_file", "inactive_file")})
+            assert stat[prefix + "active_file"] > 0.4 * LIMIT
             after = memory(server)
             assert after["level"] == "normal" and after["group_bytes"] < 0.7 * LIMIT
-    assert "pressure: " not in server.log()
+    assert "pressure: " not in server.log()  # at no moment of it
     assert after["peak_resident_bytes"] < before["peak_resident_bytes"] + 32 * MIB
     assert group.oom_kills() == 0
 

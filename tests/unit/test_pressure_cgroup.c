@@ -51,8 +51,6 @@ static void check_stat(pressure_cgroup_version_t version, const char *text, uint
     assert_int_equal(pressure_parse_memory_stat(version, text, strlen(text), &stat), 0);
     assert_int_equal(stat.anon, 100);
     assert_int_equal(stat.shmem, 200);
-    assert_int_equal(stat.dirty, 300);
-    assert_int_equal(stat.writeback, 400);
     assert_int_equal(stat.inactive_file, 500);
     assert_int_equal(stat.active_file, 600);
     assert_int_equal(stat.slab_reclaimable, slab_reclaimable);
@@ -122,15 +120,13 @@ static void test_working_set(void **arg)
         {"inactive page cache", 1000, 300, {.anon = 300, .inactive_file = 700}},
         {"active page cache", 1000, 300, {.anon = 300, .active_file = 700}},
         {"both", 1000, 350, {.anon = 300, .inactive_file = 400, .active_file = 250}},
-        {"written once: dirty, and inactive", 1000, 100, {.anon = 100, .inactive_file = 900, .dirty = 800, .writeback = 100}},
-        {"rewritten: dirty, and active", 1000, 900, {.anon = 100, .active_file = 900, .dirty = 500, .writeback = 300}},
-        {"more dirty than active", 1000, 1000, {.anon = 100, .active_file = 300, .dirty = 500}},
+        {"more on the lists than in use", 1000, 100, {.anon = 100, .inactive_file = 900, .active_file = 900}},
         {"tmpfs is in the usage, and on no list", 1000, 1000, {.anon = 300, .shmem = 700}},
         {"slab that can be taken back", 1000, 800, {.anon = 500, .slab_reclaimable = 200}},
         {"lists that lag behind the usage", 1000, 600, {.anon = 400, .shmem = 200, .inactive_file = 900, .active_file = 400}},
         {"usage that lags behind", 10, 600, {.anon = 600}},
         {"nothing", 0, 0, {0}},
-        {"nonsense", 5, UINT64_MAX, {.anon = UINT64_MAX, .shmem = 2, .inactive_file = UINT64_MAX, .dirty = UINT64_MAX}},
+        {"nonsense", 5, UINT64_MAX, {.anon = UINT64_MAX, .shmem = 2, .inactive_file = UINT64_MAX}},
     };
 
     (void)arg;
