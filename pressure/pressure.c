@@ -168,6 +168,16 @@ void pressure_kick(pressure_t *pressure)
     pressure_nap_kick(&pressure->nap);
 }
 
+void pressure_stand_in(pressure_t *pressure, int is_on, pressure_level_t level)
+{
+    atomic_store_explicit(&pressure->public.stand_in, is_on ? 1 + (int)level : 0, memory_order_release);
+}
+
+int pressure_is_stood_in(const pressure_t *pressure)
+{
+    return atomic_load_explicit(&pressure->public.stand_in, memory_order_relaxed) != 0;
+}
+
 void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot)
 {
     pressure_ledger_t *ledger = &pressure->ledger;
@@ -175,6 +185,8 @@ void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot)
     pthread_mutex_lock(&pressure->record_lock);
     *snapshot = pressure->record;
     pthread_mutex_unlock(&pressure->record_lock);
+    if (pressure_is_stood_in(pressure))
+        snapshot->level = pressure_level(pressure);
     for (unsigned i = 0; i < PRESSURE_NUM_CLASSES; ++i) {
         snapshot->reserved_bytes[i] = atomic_load_explicit(&ledger->class_bytes[i], memory_order_relaxed);
         snapshot->reserved_total_bytes += snapshot->reserved_bytes[i];

@@ -177,7 +177,7 @@ uint64_t pressure_step(pressure_t *pressure);
 void pressure_kick(pressure_t *pressure);
 
 /**
- * the level as of the last sample: one relaxed load
+ * the level as of the last sample, or the one that the watchdog has put in its place (watchdog.h): two relaxed loads of one line
  */
 static inline pressure_level_t pressure_level(const pressure_t *pressure);
 
@@ -236,11 +236,14 @@ uint64_t pressure_auto_budget(const char *proc_root, const char *sys_root, uint6
 /* below this line: what the inline function needs */
 struct st_pressure_public_t {
     _Atomic int level;
+    _Atomic int stand_in; /* 0, or 1 + the level that the watchdog has set instead */
 };
 static inline pressure_level_t pressure_level(const pressure_t *pressure)
 {
-    return (pressure_level_t)atomic_load_explicit(&((const struct st_pressure_public_t *)(const void *)pressure)->level,
-                                                  memory_order_relaxed);
+    const struct st_pressure_public_t *public = (const void *)pressure;
+    int stand_in = atomic_load_explicit(&public->stand_in, memory_order_relaxed);
+
+    return (pressure_level_t)(stand_in != 0 ? stand_in - 1 : atomic_load_explicit(&public->level, memory_order_relaxed));
 }
 
 #endif
