@@ -98,6 +98,16 @@ static json_t *new_memory(const health_snapshot_t *snapshot)
     return object;
 }
 
+static json_t *new_watchdog(const health_snapshot_t *snapshot)
+{
+    json_t *object = json_object();
+    add(&object, "checks", new_integer(snapshot->watchdog_checks));
+    add(&object, "failures", new_integer(snapshot->watchdog_failures));
+    add(&object, "interventions", new_integer(snapshot->watchdog_interventions));
+    add(&object, "stands_in", json_boolean(snapshot->watchdog_stands_in != 0));
+    return object;
+}
+
 static void add_size(json_t **object, const health_cache_t *cache)
 {
     add(object, "bytes", new_integer(cache->used_bytes));
@@ -185,6 +195,7 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     add(&root, "version", new_string(text, snapshot->version));
     add(&root, "uptime_seconds", new_real(snapshot->uptime_seconds, 1e3));
     add(&root, "memory", new_memory(snapshot));
+    add(&root, "watchdog", new_watchdog(snapshot));
     add(&root, "caches", new_cache_sizes(text, snapshot));
     add(&root, "quotas", new_quotas(text, snapshot));
     add(&root, "operations", new_operations(snapshot));

@@ -158,6 +158,32 @@ static void start_pressure(sluice_t *sluice)
         fail_start("the pressure coordinator");
 }
 
+/* the last resort, in the watchdog's thread: no listener, no slices */
+static void flush_everything(void *_sluice)
+{
+    sluice_t *sluice = _sluice;
+
+    icache_shrink_to(sluice->cache, 0);
+    icache_meta_drop_oldest(sluice->metadata, 100);
+    malloc_trim(0);
+}
+
+static void start_watchdog(sluice_t *sluice)
+{
+    pressure_watchdog_config_t config = {.pressure = sluice->pressure,
+                                         .sample = pressure_meter_sample,
+                                         .now_ms = sluice_now_ms,
+                                         .period_ms = sluice->settings.watchdog_period_ms,
+                                         .deadline_ms = sluice->settings.watchdog_deadline_ms,
+                                         .flush = flush_everything,
+                                         .flush_ctx = sluice,
+                                         .log = log_line};
+
+    if ((config.sample_ctx = sluice->watchdog_meter = create_meter(config.deadline_ms)) == NULL ||
+        (sluice->watchdog = pressure_watchdog_create(&config)) == NULL || pressure_watchdog_start(sluice->watchdog) != 0)
+        fail_start("the watchdog");
+}
+
 /* any thread that completes a source may take its renditions further: that only queues them */
 static void run_pipeline(void *_sluice)
 {
@@ -215,6 +241,7 @@ void sluice_start_locked(sluice_t *sluice)
     if (sluice_transform_init() != 0)
         exit(EXIT_FAILURE);
     start_pressure(sluice);
+    start_watchdog(sluice);
     if ((sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
         (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
             NULL ||
@@ -246,6 +273,8 @@ void sluice_stop_locked(sluice_t *sluice)
     icache_lane_destroy(&sluice->pipeline);
     for (size_t i = 0; i != sizeof(sluice->registrations) / sizeof(sluice->registrations[0]); ++i)
         pressure_unregister(sluice->pressure, sluice->registrations + i);
+    pressure_watchdog_destroy(&sluice->watchdog);
+    pressure_meter_destroy(&sluice->watchdog_meter);
     pressure_destroy(&sluice->pressure);
     pressure_wake_close(&sluice->wake);
     pressure_meter_destroy(&sluice->meter);

@@ -20,6 +20,7 @@
 #include "pressure/meter.h"
 #include "pressure/pressure.h"
 #include "pressure/wake.h"
+#include "pressure/watchdog.h"
 #include "module/admin.h"
 #include "module/clock.h"
 #include "module/errors.h"
@@ -59,6 +60,8 @@ typedef struct st_sluice_t {
     pressure_meter_t *meter;
     pressure_wake_t wake;
     pressure_t *pressure;
+    pressure_meter_t *watchdog_meter; /* of its own, as a meter serves one thread */
+    pressure_watchdog_t *watchdog;
     pressure_registration_t *registrations[2];
     sluice_fetcher_t *fetcher;
     sluice_pool_t *readers; /* blocking reads of local files */

@@ -423,6 +423,27 @@ static void test_each_file_of_a_group_can_fail(void **arg)
     }
 }
 
+/* what failed is tried again at the very next sample, however calm it was */
+static void test_failures_are_tried_again_at_once(void **arg)
+{
+    pressure_sample_t sample;
+
+    (void)arg;
+    put_resident(PAGE);
+    put_v2("a", "1000000\n", 100000, 100000, 0, 0);
+    make_meter("0::/a\n");
+    look();
+    put("sys/a/memory.stat", "");
+    assert_int_equal(sample_after(4000, &sample), 0);
+    for (unsigned i = 2; i < 10; ++i) {
+        assert_int_equal(sample_after(1, &sample), 0);
+        assert_int_equal(pressure_meter_failed_reads(meter), i);
+    }
+    put("sys/a/memory.stat", "anon 300000\ninactive_file 0\nactive_file 0\n");
+    assert_int_equal(sample_after(1, &sample), 0);
+    assert_group(sample, 300000, 1000000);
+}
+
 /* the process is where it was, but what limits it cannot be seen: that is not the end of the limit */
 static void test_a_level_that_vanished(void **arg)
 {
@@ -606,6 +627,7 @@ int main(void)
         TEST(test_early_samples_look),
         TEST(test_a_failed_group_keeps_its_figure_until_stale),
         TEST(test_each_file_of_a_group_can_fail),
+        TEST(test_failures_are_tried_again_at_once),
         TEST(test_a_level_that_vanished),
         TEST(test_files_made_anew),
         TEST(test_unreadable_from_the_start),
