@@ -34,8 +34,8 @@
 /* clang-format off */
 const sluice_knob_t sluice_knobs[] = {
     ROW_OR_AUTO("pressure.budget", PROCESS(budget_bytes), BYTES, 1 * MiB, 1024 * TiB, 0, "TOTAL_PROCESS_MEMORY_BUDGET_BYTES",
-         "memory that the whole process may use; auto is 95 % of the smallest of the container's limits and physical memory; more than 95 % "
-         "of such a limit is not used"),
+         "memory that the whole process may use; auto is 95 % of the smallest of the container's limits and physical memory; more than "
+         "95 % of the former is cut"),
     ROW("pressure.elevated", PROCESS(elevated_permille), PERMILLE, 10, 1000, 700, NULL,
         "of the budget: the image cache shrinks to 60 % of its capacity, the metadata cache drops its oldest quarter"),
     ROW("pressure.degraded", PROCESS(degraded_permille), PERMILLE, 10, 1000, 750, "MEMORY_WARNING_THRESHOLD",

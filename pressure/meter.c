@@ -42,8 +42,8 @@ struct st_pressure_meter_t {
     uint64_t chain_hash; /* 0: the chain was never read */
     size_t num_levels, num_expected_levels;
     level_t levels[MAX_LEVELS];
-    group_t group;                           /* as of the last good look */
-    uint64_t sampled_ms, looked_ms, good_ms; /* the last sample, look, and good look */
+    group_t group;                              /* as of the last good look */
+    uint64_t sampled_ms, looked_ms, failing_ms; /* the last sample, the last look, the first of the looks that failed in a row */
     int has_looked, failing;
     _Atomic uint64_t failed_reads;
 };
@@ -211,13 +211,15 @@ static void look_at_groups(pressure_meter_t *meter, int check_chain, uint64_t no
     if (result == 0 && (result = find_nearest(meter, &nearest)) != 0 && (result = refresh_chain(meter, 1)) == 0)
         result = find_nearest(meter, &nearest);
     meter->looked_ms = now_ms;
-    meter->failing = result != 0;
     if (result != 0) {
+        if (!meter->failing || now_ms < meter->failing_ms)
+            meter->failing_ms = now_ms;
+        meter->failing = 1;
         atomic_fetch_add_explicit(&meter->failed_reads, 1, memory_order_relaxed);
         return;
     }
     meter->group = nearest;
-    meter->good_ms = now_ms;
+    meter->failing = 0;
 }
 
 static int read_resident(pressure_meter_t *meter, uint64_t *bytes)
@@ -286,9 +288,7 @@ int pressure_meter_sample(void *_meter, pressure_sample_t *sample)
     look_if_due(meter, sample->resident_bytes, now_ms);
     sample->group_bytes = meter->group.bytes;
     sample->group_limit_bytes = meter->group.limit_bytes;
-    if (now_ms < meter->good_ms)
-        meter->good_ms = now_ms;
-    return meter->failing && now_ms - meter->good_ms >= meter->config.stale_after_ms ? -1 : 0;
+    return meter->failing && now_ms - meter->failing_ms >= meter->config.stale_after_ms ? -1 : 0;
 }
 
 uint64_t pressure_meter_failed_reads(const pressure_meter_t *meter)
@@ -304,7 +304,6 @@ pressure_meter_t *pressure_meter_create(const pressure_meter_config_t *config)
         return NULL;
     meter->config = *config;
     meter->statm_fd = meter->chain_fd = -1;
-    meter->good_ms = config->now_ms();
     take_ownership(meter);
     return meter;
 }

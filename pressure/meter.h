@@ -6,8 +6,8 @@
  * is at 60 % of the group's limit. In between the last figure stands.
  *
  * Failures. A resident set that cannot be read fails the sample. A group that cannot be read keeps its last figure, is counted
- * (pressure_meter_failed_reads()), and is tried again at each sample; after stale_after_ms without a good look samples fail, for
- * a figure that old may hide anything. What could not be read from the start is no limit, as in pressure_auto_budget(). A limit
+ * (pressure_meter_failed_reads()), and is tried again at each sample; once it has failed for stale_after_ms samples fail, for a
+ * figure that old may hide anything. What could not be read from the start is no limit, as in pressure_auto_budget(). A limit
  * that is changed, set or taken away, and a process that is moved to another group, are noticed at a look; a level of the chain
  * that vanished while the process did not move is a failure, not the end of a limit.
  */

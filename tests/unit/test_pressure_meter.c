@@ -376,7 +376,7 @@ static void test_a_failed_group_keeps_its_figure_until_stale(void **arg)
     make_meter("0::/a\n");
     assert_group(look(), 900000, 1000000);
     put("sys/a/memory.current", "garbage\n");
-    for (unsigned i = 1; i < STALE_MS / 100; ++i) {
+    for (unsigned i = 1; i <= STALE_MS / 100; ++i) {
         assert_int_equal(sample_after(100, &sample), 0);
         assert_group(sample, 900000, 1000000);
         assert_int_equal(pressure_meter_failed_reads(meter), i);
