@@ -52,6 +52,10 @@ typedef struct st_health_snapshot_t {
     /* pressure */
     int level; /* index into health_level_names */
     uint64_t resident_bytes, peak_resident_bytes, budget_bytes;
+    uint64_t group_bytes, group_limit_bytes; /* of the memory cgroup nearest to its limit; 0, 0: nothing limits the process */
+    uint64_t failed_group_reads;
+    uint64_t watchdog_checks, watchdog_failures, watchdog_interventions;
+    uint64_t watchdog_stands_in; /* 1: the level is the watchdog's */
     double degraded_ratio, critical_ratio;
     uint64_t reserved_bytes[HEALTH_NUM_CLASSES];
     uint64_t reservations_granted, reservations_refused;

@@ -61,6 +61,19 @@
       "Largest resident set sampled since the start.") \
     X("sluice_pressure_budget_bytes", gauge, bytes, PRESSURE, U64(budget_bytes), \
       "Memory budget of the process (pressure.budget).") \
+    X("sluice_pressure_group_bytes", gauge, bytes, PRESSURE, U64(group_bytes), \
+      "Working set of the memory cgroup that is nearest to its limit.") \
+    X("sluice_pressure_group_limit_bytes", gauge, bytes, PRESSURE, U64(group_limit_bytes), "Limit of that cgroup, 0: none.") \
+    X("sluice_pressure_failed_group_reads_total", counter, none, PRESSURE, U64(failed_group_reads), \
+      "Times that the figures of a memory cgroup could not be read.") \
+    X("sluice_pressure_watchdog_checks_total", counter, none, PRESSURE, U64(watchdog_checks), \
+      "Times that the watchdog looked at the coordinator.") \
+    X("sluice_pressure_watchdog_failures_total", counter, none, PRESSURE, U64(watchdog_failures), \
+      "Times that it found the coordinator hanging, or critical or emergency not told.") \
+    X("sluice_pressure_watchdog_interventions_total", counter, none, PRESSURE, U64(watchdog_interventions), \
+      "Times that its level began to stand in for the coordinator's, and flushes that it made.") \
+    X("sluice_pressure_watchdog_stands_in", gauge, none, PRESSURE, U64(watchdog_stands_in), \
+      "1 while the level is the watchdog's, else 0.") \
     X("sluice_pressure_usage_ratio", gauge, ratio, PRESSURE, COMPUTED(usage_ratio), "Resident set divided by the budget.") \
     X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, degraded_ratio, "level", "degraded"), \
       "Part of the budget from which a level holds, by level.") \

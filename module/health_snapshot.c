@@ -17,12 +17,21 @@ _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES ==
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
 {
     pressure_snapshot_t p;
+    pressure_watchdog_counts_t watchdog;
 
     pressure_get_snapshot(sluice->pressure, &p);
+    pressure_watchdog_get_counts(sluice->watchdog, &watchdog);
+    out->watchdog_checks = watchdog.checks;
+    out->watchdog_failures = watchdog.failures;
+    out->watchdog_interventions = watchdog.interventions;
+    out->watchdog_stands_in = (uint64_t)watchdog.stands_in;
     out->level = (int)p.level;
     out->resident_bytes = p.resident_bytes;
     out->peak_resident_bytes = p.peak_resident_bytes;
     out->budget_bytes = p.budget_bytes;
+    out->group_bytes = p.group_bytes;
+    out->group_limit_bytes = p.group_limit_bytes;
+    out->failed_group_reads = pressure_meter_failed_reads(sluice->meter);
     out->degraded_ratio = (double)sluice->settings.degraded_permille / 1000;
     out->critical_ratio = (double)sluice->settings.critical_permille / 1000;
     memcpy(out->reserved_bytes, p.reserved_bytes, sizeof(out->reserved_bytes));

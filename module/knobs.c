@@ -34,7 +34,8 @@
 /* clang-format off */
 const sluice_knob_t sluice_knobs[] = {
     ROW_OR_AUTO("pressure.budget", PROCESS(budget_bytes), BYTES, 1 * MiB, 1024 * TiB, 0, "TOTAL_PROCESS_MEMORY_BUDGET_BYTES",
-         "memory that the whole process may use; auto is 95 % of the smallest of the container's limits and physical memory"),
+         "memory that the whole process may use; auto is 95 % of the smallest of the container's limits and physical memory; more than "
+         "95 % of the former is cut"),
     ROW("pressure.elevated", PROCESS(elevated_permille), PERMILLE, 10, 1000, 700, NULL,
         "of the budget: the image cache shrinks to 60 % of its capacity, the metadata cache drops its oldest quarter"),
     ROW("pressure.degraded", PROCESS(degraded_permille), PERMILLE, 10, 1000, 750, "MEMORY_WARNING_THRESHOLD",
@@ -51,6 +52,10 @@ const sluice_knob_t sluice_knobs[] = {
         "how long it must stay there"),
     ROW("pressure.dwell-critical", PROCESS(dwell_critical_ms), MS, 0, 600 * SECONDS, 10 * SECONDS, NULL,
         "the same, from critical on"),
+    ROW("pressure.watchdog-period", PROCESS(watchdog_period_ms), MS, 100, 60 * SECONDS, 1 * SECONDS, NULL,
+        "how often the watchdog looks whether the coordinator lives and did what critical and emergency are for"),
+    ROW("pressure.watchdog-deadline", PROCESS(watchdog_deadline_ms), MS, 500, 600 * SECONDS, 5 * SECONDS, NULL,
+        "how long it may take for that until the watchdog acts itself; a coordinator that is calm looks once a second"),
     ROW("pressure.retry-after", PROCESS(retry_after_ms), MS, 1 * SECONDS, 3600 * SECONDS, 5 * SECONDS, NULL,
         "what 503 answers tell clients to wait"),
     ROW("image-cache.capacity", PROCESS(cache_capacity_bytes), BYTES, 0, 1024 * TiB, 512 * MiB, "IMAGE_RAM_BUDGET_BYTES",

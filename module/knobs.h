@@ -16,6 +16,7 @@
 typedef struct st_sluice_settings_t {
     uint64_t budget_bytes; /* 0: auto */
     uint64_t elevated_permille, degraded_permille, high_permille, critical_permille, emergency_permille;
+    uint64_t watchdog_period_ms, watchdog_deadline_ms;
     uint64_t down_gap_permille, dwell_ms, dwell_critical_ms, retry_after_ms;
     uint64_t cache_capacity_bytes, max_object_bytes, metadata_capacity_bytes;
     uint64_t max_entries, rendition_max_age_ms, source_max_age_ms, negative_max_age_ms, metadata_max_age_ms; /* 0: no limit */

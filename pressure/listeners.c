@@ -35,6 +35,7 @@ int pressure_listeners_init(pressure_listeners_t *listeners)
     int err;
 
     listeners->first = NULL;
+    atomic_store(&listeners->running, NULL);
     listeners->last_id = 0;
     if ((err = pthread_mutex_init(&listeners->lock, NULL)) == 0 && (err = pthread_cond_init(&listeners->idle, NULL)) != 0)
         pthread_mutex_destroy(&listeners->lock);
@@ -126,6 +127,7 @@ static pressure_registration_t *begin_call(pressure_listeners_t *listeners, broa
     if ((entry = find_next_locked(listeners, *key, newest_id)) != NULL) {
         entry->running = 1;
         listeners->runner = pthread_self();
+        atomic_store(&listeners->running, entry->listener.name);
         key->phase = entry->listener.phase;
         key->id = entry->id;
     }
@@ -137,6 +139,7 @@ static void end_call(pressure_listeners_t *listeners, pressure_registration_t *e
 {
     pthread_mutex_lock(&listeners->lock);
     entry->running = 0;
+    atomic_store(&listeners->running, NULL);
     pthread_cond_broadcast(&listeners->idle);
     pthread_mutex_unlock(&listeners->lock);
 }

@@ -141,6 +141,14 @@ static void set_pressure(health_snapshot_t *snapshot)
     expect((double)snapshot->resident_bytes, "process_resident_memory_bytes");
     set(&snapshot->peak_resident_bytes, "sluice_pressure_peak_resident_bytes");
     set(&snapshot->budget_bytes, "sluice_pressure_budget_bytes");
+    set(&snapshot->group_bytes, "sluice_pressure_group_bytes");
+    set(&snapshot->group_limit_bytes, "sluice_pressure_group_limit_bytes");
+    set(&snapshot->failed_group_reads, "sluice_pressure_failed_group_reads_total");
+    set(&snapshot->watchdog_checks, "sluice_pressure_watchdog_checks_total");
+    set(&snapshot->watchdog_failures, "sluice_pressure_watchdog_failures_total");
+    set(&snapshot->watchdog_interventions, "sluice_pressure_watchdog_interventions_total");
+    snapshot->watchdog_stands_in = 1;
+    expect(1, "sluice_pressure_watchdog_stands_in");
     expect((double)snapshot->resident_bytes / (double)snapshot->budget_bytes, "sluice_pressure_usage_ratio");
     set_real(&snapshot->degraded_ratio, "sluice_pressure_mark_ratio{level=\"degraded\"}");
     set_real(&snapshot->critical_ratio, "sluice_pressure_mark_ratio{level=\"critical\"}");

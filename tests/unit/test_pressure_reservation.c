@@ -225,7 +225,7 @@ static void test_nothing_before_the_first_reading(void **arg)
 
 static int was_kicked(pressure_t *pressure)
 {
-    return atomic_exchange(&pressure->kicked, 0);
+    return atomic_exchange(&pressure->nap.kicked, 0);
 }
 
 static void test_kicks(void **arg)
