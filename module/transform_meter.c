@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 #include "module/transform_meter.h"
 
 #define WARNING_PAUSE_MS 60000
@@ -17,17 +19,17 @@ static void look_round(sluice_t *sluice, sluice_company_t *company)
 
 void sluice_transform_meter_look(sluice_transform_meter_t *meter)
 {
-    pressure_sample_t sample = {0};
+    uint64_t resident_bytes;
 
-    if (pressure_sample_statm(NULL, &sample) != 0)
+    if (pressure_read_statm(meter->statm_fd, &resident_bytes) != 0)
         meter->failed = 1;
-    else if (sample.resident_bytes > meter->peak_bytes)
-        meter->peak_bytes = sample.resident_bytes;
+    else if (resident_bytes > meter->peak_bytes)
+        meter->peak_bytes = resident_bytes;
 }
 
 void sluice_transform_meter_begin(sluice_t *sluice, sluice_transform_meter_t *meter)
 {
-    *meter = (sluice_transform_meter_t){.failed = 0};
+    *meter = (sluice_transform_meter_t){.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
     sluice_count(&sluice->stats.transforms_begun, 1);
     look_round(sluice, &meter->at_begin);
     sluice_transform_meter_look(meter);
@@ -55,6 +57,8 @@ void sluice_transform_meter_end(sluice_t *sluice, sluice_transform_meter_t *mete
     sluice_company_t at_end;
 
     look_round(sluice, &at_end);
+    if (meter->statm_fd != -1)
+        close(meter->statm_fd);
     if (plan != NULL && !meter->failed && sluice_was_alone(&meter->at_begin, &at_end)) {
         uint64_t taken_bytes = meter->peak_bytes - meter->before_bytes;
         sluice_ratios_count(sluice->stats.memory_ratios + plan->facts.format, taken_bytes, plan->estimate_bytes);

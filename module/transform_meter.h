@@ -16,6 +16,7 @@
 typedef struct st_sluice_transform_meter_t {
     sluice_company_t at_begin;
     uint64_t before_bytes, peak_bytes;
+    int statm_fd;
     int failed; /* a look */
 } sluice_transform_meter_t;
 

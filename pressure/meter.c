@@ -222,24 +222,33 @@ static void look_at_groups(pressure_meter_t *meter, int check_chain, uint64_t no
     meter->failing = 0;
 }
 
-static int read_resident(pressure_meter_t *meter, uint64_t *bytes)
+int pressure_read_statm(int fd, uint64_t *resident_bytes)
 {
     char text[128];
     long page_size = sysconf(_SC_PAGESIZE);
     uint64_t pages;
-    ssize_t len = pressure_read_text(meter->statm_fd, text, sizeof(text));
+    ssize_t len = pressure_read_text(fd, text, sizeof(text));
 
-    if (len < 0) { /* opened anew, in case the descriptor is what is wrong */
-        close_if_open(&meter->statm_fd);
-        meter->statm_fd = open_below_self(meter, "self/statm");
-        len = pressure_read_text(meter->statm_fd, text, sizeof(text));
-    }
-    if (len < 0 || page_size <= 0 || pressure_parse_statm(text, (size_t)len, &pages) != 0)
+    if (len < 0)
+        return PRESSURE_UNREADABLE;
+    if (page_size <= 0 || pressure_parse_statm(text, (size_t)len, &pages) != 0)
         return -1;
     if (pages > UINT64_MAX / (uint64_t)page_size)
         return -1;
-    *bytes = pages * (uint64_t)page_size;
+    *resident_bytes = pages * (uint64_t)page_size;
     return 0;
+}
+
+static int read_resident(pressure_meter_t *meter, uint64_t *bytes)
+{
+    int result = pressure_read_statm(meter->statm_fd, bytes);
+
+    if (result != PRESSURE_UNREADABLE)
+        return result;
+    /* opened anew, in case the descriptor is what is wrong */
+    close_if_open(&meter->statm_fd);
+    meter->statm_fd = open_below_self(meter, "self/statm");
+    return pressure_read_statm(meter->statm_fd, bytes);
 }
 
 /**

@@ -16,6 +16,8 @@
 
 #include "pressure/pressure.h"
 
+enum { PRESSURE_UNREADABLE = -2 };
+
 typedef struct st_pressure_meter_t pressure_meter_t;
 
 typedef struct st_pressure_meter_config_t {
@@ -37,6 +39,11 @@ void pressure_meter_destroy(pressure_meter_t **meter);
  * figures. A group of limit 0 in the sample: none limits the process.
  */
 int pressure_meter_sample(void *meter, pressure_sample_t *sample);
+/**
+ * the resident set, from a descriptor of a /proc/PID/statm. Returns 0, -1, or PRESSURE_UNREADABLE if nothing came from the
+ * descriptor. Any thread.
+ */
+int pressure_read_statm(int fd, uint64_t *resident_bytes);
 /**
  * looks at groups that failed, since the creation; any thread
  */
