@@ -45,7 +45,7 @@ LIB_SRCS := $(wildcard image_cache/*.c pressure/*.c health/*.c)
 LOADER_SRCS := module/loader.c
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
-PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry heap http_date image_options knobs picture_facts purge_order seen source_path worker_pool)
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry heap http_date image_options knobs memory_ratio picture_check picture_facts purge_order seen source_path transform_estimate worker_pool)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
 FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/e2e/modules,$d/*.c $d/*.h))
@@ -55,7 +55,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-pressure bench-policies \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-pressure bench-policies bench-estimates \
     install uninstall clean units stress samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
@@ -105,6 +105,9 @@ build/bench-constant.so: build/obj/bench/constant.o
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 build/open-loop: build/obj/bench/open_loop.o
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+build/bench-estimates: $(patsubst %.c,build/obj/%.o,bench/estimates.c tests/paint.c module/transform.c module/webp.c module/geometry.c \
+    module/picture_facts.c module/transform_estimate.c module/image_options.c module/errors.c)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -ljpeg
 $(B)/leak-check.so: tests/e2e/leak_check.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -fPIC -O1 -g -o $@ $<
@@ -175,6 +178,10 @@ bench-lookup: deps-bench ## what a lookup and an insert cost, in nanoseconds and
 bench-pressure: deps-bench ## what the pressure coordinator costs: its parts, and hits with it and without
 	@$(MAKE) --no-print-directory all build/bench_pressure build/sluice-no-pressure.so
 	@$(PYTHON) bench/pressure.py $(BENCH_OPTIONS)
+
+bench-estimates: deps-bench ## the memory that transforms take, beside what is reserved for them
+	@$(MAKE) --no-print-directory build/bench-estimates
+	@$(PYTHON) bench/estimates.py $(BENCH_OPTIONS)
 
 bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
 	@$(B)/bench_policies $(TRACES)

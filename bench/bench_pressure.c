@@ -9,7 +9,8 @@
  *   reserve-2      the same by two threads at once, per operation of one of them
  *   kick           of a coordinator that has been kicked already
  *   first-kick     the first one since a step, with nobody asleep
- *   statm          one look at /proc/self/statm
+ *   sample         one sample in a calm time: the resident set
+ *   sample-group   one that looks at the memory cgroup as well
  *   step           a whole step when all is calm
  *   cycle          the CPU time of a thread that sleeps for a millisecond and takes such a step, per step: what one period costs
  * Rows from `filter` to `first-kick` include the loop. With --count, one thread does that many operations of one kind, for a tool
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "pressure/meter.h"
 #include "pressure/pressure_private.h"
 
 #define RESERVED_BYTES                                                                                                             \
@@ -30,6 +32,7 @@
 #define MAX_CYCLES 200
 
 static pressure_t *pressure;
+static pressure_meter_t *meter, *group_meter;
 static volatile unsigned refused; /* keeps the loops from being left out */
 
 static double read_clock(clockid_t clock)
@@ -93,18 +96,43 @@ static void kick(unsigned long operations)
 static void kick_first(unsigned long operations)
 {
     for (unsigned long i = 0; i < operations; ++i) {
-        atomic_store(&pressure->kicked, 0);
+        atomic_store(&pressure->nap.kicked, 0);
         pressure_kick(pressure);
     }
 }
 
-static void sample(unsigned long operations)
+/* a clock by which it is time for the group at each look */
+static uint64_t later_ms(void)
+{
+    static uint64_t now;
+    return now += 10000;
+}
+
+static void sample_from(pressure_meter_t *from, unsigned long operations)
 {
     pressure_sample_t read;
 
     for (unsigned long i = 0; i < operations; ++i)
-        if (pressure->config.sample(pressure->config.sample_ctx, &read) != 0)
+        if (pressure_meter_sample(from, &read) != 0)
             abort();
+}
+
+static void sample(unsigned long operations)
+{
+    sample_from(meter, operations);
+}
+
+static void sample_group(unsigned long operations)
+{
+    sample_from(group_meter, operations);
+}
+
+static pressure_meter_t *create_meter(uint64_t (*clock_ms)(void))
+{
+    const pressure_meter_config_t config = {
+        .proc_root = "/proc", .sys_root = "/sys/fs/cgroup", .stale_after_ms = 3000, .now_ms = clock_ms};
+
+    return pressure_meter_create(&config);
 }
 
 static void step(unsigned long operations)
@@ -119,7 +147,8 @@ static const struct {
     void (*run)(unsigned long operations);
     int slow;
 } kinds[] = {{"empty", do_nothing, 0}, {"filter", ask_level, 0},      {"reserve", reserve, 0}, {"reserve-2", reserve_on_two, 0},
-             {"kick", kick, 0},        {"first-kick", kick_first, 0}, {"statm", sample, 1},    {"step", step, 1}};
+             {"kick", kick, 0},        {"first-kick", kick_first, 0}, {"sample", sample, 1},   {"sample-group", sample_group, 1},
+             {"step", step, 1}};
 #define NUM_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static double measure(size_t kind, unsigned long operations)
@@ -194,9 +223,11 @@ int main(int argc, char **argv)
 
     pressure_config_init(&config);
     config.budget_bytes = BUDGET_BYTES;
-    config.sample = pressure_sample_statm;
+    config.sample = pressure_meter_sample;
+    config.sample_ctx = meter = create_meter(now_ms);
     config.now_ms = now_ms;
-    if (operations == 0 || (pressure = pressure_create(&config)) == NULL) {
+    group_meter = create_meter(later_ms);
+    if (operations == 0 || meter == NULL || group_meter == NULL || (pressure = pressure_create(&config)) == NULL) {
         fprintf(stderr, "bench_pressure: takes a number of operations\n");
         return 1;
     }
@@ -205,5 +236,7 @@ int main(int argc, char **argv)
     else
         measure_all(operations);
     pressure_destroy(&pressure);
+    pressure_meter_destroy(&meter);
+    pressure_meter_destroy(&group_meter);
     return result;
 }

@@ -21,7 +21,7 @@ import instructions
 import load
 import servers
 
-KINDS = ("filter", "reserve", "kick", "first-kick", "statm", "step")
+KINDS = ("filter", "reserve", "kick", "first-kick", "sample", "sample-group", "step")
 FEW, MANY = 1_000, 11_000
 PERIODS_MS = (1000, 250, 100, 25)
 PROGRAM = servers.ROOT / "build/bench_pressure"

@@ -18,6 +18,8 @@
 #define HEALTH_NUM_REASONS 7 /* capacity, pressure, expired, purged, replaced, too_large, quota: see health_reason_names */
 #define HEALTH_NUM_LEVELS 6
 #define HEALTH_NUM_CLASSES 2                /* source, decode */
+#define HEALTH_NUM_FORMATS 6                /* jpeg, png, webp, gif, avif, tiff */
+#define HEALTH_NUM_RATIOS 8                 /* buckets of a histogram: up to 0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, and more */
 #define HEALTH_NUM_SPANS 5                  /* queue, fetch, decode, transform, encode */
 #define HEALTH_MAX_TEXT_BYTES (1024 * 1024) /* no answer is longer than this, its NUL included */
 #define HEALTH_BLIND_SAMPLES 3              /* so many failed samples in a row make the verdict degraded */
@@ -43,12 +45,21 @@ typedef struct st_health_quota_t {
     uint64_t limit_bytes, used_bytes, entries, evictions, evicted_bytes, refused, healed;
 } health_quota_t;
 
+typedef struct st_health_ratios_t {
+    uint64_t buckets[HEALTH_NUM_RATIOS]; /* each for itself, not added up */
+    double sum;
+} health_ratios_t;
+
 typedef struct st_health_snapshot_t {
     const char *version;
     double uptime_seconds;
     /* pressure */
     int level; /* index into health_level_names */
     uint64_t resident_bytes, peak_resident_bytes, budget_bytes;
+    uint64_t group_bytes, group_limit_bytes; /* of the memory cgroup nearest to its limit; 0, 0: nothing limits the process */
+    uint64_t failed_group_reads;
+    uint64_t watchdog_checks, watchdog_failures, watchdog_interventions;
+    uint64_t watchdog_stands_in; /* 1: the level is the watchdog's */
     double degraded_ratio, critical_ratio;
     uint64_t reserved_bytes[HEALTH_NUM_CLASSES];
     uint64_t reservations_granted, reservations_refused;
@@ -77,6 +88,8 @@ typedef struct st_health_snapshot_t {
     /* transforms */
     uint64_t transforms, transform_failures, transforms_cancelled, transforms_in_progress, transforms_queued;
     double transform_seconds;
+    health_ratios_t memory_ratios[HEALTH_NUM_FORMATS]; /* memory taken / estimated, of transforms that were alone */
+    uint64_t transform_overruns;
     uint64_t vips_memory_bytes, vips_memory_peak_bytes;
     /* process */
     double process_cpu_seconds, process_start_time_seconds;

@@ -90,11 +90,24 @@ static json_t *new_memory(const health_snapshot_t *snapshot)
     add(&object, "resident_bytes", new_integer(snapshot->resident_bytes));
     add(&object, "peak_resident_bytes", new_integer(snapshot->peak_resident_bytes));
     add(&object, "budget_bytes", new_integer(snapshot->budget_bytes));
+    add(&object, "group_bytes", new_integer(snapshot->group_bytes));
+    add(&object, "group_limit_bytes", new_integer(snapshot->group_limit_bytes));
+    add(&object, "failed_group_reads", new_integer(snapshot->failed_group_reads));
     add(&object, "ratio", new_real(health_usage_ratio(snapshot), 1e4));
     add(&object, "reserved_bytes", new_integers(health_class_names, snapshot->reserved_bytes, HEALTH_NUM_CLASSES));
     add(&object, "accounted_bytes", new_integer(snapshot->accounted_bytes));
     add(&object, "residual_bytes", new_integer(snapshot->residual_bytes));
     add(&object, "evictable_bytes", new_integer(snapshot->evictable_bytes));
+    return object;
+}
+
+static json_t *new_watchdog(const health_snapshot_t *snapshot)
+{
+    json_t *object = json_object();
+    add(&object, "checks", new_integer(snapshot->watchdog_checks));
+    add(&object, "failures", new_integer(snapshot->watchdog_failures));
+    add(&object, "interventions", new_integer(snapshot->watchdog_interventions));
+    add(&object, "stands_in", json_boolean(snapshot->watchdog_stands_in != 0));
     return object;
 }
 
@@ -200,6 +213,7 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     add(&root, "version", new_string(text, snapshot->version));
     add(&root, "uptime_seconds", new_real(snapshot->uptime_seconds, 1e3));
     add(&root, "memory", new_memory(snapshot));
+    add(&root, "watchdog", new_watchdog(snapshot));
     add(&root, "caches", new_cache_sizes(text, snapshot));
     add(&root, "quotas", new_quotas(text, snapshot));
     add(&root, "operations", new_operations(snapshot));

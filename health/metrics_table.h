@@ -5,7 +5,7 @@
  *
  * name   full name of the family; `*` stands for the name of a cache. Neighbouring rows of one name are one family; only the first
  *        one's type and help are written.
- * type   counter (only ever grows, ends in _total) or gauge
+ * type   counter (only ever grows, ends in _total), gauge or histogram
  * unit   bytes, seconds, ratio (the name ends in it, before _total), or none: a plain number
  * scope  CACHE rows are written once per cache, QUOTA rows once per quota, RECLAIM rows only after the first reclaim; all others
  *        once
@@ -15,6 +15,7 @@
  *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
  *          EACH(f, label, names)      an array, one series per element, names[i] being the label's value
  *          COMPUTED(function)         of the snapshot or the cache
+ *          HISTOGRAMS(f, label, names)  an array of health_ratios_t, one histogram per element
  *          INFO(f, label)             1, with the string f as label
  * help   one sentence; never empty
  */
@@ -74,6 +75,19 @@
       "Largest resident set sampled since the start.") \
     X("sluice_pressure_budget_bytes", gauge, bytes, PRESSURE, U64(budget_bytes), \
       "Memory budget of the process (pressure.budget).") \
+    X("sluice_pressure_group_bytes", gauge, bytes, PRESSURE, U64(group_bytes), \
+      "Working set of the memory cgroup that is nearest to its limit.") \
+    X("sluice_pressure_group_limit_bytes", gauge, bytes, PRESSURE, U64(group_limit_bytes), "Limit of that cgroup, 0: none.") \
+    X("sluice_pressure_failed_group_reads_total", counter, none, PRESSURE, U64(failed_group_reads), \
+      "Times that the figures of a memory cgroup could not be read.") \
+    X("sluice_pressure_watchdog_checks_total", counter, none, PRESSURE, U64(watchdog_checks), \
+      "Times that the watchdog looked at the coordinator.") \
+    X("sluice_pressure_watchdog_failures_total", counter, none, PRESSURE, U64(watchdog_failures), \
+      "Times that it found the coordinator hanging, or critical or emergency not told.") \
+    X("sluice_pressure_watchdog_interventions_total", counter, none, PRESSURE, U64(watchdog_interventions), \
+      "Times that its level began to stand in for the coordinator's, and flushes that it made.") \
+    X("sluice_pressure_watchdog_stands_in", gauge, none, PRESSURE, U64(watchdog_stands_in), \
+      "1 while the level is the watchdog's, else 0.") \
     X("sluice_pressure_usage_ratio", gauge, ratio, PRESSURE, COMPUTED(usage_ratio), "Resident set divided by the budget.") \
     X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, degraded_ratio, "level", "degraded"), \
       "Part of the budget from which a level holds, by level.") \
@@ -170,6 +184,10 @@
     X("sluice_transform_queued", gauge, none, TRANSFORM, U64(transforms_queued), "Transforms that wait for a worker.") \
     X("sluice_transform_seconds_total", counter, seconds, TRANSFORM, REAL(transform_seconds), \
       "Time that workers spent on transforms.") \
+    X("sluice_transform_memory_ratio", histogram, ratio, TRANSFORM, HISTOGRAMS(memory_ratios, "format", health_format_names), \
+      "Memory that a transform was seen to take, divided by what was reserved, of those that were alone, by format of the source.") \
+    X("sluice_transform_overruns_total", counter, none, TRANSFORM, U64(transform_overruns), \
+      "Transforms that were alone and took more than 1.25 times what was reserved.") \
     X("sluice_images_in_progress", gauge, none, TRANSFORM, U64(transforms_in_progress), "Images being transformed.") \
     X("sluice_vips_memory_bytes", gauge, bytes, TRANSFORM, U64(vips_memory_bytes), "Memory that libvips tracks as allocated.") \
     X("sluice_vips_max_memory_bytes", gauge, bytes, TRANSFORM, U64(vips_memory_peak_bytes), \

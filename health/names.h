@@ -11,6 +11,8 @@
 /* indexes into health_level_names that mean something here */
 enum { HEALTH_LEVEL_DEGRADED = 2, HEALTH_LEVEL_HIGH, HEALTH_LEVEL_CRITICAL, HEALTH_LEVEL_EMERGENCY };
 
+extern const char *const health_format_names[HEALTH_NUM_FORMATS];
+extern const char *const health_ratio_bounds[HEALTH_NUM_RATIOS];
 extern const char *const health_class_names[HEALTH_NUM_CLASSES];
 extern const char *const health_response_names[HEALTH_NUM_RESPONSES];
 

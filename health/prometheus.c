@@ -11,7 +11,7 @@
 #include "health/names.h"
 #include "health/writers.h"
 
-typedef enum en_place_t { PLACE_U64, PLACE_REAL, PLACE_MS, PLACE_COMPUTED, PLACE_INFO } place_kind_t;
+typedef enum en_place_t { PLACE_U64, PLACE_REAL, PLACE_MS, PLACE_COMPUTED, PLACE_HISTOGRAMS, PLACE_INFO } place_kind_t;
 
 typedef struct st_place_t {
     place_kind_t kind;
@@ -73,6 +73,11 @@ static double finished_requests(const void *base)
 #define COMPUTED(function)                                                                                                         \
     {                                                                                                                              \
         PLACE_COMPUTED, 0, 1, NULL, NULL, function                                                                                 \
+    }
+#define HISTOGRAMS(field, label, names)                                                                                            \
+    {                                                                                                                              \
+        PLACE_HISTOGRAMS, offsetof(health_snapshot_t, field), SIZE_OF(health_snapshot_t, field) / sizeof(health_ratios_t), label,  \
+            names, NULL                                                                                                            \
     }
 #define INFO(field, label)                                                                                                         \
     {                                                                                                                              \
@@ -175,16 +180,60 @@ static void put_value(health_text_t *text, const place_t *place, const void *bas
     case PLACE_COMPUTED:
         health_text_put_double(text, place->compute(base));
         break;
+    case PLACE_HISTOGRAMS: /* of several values */
+        break;
     case PLACE_INFO:
         health_text_puts(text, "1");
         break;
     }
 }
 
+/* a line of a histogram up to its value; le is NULL but for buckets */
+static void put_histogram_name(health_text_t *text, const metric_t *metric, const char *suffix, const char *value, const char *le)
+{
+    health_text_puts(text, metric->name);
+    health_text_puts(text, suffix);
+    put_label(text, "{", metric->place.label, value);
+    if (le != NULL)
+        put_label(text, ",", "le", le);
+    health_text_puts(text, "} ");
+}
+
+/* buckets are written added up; the count is their sum, so that the two agree whatever was counted meanwhile */
+static void put_histogram(health_text_t *text, const metric_t *metric, const health_ratios_t *ratios, const char *value)
+{
+    uint64_t count = 0;
+
+    for (size_t i = 0; i != HEALTH_NUM_RATIOS; ++i) {
+        count += ratios->buckets[i];
+        put_histogram_name(text, metric, "_bucket", value, health_ratio_bounds[i]);
+        health_text_put_u64(text, count);
+        health_text_puts(text, "\n");
+    }
+    put_histogram_name(text, metric, "_sum", value, NULL);
+    health_text_put_double(text, ratios->sum);
+    health_text_puts(text, "\n");
+    put_histogram_name(text, metric, "_count", value, NULL);
+    health_text_put_u64(text, count);
+    health_text_puts(text, "\n");
+}
+
+static void put_histograms(health_text_t *text, const metric_t *metric, const void *base)
+{
+    const health_ratios_t *ratios = (const void *)((const char *)base + metric->place.offset);
+
+    for (size_t i = 0; i != metric->place.count; ++i)
+        put_histogram(text, metric, ratios + i, metric->place.label_values[i]);
+}
+
 static void put_series(health_text_t *text, const metric_t *metric, const void *base, const health_cache_t *cache)
 {
     const place_t *place = &metric->place;
 
+    if (place->kind == PLACE_HISTOGRAMS) {
+        put_histograms(text, metric, base);
+        return;
+    }
     for (size_t i = 0; i != place->count; ++i) {
         const char *at = (const char *)base + place->offset + i * sizeof(uint64_t), *value = NULL;
         if (place->kind == PLACE_INFO)

@@ -305,7 +305,7 @@ static size_t land_locked(icache_flight_t *flight, icache_lane_t **woken)
     return num_woken;
 }
 
-void icache_flight_complete(icache_flight_t **_flight, icache_object_t *object, int error, int store, uint64_t now_ms)
+void icache_flight_complete(icache_flight_t **_flight, icache_object_t *object, int64_t error, int store, uint64_t now_ms)
 {
     icache_flight_t *flight = *_flight;
     icache_t *cache = flight->cache;

@@ -210,7 +210,7 @@ typedef struct st_icache_waiter_t {
      * belongs to the callee, or is NULL and `error` is what the leader gave. The waiter may be freed or used again inside the
      * callback.
      */
-    void (*on_done)(struct st_icache_waiter_t *waiter, icache_object_t *object, int error);
+    void (*on_done)(struct st_icache_waiter_t *waiter, icache_object_t *object, int64_t error);
     icache_lane_t *lane;
     icache_flight_t *_flight;
     struct st_icache_waiter_t *_prev, *_next;
@@ -334,7 +334,7 @@ int icache_flight_wanted(const icache_flight_t *flight);
  *              abandoned flight's object is linked only if no fresh one is there: a later flight may have overtaken it. That of a
  * flight which was purged is never linked.
  */
-void icache_flight_complete(icache_flight_t **flight, icache_object_t *object, int error, int store, uint64_t now_ms);
+void icache_flight_complete(icache_flight_t **flight, icache_object_t *object, int64_t error, int store, uint64_t now_ms);
 
 /**
  * creates a lane. `wake` is called without a lock, from any thread, when waiters of the lane have a result; it must arrange for

@@ -125,7 +125,7 @@ struct st_icache_flight_t {
     uint64_t lanes;                             /* a bit for each lane that has waiters below */
     icache_waiter_t *waiters[ICACHE_MAX_LANES]; /* until it lands */
     icache_object_t *object;                    /* the result, with a reference of the flight's own */
-    int error;
+    int64_t error;
     int background;       /* works without waiters, and is never abandoned */
     _Atomic int purged;   /* the result is not to be stored. Written under the flights lock, read under the index lock */
     uint64_t purges_seen; /* when it started */

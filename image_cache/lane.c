@@ -83,7 +83,7 @@ void icache_lane_destroy(icache_lane_t **_lane)
 }
 
 /* takes the first pending waiter out; *landed is set when it was the last one of its flight */
-static icache_waiter_t *pop_pending(icache_lane_t *lane, icache_object_t **object, int *error, icache_flight_t **landed)
+static icache_waiter_t *pop_pending(icache_lane_t *lane, icache_object_t **object, int64_t *error, icache_flight_t **landed)
 {
     pthread_mutex_lock(&lane->cache->flights.lock);
     icache_waiter_t *waiter = lane->pending;
@@ -106,7 +106,7 @@ void icache_lane_run(icache_lane_t *lane)
     icache_waiter_t *waiter;
     icache_object_t *object = NULL;
     icache_flight_t *landed = NULL;
-    int error = 0;
+    int64_t error = 0;
 
     while ((waiter = pop_pending(lane, &object, &error, &landed)) != NULL) {
         if (landed != NULL)

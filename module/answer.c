@@ -65,7 +65,9 @@ void sluice_answer_failure(sluice_t *sluice, h2o_req_t *req, sluice_failure_t fa
 {
     const sluice_error_info_t *info = sluice_errors + sluice_failure_error(failure);
     sluice_cache_status_t status = *way;
-    char *remembered = NULL;
+    char *remembered = NULL, *detail = h2o_mem_alloc_pool(&req->pool, SLUICE_FAILURE_DETAIL_MAX);
+
+    sluice_failure_detail(failure, sluice->budget_bytes, pressure_largest_bytes(sluice->pressure), detail);
 
     if (info->negative && remembered_ms != 0) {
         remembered = h2o_mem_alloc_pool(&req->pool, 48);
@@ -78,7 +80,7 @@ void sluice_answer_failure(sluice_t *sluice, h2o_req_t *req, sluice_failure_t fa
     count_error(&sluice->stats, info);
     count_response(sluice, info->status);
     sluice_add_cache_status(req, &status);
-    sluice_respond_problem(req, info->status, info->title, info->detail, info->code, remembered,
+    sluice_respond_problem(req, info->status, info->title, detail, info->code, remembered,
                            info->retry ? (sluice->settings.retry_after_ms + 999) / 1000 : 0);
 }
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include "module/errors.h"
 
 /* clang-format off */
@@ -15,8 +16,11 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
         "the source has more pixels than image.max-pixels allows", 1, 0, 0, 0, SLUICE_ERROR_OF_IMAGE},
     [SLUICE_ERROR_ANSWER_TOO_LARGE] = {413, "Content Too Large", "answer-too-large",
         "the answer would be wider or higher than image.max-side allows; ask for a smaller w or h", 0, 0, 0, 0, SLUICE_ERROR_OF_IMAGE},
+    [SLUICE_ERROR_SOURCE_NEVER_FITS] = {413, "Content Too Large", "source-never-fits",
+        "the source needs more memory than pressure.budget can ever give it; raise the budget or store a smaller picture",
+        1, 0, 0, 0, SLUICE_ERROR_OF_IMAGE},
     [SLUICE_ERROR_NEVER_FITS] = {413, "Content Too Large", "never-fits",
-        "decoding this picture needs more memory than pressure.budget can ever give it; raise the budget or store a smaller picture",
+        "this answer needs more memory than pressure.budget can ever give it; ask for a smaller or another one, or raise the budget",
         0, 0, 0, 0, SLUICE_ERROR_OF_IMAGE},
     [SLUICE_ERROR_ORIGIN_REFUSED] = {502, "Bad Gateway", "origin-unreachable",
         "no connection to the origin; check image.origin and that the origin is up", 0, 1, 1, 0, SLUICE_ERROR_OF_ORIGIN},
@@ -51,3 +55,19 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
         "the work was given up because nobody waited for it", 0, 0, 0, 1, SLUICE_ERROR_OF_REQUEST},
 };
 /* clang-format on */
+
+/* a need is rounded up and what there is down, so that the first never looks as if it fitted */
+void sluice_failure_detail(sluice_failure_t failure, uint64_t budget_bytes, uint64_t largest_bytes,
+                           char detail[SLUICE_FAILURE_DETAIL_MAX])
+{
+    const sluice_error_info_t *info = sluice_errors + sluice_failure_error(failure);
+    uint64_t need_bytes = sluice_failure_need_bytes(failure);
+
+    if (need_bytes == 0)
+        snprintf(detail, SLUICE_FAILURE_DETAIL_MAX, "%s", info->detail);
+    else
+        snprintf(detail, SLUICE_FAILURE_DETAIL_MAX,
+                 "%llu MiB of memory are needed, and pressure.budget (%llu MiB) leaves %llu MiB: %s",
+                 (unsigned long long)((need_bytes + 1048575) >> 20), (unsigned long long)(budget_bytes >> 20),
+                 (unsigned long long)(largest_bytes >> 20), info->detail);
+}

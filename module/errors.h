@@ -15,6 +15,7 @@ typedef enum en_sluice_error_t {
     SLUICE_ERROR_SOURCE_TOO_LARGE,
     SLUICE_ERROR_TOO_MANY_PIXELS,
     SLUICE_ERROR_ANSWER_TOO_LARGE,
+    SLUICE_ERROR_SOURCE_NEVER_FITS, /* whatever is to be made of it */
     SLUICE_ERROR_NEVER_FITS,
     SLUICE_ERROR_ORIGIN_REFUSED,
     SLUICE_ERROR_ORIGIN_STATUS,
@@ -52,18 +53,19 @@ typedef struct st_sluice_error_info_t {
 extern const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS];
 
 /**
- * The error of a flight that ended without a picture: a sluice_error_t, alone or with where it comes from.
+ * The error of a flight that ended without a picture: a sluice_error_t, alone or with where it comes from, and with the memory that
+ * it would have taken.
  */
-typedef int sluice_failure_t;
+typedef int64_t sluice_failure_t;
 
-#define SLUICE_FAILURE_REMEMBERED (1 << 30) /* nobody was asked: it is from a while ago */
+#define SLUICE_FAILURE_REMEMBERED (INT64_C(1) << 30) /* nobody was asked: it is from a while ago */
 
 /**
  * @param origin_status what the origin answered; 0: nothing
  */
 static inline sluice_failure_t sluice_failure(sluice_error_t error, uint32_t origin_status)
 {
-    return (sluice_failure_t)((uint32_t)error | (origin_status & 0xffff) << 8);
+    return (sluice_failure_t)error | (sluice_failure_t)(origin_status & 0xffff) << 8;
 }
 
 static inline sluice_error_t sluice_failure_error(sluice_failure_t failure)
@@ -75,5 +77,29 @@ static inline uint32_t sluice_failure_status(sluice_failure_t failure)
 {
     return (uint32_t)failure >> 8 & 0xffff;
 }
+
+/**
+ * the failure with the memory that is needed, which is kept to the KiB above, and up to 2 TiB
+ */
+static inline sluice_failure_t sluice_failure_with_need(sluice_failure_t failure, uint64_t need_bytes)
+{
+    uint64_t kib = need_bytes / 1024 + (need_bytes % 1024 != 0);
+
+    return failure | (sluice_failure_t)(kib < INT32_MAX ? kib : INT32_MAX) << 32;
+}
+
+static inline uint64_t sluice_failure_need_bytes(sluice_failure_t failure)
+{
+    return (uint64_t)failure >> 32 << 10;
+}
+
+#define SLUICE_FAILURE_DETAIL_MAX 320
+
+/**
+ * the sentence for a client: that of the error, behind the numbers if the failure has a need
+ * @param largest_bytes what the budget leaves for one picture (pressure_largest_bytes())
+ */
+void sluice_failure_detail(sluice_failure_t failure, uint64_t budget_bytes, uint64_t largest_bytes,
+                           char detail[SLUICE_FAILURE_DETAIL_MAX]);
 
 #endif

@@ -10,18 +10,28 @@
 #include "module/version.h"
 
 _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES == PRESSURE_NUM_CLASSES &&
-                   HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS,
+                   HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS &&
+                   HEALTH_NUM_FORMATS == SLUICE_NUM_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS,
                "health/ has its own copies of these numbers");
 
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
 {
     pressure_snapshot_t p;
+    pressure_watchdog_counts_t watchdog;
 
     pressure_get_snapshot(sluice->pressure, &p);
+    pressure_watchdog_get_counts(sluice->watchdog, &watchdog);
+    out->watchdog_checks = watchdog.checks;
+    out->watchdog_failures = watchdog.failures;
+    out->watchdog_interventions = watchdog.interventions;
+    out->watchdog_stands_in = (uint64_t)watchdog.stands_in;
     out->level = (int)p.level;
     out->resident_bytes = p.resident_bytes;
     out->peak_resident_bytes = p.peak_resident_bytes;
     out->budget_bytes = p.budget_bytes;
+    out->group_bytes = p.group_bytes;
+    out->group_limit_bytes = p.group_limit_bytes;
+    out->failed_group_reads = pressure_meter_failed_reads(sluice->meter);
     out->degraded_ratio = (double)sluice->settings.degraded_permille / 1000;
     out->critical_ratio = (double)sluice->settings.critical_permille / 1000;
     memcpy(out->reserved_bytes, p.reserved_bytes, sizeof(out->reserved_bytes));
@@ -154,6 +164,13 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
     out->errors_timeout = sluice_counted(&stats->errors_of_time);
 }
 
+static void read_ratios(const sluice_ratios_t *from, health_ratios_t *to)
+{
+    for (size_t i = 0; i != HEALTH_NUM_RATIOS; ++i)
+        to->buckets[i] = sluice_counted(from->buckets + i);
+    to->sum = (double)sluice_counted(&from->sum_millionths) / 1e6;
+}
+
 static void read_work(sluice_t *sluice, health_snapshot_t *out)
 {
     const sluice_stats_t *stats = &sluice->stats;
@@ -166,6 +183,9 @@ static void read_work(sluice_t *sluice, health_snapshot_t *out)
     out->transform_failures = sluice_counted(&stats->transform_failures);
     out->transforms_cancelled = sluice_counted(&stats->transforms_cancelled);
     out->transform_seconds = (double)sluice_counted(&stats->transform_us) / 1e6;
+    for (size_t i = 0; i != HEALTH_NUM_FORMATS; ++i)
+        read_ratios(stats->memory_ratios + SLUICE_FORMAT_JPEG + i, out->memory_ratios + i);
+    out->transform_overruns = sluice_counted(&stats->transform_overruns);
     out->transforms_in_progress = sluice_pool_running(sluice->workers);
     out->transforms_queued = sluice_pool_waiting(sluice->workers);
     out->vips_memory_bytes = sluice_transform_memory();

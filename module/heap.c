@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <malloc.h>
-#include "pressure/pressure.h"
+#include <unistd.h>
+#include "pressure/meter.h"
 #include "module/clock.h"
 #include "module/heap.h"
 
@@ -27,12 +29,23 @@ uint64_t sluice_heap_purgeable(const sluice_heap_look_t *last, const sluice_heap
     return grown_bytes < now->free_bytes ? grown_bytes : now->free_bytes;
 }
 
+/* 0 where it cannot be read, which counts as no growth */
+static uint64_t resident_bytes(void)
+{
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    uint64_t bytes = 0;
+
+    if (fd < 0)
+        return 0;
+    if (pressure_read_statm(fd, &bytes) != 0)
+        bytes = 0;
+    close(fd);
+    return bytes;
+}
+
 static sluice_heap_look_t look_at_heap(void)
 {
-    pressure_sample_t sample = {0};
-
-    pressure_sample_statm(NULL, &sample); /* 0 where it fails: no growth of it */
-    return (sluice_heap_look_t){mallinfo2().fordblks, sample.resident_bytes, sluice_exact_ms()};
+    return (sluice_heap_look_t){mallinfo2().fordblks, resident_bytes(), sluice_exact_ms()};
 }
 
 uint64_t sluice_heap_purge(void *_heap)

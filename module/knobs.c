@@ -34,7 +34,8 @@
 /* clang-format off */
 const sluice_knob_t sluice_knobs[] = {
     ROW_OR_AUTO("pressure.budget", PROCESS(budget_bytes), BYTES, 1 * MiB, 1024 * TiB, 0, "TOTAL_PROCESS_MEMORY_BUDGET_BYTES",
-         "memory that the whole process may use; auto is 95 % of the smallest of the container's limits and physical memory"),
+         "memory that the whole process may use; auto is 95 % of the smallest of the container's limits and physical memory; more than "
+         "95 % of the former is cut"),
     ROW("pressure.elevated", PROCESS(elevated_permille), PERMILLE, 10, 1000, 700, NULL,
         "of the budget: the image cache shrinks to image-cache.elevated-size, the metadata cache drops its oldest part"),
     ROW("pressure.degraded", PROCESS(degraded_permille), PERMILLE, 10, 1000, 750, "MEMORY_WARNING_THRESHOLD",
@@ -111,6 +112,10 @@ const sluice_knob_t sluice_knobs[] = {
         "of the budget: the heap gives free pages back when it may hold this much"),
     ROW("pressure.purge-pause", PROCESS(purge_pause_ms), MS, 0, 3600 * SECONDS, 10 * SECONDS, NULL,
         "pause after which the heap is taken to hold free pages again, whatever it says"),
+    ROW("pressure.watchdog-period", PROCESS(watchdog_period_ms), MS, 100, 60 * SECONDS, 1 * SECONDS, NULL,
+        "how often the watchdog looks whether the coordinator lives and did what critical and emergency are for"),
+    ROW("pressure.watchdog-deadline", PROCESS(watchdog_deadline_ms), MS, 500, 600 * SECONDS, 5 * SECONDS, NULL,
+        "how long it may take for that until the watchdog acts itself; a coordinator that is calm looks once a second"),
     ROW("pressure.retry-after", PROCESS(retry_after_ms), MS, 1 * SECONDS, 3600 * SECONDS, 5 * SECONDS, NULL,
         "what 503 answers tell clients to wait"),
     ROW("image-cache.capacity", PROCESS(cache_capacity_bytes), BYTES, 0, 1024 * TiB, 512 * MiB, "IMAGE_RAM_BUDGET_BYTES",
@@ -169,7 +174,7 @@ const sluice_knob_t sluice_knobs[] = {
     ROW("image.request-timeout", PATH(request_timeout_ms), MS, 100, 3600 * SECONDS, 30 * SECONDS, NULL,
         "how long a request may wait for its picture; then 504, or the picture as it was last, where that is allowed"),
     ROW("image.max-pixels", PATH(max_pixels), COUNT, 1, UINT64_C(1000000000), 50000000, NULL,
-        "largest source picture, width x height x pages; larger ones are answered 413 before a pixel is decoded"),
+        "largest source picture, width x height, of an animation those of its first frame; larger ones are answered 413 before a pixel is decoded"),
     ROW("image.max-side", PATH(max_side), COUNT, 1, 65535, 8192, NULL,
         "largest width and height of an answer in pixels"),
     ROW("image.strict", PATH(strict), SWITCH, 0, 1, 1, NULL,

@@ -17,6 +17,7 @@
 typedef struct st_sluice_settings_t {
     uint64_t budget_bytes; /* 0: auto */
     uint64_t elevated_permille, degraded_permille, high_permille, critical_permille, emergency_permille;
+    uint64_t watchdog_period_ms, watchdog_deadline_ms;
     uint64_t down_gap_permille, dwell_ms, dwell_critical_ms, retry_after_ms;
     pressure_tuning_t tuning;
     uint64_t purge_min_permille, purge_pause_ms;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "module/picture_check.h"
 #include "module/source.h"
 
 #define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
@@ -107,12 +108,10 @@ static sluice_error_t open_source(sluice_fetch_t *fetch, int *fd, size_t *size)
     return SLUICE_OK;
 }
 
-static sluice_error_t read_body(int fd, icache_object_t *object)
+static sluice_error_t read_bytes(int fd, icache_object_t *object, size_t at, size_t end)
 {
-    size_t at = 0;
-
-    while (at != object->body_len) {
-        ssize_t n = pread(fd, object->body + at, object->body_len - at, (off_t)at);
+    while (at != end) {
+        ssize_t n = pread(fd, object->body + at, end - at, (off_t)at);
         if (n == -1 && errno == EINTR)
             continue;
         if (n <= 0) /* it was cut short under our hands, or the disk fails */
@@ -120,6 +119,17 @@ static sluice_error_t read_body(int fd, icache_object_t *object)
         at += (size_t)n;
     }
     return SLUICE_OK;
+}
+
+/* the head first: it may tell that the rest is of no use */
+static sluice_error_t read_body(sluice_fetch_t *fetch, int fd, icache_object_t *object)
+{
+    size_t len = object->body_len, head = len < SLUICE_CHECK_BYTES ? len : SLUICE_CHECK_BYTES;
+    sluice_error_t error = read_bytes(fd, object, 0, head);
+
+    if (error == SLUICE_OK)
+        error = sluice_source_check(fetch, object->body, head, len);
+    return error == SLUICE_OK ? read_bytes(fd, object, head, len) : error;
 }
 
 static sluice_error_t read_source(sluice_fetch_t *fetch, int fd, size_t size, icache_object_t **object)
@@ -130,7 +140,7 @@ static sluice_error_t read_source(sluice_fetch_t *fetch, int fd, size_t size, ic
         return error;
     if ((*object = sluice_source_new_object(fetch, size)) == NULL)
         return SLUICE_ERROR_OUT_OF_MEMORY;
-    if ((error = read_body(fd, *object)) != SLUICE_OK)
+    if ((error = read_body(fetch, fd, *object)) != SLUICE_OK)
         icache_object_unref(object);
     return error;
 }

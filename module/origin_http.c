@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include "module/origin_exchange.h"
+#include "module/picture_check.h"
 #include "module/source.h"
 #include "module/version.h"
 
@@ -74,24 +75,32 @@ static void on_abandon(void *_transfer)
     curl_multi_wakeup(transfer->fetcher->multi);
 }
 
+/* of the body, as announced; 0: it is not */
+static uint64_t announced_bytes(struct st_transfer_t *transfer)
+{
+    curl_off_t announced = -1;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    return announced > 0 ? (uint64_t)announced : 0;
+}
+
 /* makes room for `more` bytes in the object. Growing copies, so old and new are both reserved for a moment */
 static sluice_error_t grow(struct st_transfer_t *transfer, size_t more)
 {
     sluice_fetch_t *fetch = transfer->fetch;
     uint64_t max = fetch->sluice->settings.max_object_bytes, old_len = transfer->object != NULL ? transfer->object->body_len : 0;
-    uint64_t wanted = transfer->filled + more;
-    curl_off_t announced = -1;
+    uint64_t wanted = transfer->filled + more, announced = transfer->object == NULL ? announced_bytes(transfer) : 0;
     sluice_error_t error;
 
-    if (transfer->object == NULL)
-        curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
-    if (announced >= 0 && (uint64_t)announced > wanted)
-        wanted = (uint64_t)announced;
+    if (announced > wanted)
+        wanted = announced;
     if (wanted > max)
         return SLUICE_ERROR_SOURCE_TOO_LARGE;
-    if (announced < 0) {
-        uint64_t step = old_len != 0 ? old_len * 2 : FIRST_BYTES;
-        wanted = step > wanted ? (step < max ? step : max) : wanted;
+    if (announced == 0) {
+        uint64_t step = old_len != 0 ? old_len * 2 : FIRST_BYTES, largest = pressure_largest_bytes(fetch->sluice->pressure);
+        step = step < max ? step : max;
+        step = step < largest ? step : largest;
+        wanted = step > wanted ? step : wanted;
     }
     if ((error = sluice_source_reserve(fetch, wanted)) != SLUICE_OK)
         return error;
@@ -108,10 +117,43 @@ static sluice_error_t grow(struct st_transfer_t *transfer, size_t more)
     return SLUICE_OK;
 }
 
-static size_t on_error_page(struct st_transfer_t *transfer, size_t len)
+/* an error page, or what is left of a picture that is of no use */
+static size_t drain(struct st_transfer_t *transfer, size_t len)
 {
     transfer->drained += len;
     return transfer->drained <= DRAIN_BYTES ? len : CURL_WRITEFUNC_ERROR;
+}
+
+/* whether the rest is of any use, by all that has come so far */
+static sluice_error_t check(struct st_transfer_t *transfer, const void *bytes, size_t len)
+{
+    uint64_t announced = announced_bytes(transfer);
+
+    return sluice_source_check(transfer->fetch, bytes, len, announced > len ? announced : len);
+}
+
+/* the first bytes are looked at before there is memory for the rest */
+static sluice_error_t take_body(struct st_transfer_t *transfer, const char *bytes, size_t len)
+{
+    size_t before = transfer->filled;
+    sluice_error_t error = transfer->object == NULL ? check(transfer, bytes, len) : SLUICE_OK;
+
+    if (error == SLUICE_OK && (transfer->object == NULL || transfer->object->body_len - before < len))
+        error = grow(transfer, len);
+    if (error != SLUICE_OK)
+        return error;
+    memcpy(transfer->object->body + before, bytes, len);
+    transfer->filled += len;
+    return before != 0 && before < SLUICE_CHECK_BYTES ? check(transfer, transfer->object->body, transfer->filled) : SLUICE_OK;
+}
+
+/* what little is left behind a picture that is of no use is read, so that its connection can be kept */
+static size_t refuse(struct st_transfer_t *transfer, size_t len, sluice_error_t error)
+{
+    transfer->error = error;
+    if (!sluice_errors[error].negative || announced_bytes(transfer) > transfer->filled + len + DRAIN_BYTES)
+        return CURL_WRITEFUNC_ERROR;
+    return len;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
@@ -125,21 +167,17 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
         return CURL_WRITEFUNC_ERROR;
     }
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (status != 200)
-        return on_error_page(transfer, len);
-    if (transfer->object == NULL || transfer->object->body_len - transfer->filled < len) {
-        sluice_error_t error = grow(transfer, len);
-        if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < transfer->fetch->deadline_ms) {
-            transfer->paused = 1;
-            ++transfer->fetcher->num_paused;
-            return CURL_WRITEFUNC_PAUSE;
-        }
-        if ((transfer->error = error) != SLUICE_OK)
-            return CURL_WRITEFUNC_ERROR;
+    if (status != 200 || transfer->error != SLUICE_OK)
+        return drain(transfer, len);
+    sluice_error_t error = take_body(transfer, bytes, len);
+    if (error == SLUICE_OK)
+        return len;
+    if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < transfer->fetch->deadline_ms) {
+        transfer->paused = 1;
+        ++transfer->fetcher->num_paused;
+        return CURL_WRITEFUNC_PAUSE;
     }
-    memcpy(transfer->object->body + transfer->filled, bytes, len);
-    transfer->filled += len;
-    return len;
+    return refuse(transfer, len, error);
 }
 
 /* a redirect has a header of its own, of which nothing holds for what it leads to; what comes behind the body is no header */

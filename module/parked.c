@@ -65,7 +65,7 @@ static void answer_failure(struct st_parked_t *parked, sluice_failure_t failure)
     sluice_answer_failure(parked->loop->sluice, parked->req, failure, &parked->way, remembered_ms);
 }
 
-static void on_done(icache_waiter_t *waiter, icache_object_t *object, int failure)
+static void on_done(icache_waiter_t *waiter, icache_object_t *object, int64_t failure)
 {
     struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, waiter, waiter);
 

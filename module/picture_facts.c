@@ -1,6 +1,8 @@
 #include <string.h>
 #include "module/picture_facts.h"
 
+#define JPEG_BLOCK_BYTES 128 /* 64 coefficients */
+
 static uint32_t be16(const uint8_t *p)
 {
     return (uint32_t)p[0] << 8 | p[1];
@@ -30,7 +32,7 @@ static uint32_t le32(const uint8_t *p)
  */
 static int read_jpeg_frame(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
 {
-    uint64_t samples = 0, max_h = 1, max_v = 1;
+    uint64_t blocks = 0, max_h = 1, max_v = 1;
 
     if (len < 6 || len < 6 + 3 * (size_t)p[5])
         return -1;
@@ -39,11 +41,12 @@ static int read_jpeg_frame(const uint8_t *p, size_t len, sluice_picture_facts_t 
     facts->bands = p[5];
     for (size_t i = 0; i != p[5]; ++i) {
         uint64_t h = p[6 + 3 * i + 1] >> 4, v = p[6 + 3 * i + 1] & 15;
-        samples += h * v;
+        blocks += h * v;
         max_h = h > max_h ? h : max_h;
         max_v = v > max_v ? v : max_v;
     }
-    facts->coefficient_bytes = 2 * facts->width * facts->height * samples / (max_h * max_v);
+    uint64_t groups = ((facts->width + 8 * max_h - 1) / (8 * max_h)) * ((facts->height + 8 * max_v - 1) / (8 * max_v));
+    facts->coefficient_bytes = groups * blocks * JPEG_BLOCK_BYTES;
     return 0;
 }
 
@@ -58,7 +61,7 @@ static int has_jpeg_segment(uint8_t marker)
 }
 
 /*
- * A JPEG counts as whole until a baseline frame and a first scan with all of its components prove that it streams: decoders also
+ * A JPEG may be whole until a baseline frame and a first scan with all of its components prove that it streams: decoders also
  * keep the coefficients of baseline pictures in several scans, and they find frames behind stray bytes and markers that we do not
  * follow.
  */
@@ -69,7 +72,7 @@ static void sniff_jpeg(const uint8_t *p, size_t len, sluice_picture_facts_t *fac
 
     facts->format = SLUICE_FORMAT_JPEG;
     facts->bands = 3;
-    facts->whole = 1;
+    facts->whole = SLUICE_MAYBE_WHOLE;
     while (at + 4 <= len && p[at] == 0xff) {
         uint8_t marker = p[at + 1];
         if (marker == 0xff) {
@@ -80,21 +83,26 @@ static void sniff_jpeg(const uint8_t *p, size_t len, sluice_picture_facts_t *fac
         if (!has_jpeg_segment(marker) || segment < 2)
             return;
         if (marker == 0xda) {
-            facts->whole = !(baseline && rest != 0 && p[at + 4] == facts->bands);
+            if (baseline && rest != 0)
+                facts->whole = p[at + 4] == facts->bands ? SLUICE_NOT_WHOLE : SLUICE_WHOLE;
             return;
         }
-        if (is_jpeg_frame_marker(marker))
-            baseline = read_jpeg_frame(p + at + 4, segment - 2 < rest ? segment - 2 : rest, facts) == 0 && marker <= 0xc1;
+        if (is_jpeg_frame_marker(marker)) {
+            int read = read_jpeg_frame(p + at + 4, segment - 2 < rest ? segment - 2 : rest, facts) == 0;
+            baseline = read && marker <= 0xc1;
+            facts->whole = read && marker == 0xc2 ? SLUICE_WHOLE : SLUICE_MAYBE_WHOLE;
+        }
         at += 2 + segment;
     }
 }
 
 static void sniff_png(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
 {
-    static const uint32_t bands_of_type[7] = {1, 0, 3, 4 /* palette, which may hold alpha */, 2, 0, 4};
+    static const uint32_t bands_of_type[7] = {1, 0, 3, 3, 2, 0, 4}; /* at least: grey, colours and palettes may get alpha */
 
     facts->format = SLUICE_FORMAT_PNG;
-    facts->bands = 4;
+    facts->bands = 1;
+    facts->whole = SLUICE_MAYBE_WHOLE;
     if (len < 29)
         return;
     facts->width = be32(p + 16);
@@ -102,46 +110,215 @@ static void sniff_png(const uint8_t *p, size_t len, sluice_picture_facts_t *fact
     facts->bytes_per_band = p[24] == 16 ? 2 : 1;
     if (p[25] < 7 && bands_of_type[p[25]] != 0)
         facts->bands = bands_of_type[p[25]];
-    facts->whole = p[28] != 0;
+    facts->whole = p[28] != 0 ? SLUICE_WHOLE : SLUICE_NOT_WHOLE;
 }
 
-/* whether an extended file, which has metadata, holds one lossy frame without alpha: what most editors write */
-static int is_extended_lossy(const uint8_t *p, size_t len)
+/* WebP: what is kept for each pixel. A plane of alpha takes 1 byte, and as much as a lossless picture unless it is simple */
+enum { WEBP_LOSSLESS_BYTES = 4, WEBP_ALPHA_BYTES = 5 };
+
+static void set_webp_whole(sluice_picture_facts_t *facts, sluice_whole_t whole, uint32_t bytes_per_pixel)
 {
-    enum { ANIMATION = 0x02 };
+    facts->whole = whole;
+    facts->whole_bytes_per_pixel = bytes_per_pixel;
+}
+
+/*
+ * An extended file has metadata, alpha or frames: the first chunk of pixels says how it is decoded. Of frames only the first one is
+ * decoded; its own size is no more than that of the canvas, which is taken for it.
+ */
+static void sniff_webp_chunks(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
+{
+    enum { FRAME_HEADER = 16 };
     size_t at = 30;
 
-    if ((p[20] & ANIMATION) != 0)
-        return 0;
     while (len - at >= 8) {
         uint64_t size = le32(p + at + 4);
-        if (memcmp(p + at, "VP8 ", 4) == 0)
-            return 1;
-        size += size & 1;
-        if (memcmp(p + at, "ICCP", 4) != 0 || size > len - at - 8)
-            return 0;
+        if (memcmp(p + at, "VP8 ", 4) == 0) {
+            set_webp_whole(facts, SLUICE_NOT_WHOLE, 0);
+            return;
+        }
+        if (memcmp(p + at, "VP8L", 4) == 0)
+            set_webp_whole(facts, SLUICE_MAYBE_WHOLE, WEBP_LOSSLESS_BYTES);
+        if (memcmp(p + at, "VP8L", 4) == 0 || memcmp(p + at, "ALPH", 4) == 0)
+            return;
+        if (memcmp(p + at, "ANMF", 4) == 0)
+            size = FRAME_HEADER;
+        else
+            size += size & 1;
+        if (size > len - at - 8)
+            return;
         at += 8 + (size_t)size;
     }
-    return 0;
 }
 
 static void sniff_webp(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
 {
     facts->format = SLUICE_FORMAT_WEBP;
-    facts->bands = 4;
-    facts->whole = 1;
+    facts->bands = 3;
+    set_webp_whole(facts, SLUICE_MAYBE_WHOLE, WEBP_ALPHA_BYTES);
     if (len >= 30 && memcmp(p + 12, "VP8 ", 4) == 0) {
         facts->width = le16(p + 26) & 0x3fff;
         facts->height = le16(p + 28) & 0x3fff;
-        facts->whole = 0;
+        set_webp_whole(facts, SLUICE_NOT_WHOLE, 0);
     } else if (len >= 25 && memcmp(p + 12, "VP8L", 4) == 0) {
         facts->width = 1 + (le16(p + 21) & 0x3fff);
         facts->height = 1 + (le24(p + 22) >> 6 & 0x3fff);
+        set_webp_whole(facts, SLUICE_WHOLE, WEBP_LOSSLESS_BYTES);
     } else if (len >= 30 && memcmp(p + 12, "VP8X", 4) == 0) {
         facts->width = 1 + le24(p + 24);
         facts->height = 1 + le24(p + 27);
-        facts->whole = !is_extended_lossy(p, len);
+        sniff_webp_chunks(p, len, facts);
     }
+}
+
+/*
+ * GIF: a canvas of 4 bytes for each pixel, and another one if the first frame, which is the only one that is decoded, says that
+ * what is below it comes back.
+ */
+enum { GIF_CANVAS_BYTES = 4 };
+
+static void sniff_gif(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
+{
+    enum { EXTENSION = 0x21, IMAGE = 0x2c, CONTROL = 0xf9, RESTORE_PREVIOUS = 3 };
+    size_t at = 13, canvases = 1;
+
+    facts->format = SLUICE_FORMAT_GIF;
+    facts->bands = 3;
+    facts->width = le16(p + 6);
+    facts->height = le16(p + 8);
+    facts->whole = SLUICE_MAYBE_WHOLE;
+    facts->whole_bytes_per_pixel = 2 * GIF_CANVAS_BYTES;
+    if (len < 13)
+        return;
+    if (p[10] & 0x80)
+        at += (size_t)3 << ((p[10] & 7) + 1);
+    while (at + 4 <= len && p[at] == EXTENSION) {
+        if (p[at + 1] == CONTROL)
+            canvases = (p[at + 3] >> 2 & 7) >= RESTORE_PREVIOUS ? 2 : 1;
+        at += 2;
+        while (at < len && p[at] != 0)
+            at += 1 + (size_t)p[at];
+        ++at;
+    }
+    if (at < len && p[at] == IMAGE) {
+        facts->whole = SLUICE_WHOLE;
+        facts->whole_bytes_per_pixel = (uint32_t)(canvases * GIF_CANVAS_BYTES);
+    }
+}
+
+/*
+ * AVIF, a tree of boxes: length (4 bytes, 1: 8 more behind the name, 0: to the end), name, content. meta/iprp/ipco holds the
+ * properties of all items, of which there are few: the picture, the tiles it may be made of, its alpha. The largest size is the
+ * picture's; of the encodings the most expensive one is taken.
+ *
+ * Memory for each pixel, as measured: four times its samples in the planes, 1 byte, and 2 for alpha; all of it twice for more than
+ * 8 bits.
+ */
+enum { AVIF_ALPHA_BYTES = 2, AVIF_MOST_BYTES = 2 * 13 + 2 * AVIF_ALPHA_BYTES };
+
+struct st_box_t {
+    const uint8_t *name, *content;
+    size_t len; /* of the content, as far as it is there */
+    int whole;  /* all of it is */
+};
+
+/* takes the next box off the front; returns 0, or -1 when there is none */
+static int next_box(const uint8_t **p, size_t *len, struct st_box_t *box)
+{
+    uint64_t size, header = 8;
+
+    if (*len < 8)
+        return -1;
+    size = be32(*p);
+    if (size == 1) {
+        if (*len < 16)
+            return -1;
+        size = (uint64_t)be32(*p + 8) << 32 | be32(*p + 12);
+        header = 16;
+    } else if (size == 0) {
+        size = UINT64_MAX;
+    }
+    if (size < header)
+        return -1;
+    box->whole = size <= *len;
+    box->name = *p + 4;
+    box->content = *p + header;
+    box->len = (box->whole ? (size_t)size : *len) - (size_t)header;
+    *p = box->content + box->len;
+    *len -= (size_t)header + box->len;
+    return 0;
+}
+
+/* narrows *p and *len to the content of the first box of this name, behind `skipped` bytes of it */
+static int enter_box(const uint8_t **p, size_t *len, const char *name, size_t skipped)
+{
+    struct st_box_t box;
+
+    while (next_box(p, len, &box) == 0) {
+        if (memcmp(box.name, name, 4) != 0)
+            continue;
+        if (box.len < skipped)
+            return -1;
+        *p = box.content + skipped;
+        *len = box.len - skipped;
+        return 0;
+    }
+    return -1;
+}
+
+/* of the third byte of av1C */
+static uint32_t avif_pixel_bytes(uint8_t flags)
+{
+    enum { MORE_BITS = 0x40, MONOCHROME = 0x10, HALF_WIDTH = 0x08, HALF_HEIGHT = 0x04 };
+    uint32_t bytes;
+
+    if (flags & MONOCHROME)
+        bytes = 5;
+    else if (flags & HALF_WIDTH)
+        bytes = flags & HALF_HEIGHT ? 7 : 9;
+    else
+        bytes = 13;
+    return flags & MORE_BITS ? 2 * bytes : bytes;
+}
+
+static void read_avif_properties(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
+{
+    static const char alpha[] = "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha";
+    uint32_t bytes = 0, alpha_bytes = 0;
+    struct st_box_t box;
+
+    while (next_box(&p, &len, &box) == 0 && box.whole) {
+        if (memcmp(box.name, "ispe", 4) == 0 && box.len >= 12) {
+            uint64_t width = be32(box.content + 4), height = be32(box.content + 8);
+            if (width * height > facts->width * facts->height) {
+                facts->width = width;
+                facts->height = height;
+            }
+        } else if (memcmp(box.name, "av1C", 4) == 0 && box.len >= 4) {
+            uint32_t of_this = avif_pixel_bytes(box.content[2]);
+            bytes = of_this > bytes ? of_this : bytes;
+        } else if (memcmp(box.name, "auxC", 4) == 0 && box.len >= 4 + sizeof(alpha) &&
+                   memcmp(box.content + 4, alpha, sizeof(alpha)) == 0) {
+            alpha_bytes = AVIF_ALPHA_BYTES;
+        }
+    }
+    if (bytes != 0) {
+        facts->whole = SLUICE_WHOLE;
+        facts->whole_bytes_per_pixel = bytes + (bytes % 2 == 0 ? 2 : 1) * alpha_bytes;
+    }
+}
+
+static void sniff_avif(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
+{
+    enum { FULL_BOX_HEADER = 4 };
+
+    facts->format = SLUICE_FORMAT_AVIF;
+    facts->bands = 3;
+    facts->whole = SLUICE_MAYBE_WHOLE;
+    facts->whole_bytes_per_pixel = AVIF_MOST_BYTES;
+    if (enter_box(&p, &len, "meta", FULL_BOX_HEADER) == 0 && enter_box(&p, &len, "iprp", 0) == 0 &&
+        enter_box(&p, &len, "ipco", 0) == 0)
+        read_avif_properties(p, len, facts);
 }
 
 static int is_avif_brand(const uint8_t *brand)
@@ -154,9 +331,60 @@ static int is_avif_brand(const uint8_t *brand)
     return 0;
 }
 
+/*
+ * TIFF: the first directory says how high strips and tiles are. The decoder keeps two of them; where they are low, libvips' own
+ * rows are more than that.
+ */
+struct st_tiff_t {
+    const uint8_t *at;
+    size_t len;
+    int big_endian;
+};
+
+static uint32_t tiff16(const struct st_tiff_t *file, size_t at)
+{
+    return file->big_endian ? be16(file->at + at) : le16(file->at + at);
+}
+
+static uint32_t tiff32(const struct st_tiff_t *file, size_t at)
+{
+    return file->big_endian ? be32(file->at + at) : le32(file->at + at);
+}
+
+/* the first number of the directory's entry at `at`: tag, type (3: 16 bits, 4: 32 bits), count, value */
+static uint32_t tiff_value(const struct st_tiff_t *file, size_t at)
+{
+    return tiff16(file, at + 2) == 3 ? tiff16(file, at + 8) : tiff32(file, at + 8);
+}
+
+static void sniff_tiff(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
+{
+    enum { ROWS_PER_STRIP = 278, PLANES = 284, TILE_HEIGHT = 323, LOW = 128 };
+    struct st_tiff_t file = {p, len, p[0] == 'M'};
+    uint32_t rows = UINT32_MAX, planes = 1;
+
+    facts->format = SLUICE_FORMAT_TIFF;
+    facts->whole = SLUICE_MAYBE_WHOLE;
+    if (len < 8)
+        return;
+    size_t at = tiff32(&file, 4);
+    if (at > len || len - at < 2)
+        return;
+    size_t entries = tiff16(&file, at);
+    for (at += 2; entries != 0 && len - at >= 12; --entries, at += 12) {
+        uint32_t tag = tiff16(&file, at);
+        if (tag == ROWS_PER_STRIP || tag == TILE_HEIGHT)
+            rows = tiff_value(&file, at);
+        else if (tag == PLANES)
+            planes = tiff_value(&file, at);
+    }
+    if (entries == 0 && rows <= LOW && planes == 1)
+        facts->whole = SLUICE_NOT_WHOLE;
+}
+
 void sluice_picture_sniff(const uint8_t *p, size_t len, sluice_picture_facts_t *facts)
 {
-    *facts = (sluice_picture_facts_t){.format = SLUICE_FORMAT_NONE, .pages = 1, .bands = 4, .bytes_per_band = 1};
+    *facts = (sluice_picture_facts_t){.format = SLUICE_FORMAT_NONE, .bands = 1, .bytes_per_band = 1};
 
     if (len >= 4 && p[0] == 0xff && p[1] == 0xd8 && p[2] == 0xff) {
         sniff_jpeg(p, len, facts);
@@ -165,61 +393,10 @@ void sluice_picture_sniff(const uint8_t *p, size_t len, sluice_picture_facts_t *
     } else if (len >= 12 && memcmp(p, "RIFF", 4) == 0 && memcmp(p + 8, "WEBP", 4) == 0) {
         sniff_webp(p, len, facts);
     } else if (len >= 10 && (memcmp(p, "GIF87a", 6) == 0 || memcmp(p, "GIF89a", 6) == 0)) {
-        facts->format = SLUICE_FORMAT_GIF;
-        facts->width = le16(p + 6);
-        facts->height = le16(p + 8);
-        facts->whole = 1;
+        sniff_gif(p, len, facts);
     } else if (len >= 12 && memcmp(p + 4, "ftyp", 4) == 0 && is_avif_brand(p + 8)) {
-        facts->format = SLUICE_FORMAT_AVIF;
-        facts->whole = 1;
+        sniff_avif(p, len, facts);
     } else if (len >= 4 && (memcmp(p, "II*\0", 4) == 0 || memcmp(p, "MM\0*", 4) == 0)) {
-        facts->format = SLUICE_FORMAT_TIFF;
-        facts->whole = 1; /* strips may span the whole picture */
+        sniff_tiff(p, len, facts);
     }
-}
-
-/* the factors come from files: a product beyond 64 bits is more than any budget, and must not wrap to a small one */
-static uint64_t times(uint64_t a, uint64_t b)
-{
-    uint64_t product;
-
-    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
-}
-
-static uint64_t plus(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
-
-static uint64_t whole_decode_bytes(const sluice_picture_facts_t *facts)
-{
-    uint64_t pixels = times(facts->width, facts->height);
-
-    if (!facts->whole)
-        return 0;
-    switch (facts->format) {
-    case SLUICE_FORMAT_JPEG:
-        return facts->coefficient_bytes != 0 ? facts->coefficient_bytes : times(pixels, UINT64_C(2) * facts->bands);
-    case SLUICE_FORMAT_AVIF:
-        return times(pixels, 6);
-    case SLUICE_FORMAT_WEBP:
-    case SLUICE_FORMAT_GIF:
-        return times(pixels, 4);
-    default:
-        return times(pixels, (uint64_t)facts->bands * facts->bytes_per_band);
-    }
-}
-
-uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, uint64_t out_width, uint64_t out_height,
-                                   sluice_format_t output)
-{
-    static const uint64_t encoder_factor[SLUICE_NUM_FORMATS] = {2, 2, 2, 4, 2, 12, 2};
-    uint64_t max_rows = facts->format == SLUICE_FORMAT_JPEG ? 64 : 1024;
-    uint64_t rows = facts->height < max_rows ? facts->height : max_rows;
-    uint64_t row_bytes = times(facts->width, (uint64_t)facts->bands * facts->bytes_per_band);
-    uint64_t out_bytes = times(times(out_width, out_height), times(facts->pages, 4 * encoder_factor[output]));
-
-    return plus(plus(UINT64_C(4) * 1024 * 1024, times(rows, row_bytes)), plus(whole_decode_bytes(facts), out_bytes));
 }

@@ -24,10 +24,11 @@
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "module/picture_check.h"
 #include "module/rendition.h"
 #include "module/source.h"
 #include "module/source_memory.h"
-#include "module/transform.h"
+#include "module/transform_meter.h"
 
 struct st_rendition_t {
     sluice_task_t task;
@@ -39,10 +40,12 @@ struct st_rendition_t {
     icache_object_t *old, *source;
     uint64_t made_of[2]; /* what the old one was made of */
     sluice_plan_t plan;
+    sluice_transform_meter_t meter;
     int planned;
     int asked; /* the origin, by whoever led the source's flight */
     int store;
     uint32_t origin_status; /* 0: it was not asked, or did not answer */
+    uint64_t need_bytes;    /* with an error: what would not fit, else 0 */
     uint64_t epoch, queued_us, run_us, deadline_ms;
     _Atomic int cancelled, refs;
     icache_key_t key;
@@ -74,7 +77,7 @@ static void drop_old(struct st_rendition_t *job, const icache_object_t *object, 
     icache_object_unref(&job->old);
 }
 
-static void finish(struct st_rendition_t *job, icache_object_t *object, sluice_error_t error)
+static void finish_with(struct st_rendition_t *job, icache_object_t *object, sluice_failure_t failure)
 {
     sluice_t *sluice = job->sluice;
     int store = object != NULL && object != job->old && job->store;
@@ -83,10 +86,15 @@ static void finish(struct st_rendition_t *job, icache_object_t *object, sluice_e
         sluice_uncount(&sluice->held_source_bytes, job->source->body_len);
         icache_object_unref(&job->source);
     }
-    drop_old(job, object, error);
+    drop_old(job, object, sluice_failure_error(failure));
     sluice_uncount(&sluice->renditions_in_progress, 1);
-    icache_flight_complete(&job->flight, object, sluice_failure(error, job->origin_status), store, sluice_now_ms());
+    icache_flight_complete(&job->flight, object, failure, store, sluice_now_ms());
     unref_job(job);
+}
+
+static void finish(struct st_rendition_t *job, icache_object_t *object, sluice_error_t error)
+{
+    finish_with(job, object, sluice_failure(error, job->origin_status));
 }
 
 int sluice_rendition_helps(const icache_object_t *object, sluice_error_t error, uint64_t now_ms)
@@ -175,19 +183,25 @@ static icache_object_t *publishable(struct st_rendition_t *job, const void *byte
     return object;
 }
 
+static void look(void *_job)
+{
+    sluice_transform_meter_look(&((struct st_rendition_t *)_job)->meter);
+}
+
 static sluice_error_t transform(struct st_rendition_t *job, icache_object_t **object)
 {
-    sluice_transform_control_t control = {is_wanted, job, sluice_now_ms() + job->sluice->settings.transform_timeout_ms};
+    sluice_transform_control_t control = {is_wanted, look, job, sluice_now_ms() + job->sluice->settings.transform_timeout_ms};
     sluice_stats_t *stats = &job->sluice->stats;
     uint64_t start_us = sluice_now_us(), took_us;
     void *bytes = NULL;
     size_t len = 0;
     sluice_transform_times_t times;
+
+    sluice_transform_meter_begin(job->sluice, &job->meter);
     sluice_error_t error =
         sluice_transform_run(job->source->body, job->source->body_len, &job->plan, &control, &bytes, &len, &times);
-
     took_us = sluice_now_us() - start_us;
-    sluice_count(&stats->transforms, 1);
+    sluice_transform_meter_end(job->sluice, &job->meter, error == SLUICE_OK ? &job->plan : NULL);
     sluice_count(&stats->transform_us, took_us);
     if (error == SLUICE_OK) {
         if ((*object = publishable(job, bytes, len, &times)) == NULL)
@@ -209,6 +223,22 @@ static sluice_error_t plan(struct st_rendition_t *job)
     error = sluice_transform_plan(job->source->body, job->source->body_len, &job->options, &limits, &job->plan);
     job->planned = error == SLUICE_OK;
     return error;
+}
+
+/* the source stays in memory until the run is over */
+static sluice_error_t fits_ever(struct st_rendition_t *job)
+{
+    const sluice_check_t check = {.source_bytes = job->source->body_len,
+                                  .largest_bytes = pressure_largest_bytes(job->sluice->pressure)};
+    uint64_t need_bytes = job->plan.estimate_bytes;
+
+    if (sluice_picture_check_need(&job->plan.facts, &check, &job->need_bytes) != SLUICE_OK)
+        return SLUICE_ERROR_SOURCE_NEVER_FITS;
+    if (__builtin_add_overflow(need_bytes, check.source_bytes, &need_bytes) || need_bytes > check.largest_bytes) {
+        job->need_bytes = need_bytes;
+        return SLUICE_ERROR_NEVER_FITS;
+    }
+    return SLUICE_OK;
 }
 
 /* returns 1 when the job has been parked */
@@ -239,7 +269,8 @@ static void remember_error(struct st_rendition_t *job, sluice_error_t error)
 
     sluice_source_life(job->source, &life);
     if (sluice_errors[error].negative && ttl_ms != 0 && life.store)
-        sluice_source_remember_error(job->origin, source_key_of(job), job->source_key_len, error, sluice_now_ms() + ttl_ms,
+        sluice_source_remember_error(job->origin, source_key_of(job), job->source_key_len,
+                                     sluice_failure_with_need(sluice_failure(error, 0), job->need_bytes), sluice_now_ms() + ttl_ms,
                                      job->epoch);
 }
 
@@ -250,7 +281,7 @@ static void run(sluice_task_t *task)
     sluice_error_t error = SLUICE_ERROR_CANCELLED;
 
     job->run_us = sluice_now_us();
-    if (is_wanted(job) && (error = plan(job)) == SLUICE_OK) {
+    if (is_wanted(job) && (error = plan(job)) == SLUICE_OK && (error = fits_ever(job)) == SLUICE_OK) {
         switch (pressure_reserve(job->sluice->pressure, PRESSURE_CLASS_DECODE, job->plan.estimate_bytes)) {
         case PRESSURE_OK:
             error = run_reserved(job, &object);
@@ -266,7 +297,7 @@ static void run(sluice_task_t *task)
         }
     }
     remember_error(job, error);
-    finish(job, object, error);
+    finish_with(job, object, sluice_failure_with_need(sluice_failure(error, job->origin_status), job->need_bytes));
 }
 
 static void take_source(struct st_rendition_t *job, icache_object_t *source)
@@ -314,16 +345,16 @@ static void use_source(struct st_rendition_t *job, icache_object_t *source)
     }
 }
 
-static void on_source(icache_waiter_t *waiter, icache_object_t *source, int error)
+static void on_source(icache_waiter_t *waiter, icache_object_t *source, int64_t failure)
 {
     struct st_rendition_t *job = (struct st_rendition_t *)(void *)((char *)waiter - offsetof(struct st_rendition_t, source_waiter));
 
     job->asked = 1;
-    job->origin_status = source != NULL ? ((const sluice_source_meta_t *)source->meta)->fwd_status : sluice_failure_status(error);
+    job->origin_status = source != NULL ? ((const sluice_source_meta_t *)source->meta)->fwd_status : sluice_failure_status(failure);
     if (source != NULL)
         use_source(job, source);
     else
-        finish(job, NULL, sluice_failure_error(error));
+        finish_with(job, NULL, failure);
 }
 
 static void lead_source(struct st_rendition_t *job, const uint64_t *made_of, icache_flight_t *flight)
@@ -395,8 +426,8 @@ static struct st_rendition_t *create_job(const sluice_rendition_request_t *reque
 void sluice_rendition_start(const sluice_rendition_request_t *request, icache_flight_t *flight)
 {
     sluice_t *sluice = request->origin->sluice;
-    sluice_error_t error = sluice_source_known_error(request->origin, request->source_key, request->source_key_len);
-    int remembered = error != SLUICE_OK ? SLUICE_FAILURE_REMEMBERED : 0;
+    sluice_failure_t known = sluice_source_known_error(request->origin, request->source_key, request->source_key_len);
+    sluice_error_t error = sluice_failure_error(known);
     struct st_rendition_t *job = NULL;
 
     if (error == SLUICE_OK &&
@@ -407,7 +438,8 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
     if (sluice_errors[error].negative)
         icache_remove(sluice->cache, request->key); /* or it would be served stale all the same */
     if (error != SLUICE_OK) {
-        icache_flight_complete(&flight, NULL, sluice_failure(error, 0) | remembered, 0, sluice_now_ms());
+        icache_flight_complete(&flight, NULL, known != SLUICE_OK ? known | SLUICE_FAILURE_REMEMBERED : sluice_failure(error, 0), 0,
+                               sluice_now_ms());
         return;
     }
     sluice_count(&sluice->renditions_in_progress, 1);

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include "module/version.h"
 
 #define NUM_READERS 2
+#define PROC_ROOT "/proc"
+#define CGROUP_ROOT "/sys/fs/cgroup"
 
 static void log_line(void *ctx, const char *line)
 {
@@ -82,14 +85,27 @@ void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_con
     config->tuning = settings->tuning;
 }
 
+static pressure_meter_t *create_meter(uint64_t stale_after_ms)
+{
+    const pressure_meter_config_t config = {
+        .proc_root = PROC_ROOT, .sys_root = CGROUP_ROOT, .stale_after_ms = stale_after_ms, .now_ms = sluice_now_ms};
+
+    return pressure_meter_create(&config);
+}
+
 static void start_pressure(sluice_t *sluice)
 {
     pressure_config_t config;
 
     sluice_fill_pressure_config(&sluice->settings, &config);
     config.budget_bytes = sluice->budget_bytes;
-    config.sample = pressure_sample_statm;
     config.now_ms = sluice_exact_ms;
+    if ((sluice->meter = create_meter(config.tuning.stale_after_ms)) == NULL)
+        fail_start("the memory meter: out of memory");
+    pressure_wake_open(&sluice->wake, PROC_ROOT, CGROUP_ROOT, getenv("MEMORY_PRESSURE_WATCH"), getenv("MEMORY_PRESSURE_WRITE"));
+    config.sample = pressure_meter_sample;
+    config.sample_ctx = sluice->meter;
+    config.wake = &sluice->wake;
     sluice->heap.purge_min_bytes = sluice->budget_bytes / 1000 * sluice->settings.purge_min_permille;
     sluice->heap.purge_pause_ms = sluice->settings.purge_pause_ms;
     config.purge = sluice_heap_purge;
@@ -98,6 +114,33 @@ static void start_pressure(sluice_t *sluice)
     if ((sluice->pressure = pressure_create(&config)) == NULL || (sluice->reclaim = sluice_reclaim_create(sluice)) == NULL ||
         pressure_start(sluice->pressure) != 0)
         fail_start("the pressure coordinator");
+}
+
+/* the last resort, in the watchdog's thread: no listener, no slices */
+static void flush_everything(void *_sluice)
+{
+    sluice_t *sluice = _sluice;
+
+    icache_shrink_to(sluice->cache, 0);
+    while (icache_meta_drop_segment(sluice->metadata) != 0)
+        ;
+    malloc_trim(0);
+}
+
+static void start_watchdog(sluice_t *sluice)
+{
+    pressure_watchdog_config_t config = {.pressure = sluice->pressure,
+                                         .sample = pressure_meter_sample,
+                                         .now_ms = sluice_now_ms,
+                                         .period_ms = sluice->settings.watchdog_period_ms,
+                                         .deadline_ms = sluice->settings.watchdog_deadline_ms,
+                                         .flush = flush_everything,
+                                         .flush_ctx = sluice,
+                                         .log = log_line};
+
+    if ((config.sample_ctx = sluice->watchdog_meter = create_meter(config.deadline_ms)) == NULL ||
+        (sluice->watchdog = pressure_watchdog_create(&config)) == NULL || pressure_watchdog_start(sluice->watchdog) != 0)
+        fail_start("the watchdog");
 }
 
 /* any thread that completes a source may take its renditions further: that only queues them */
@@ -109,6 +152,19 @@ static void run_pipeline(void *_sluice)
 static uint64_t physical_bytes(void)
 {
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t find_budget(uint64_t wanted_bytes)
+{
+    uint64_t limit_bytes = pressure_group_limit(PROC_ROOT, CGROUP_ROOT), most_bytes = pressure_budget_below(limit_bytes);
+
+    if (wanted_bytes == 0)
+        return pressure_auto_budget(PROC_ROOT, CGROUP_ROOT, physical_bytes());
+    if (limit_bytes == 0 || wanted_bytes <= most_bytes)
+        return wanted_bytes;
+    fprintf(stderr, "sluice: pressure.budget of %.1f MiB is limited to %.1f MiB, 95 %% of the memory cgroup's limit of %.1f MiB\n",
+            (double)wanted_bytes / 1048576, (double)most_bytes / 1048576, (double)limit_bytes / 1048576);
+    return most_bytes;
 }
 
 static void say_start(const sluice_t *sluice)
@@ -128,14 +184,13 @@ void sluice_start_locked(sluice_t *sluice)
     sluice_heap_tame();
     if (settings->workers == 0)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-    sluice->budget_bytes = settings->budget_bytes;
-    if (sluice->budget_bytes == 0)
-        sluice->budget_bytes = pressure_auto_budget("/proc", "/sys/fs/cgroup", physical_bytes());
+    sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
     start_caches(sluice);
     if (sluice_transform_init() != 0)
         exit(EXIT_FAILURE);
     start_pressure(sluice);
+    start_watchdog(sluice);
     if ((sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
         (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
             NULL ||
@@ -166,7 +221,11 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_pool_destroy(&sluice->workers);
     icache_lane_destroy(&sluice->pipeline);
     sluice_reclaim_destroy(&sluice->reclaim);
+    pressure_watchdog_destroy(&sluice->watchdog);
+    pressure_meter_destroy(&sluice->watchdog_meter);
     pressure_destroy(&sluice->pressure);
+    pressure_wake_close(&sluice->wake);
+    pressure_meter_destroy(&sluice->meter);
     icache_clear(sluice->cache);
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);

@@ -17,7 +17,10 @@
 #include <pthread.h>
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
+#include "pressure/meter.h"
 #include "pressure/pressure.h"
+#include "pressure/wake.h"
+#include "pressure/watchdog.h"
 #include "module/admin.h"
 #include "module/clock.h"
 #include "module/errors.h"
@@ -55,9 +58,13 @@ typedef struct st_sluice_t {
     icache_t *cache;
     icache_meta_t *metadata;
     icache_lane_t *pipeline; /* of renditions that wait for a source; any thread runs it */
+    pressure_meter_t *meter;
+    pressure_wake_t wake;
     pressure_t *pressure;
     struct st_sluice_reclaim_t *reclaim;
     sluice_heap_t heap;
+    pressure_meter_t *watchdog_meter; /* of its own, as a meter serves one thread */
+    pressure_watchdog_t *watchdog;
     sluice_fetcher_t *fetcher;
     sluice_pool_t *readers; /* blocking reads of local files */
     sluice_pool_t *workers;

@@ -2,6 +2,7 @@
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "module/picture_check.h"
 #include "module/source.h"
 #include "module/source_memory.h"
 
@@ -131,10 +132,20 @@ sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes)
         fetch->reserved_bytes += bytes;
         return SLUICE_OK;
     case PRESSURE_NEVER:
-        return SLUICE_ERROR_NEVER_FITS;
+        fetch->need_bytes = bytes;
+        return SLUICE_ERROR_SOURCE_NEVER_FITS;
     default:
         return SLUICE_ERROR_NO_ROOM;
     }
+}
+
+sluice_error_t sluice_source_check(sluice_fetch_t *fetch, const uint8_t *bytes, size_t len, uint64_t source_bytes)
+{
+    const sluice_check_t check = {.source_bytes = source_bytes,
+                                  .max_pixels = fetch->origin->settings.max_pixels,
+                                  .largest_bytes = pressure_largest_bytes(fetch->sluice->pressure)};
+
+    return sluice_picture_check(bytes, len, &check, &fetch->need_bytes);
 }
 
 icache_object_t *sluice_source_new_object(sluice_fetch_t *fetch, size_t body_len)
@@ -154,7 +165,9 @@ static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_err
     sluice_t *sluice = fetch->sluice;
 
     sluice_uncount(&sluice->stats.fetches_in_progress, 1);
-    icache_flight_complete(&fetch->flight, object, sluice_failure(error, fetch->status), store, sluice_now_ms());
+    icache_flight_complete(&fetch->flight, object,
+                           sluice_failure_with_need(sluice_failure(error, fetch->status), fetch->need_bytes), store,
+                           sluice_now_ms());
     icache_object_unref(&fetch->old);
     if (fetch->reserved_bytes != 0) {
         /* the bytes are in the resident set now, where the next sample sees them: let that be soon */
@@ -222,7 +235,9 @@ static void finish_with_error(sluice_fetch_t *fetch, sluice_error_t error)
     if (error != SLUICE_ERROR_CANCELLED)
         sluice_count(&fetch->sluice->stats.fetch_failures, 1);
     if (ttl_ms != 0)
-        sluice_source_remember_error(fetch->origin, fetch->key, strlen(fetch->key), error, sluice_now_ms() + ttl_ms, fetch->epoch);
+        sluice_source_remember_error(fetch->origin, fetch->key, strlen(fetch->key),
+                                     sluice_failure_with_need(sluice_failure(error, 0), fetch->need_bytes),
+                                     sluice_now_ms() + ttl_ms, fetch->epoch);
     if (sluice_errors[error].negative)
         drop_old(fetch);
     end_fetch(fetch, NULL, error, 0);

@@ -64,6 +64,7 @@ typedef struct st_sluice_fetch_t {
     int conditional;                  /* ask whether `known` still holds */
     uint64_t started_us, deadline_ms; /* of waiting for memory */
     uint64_t reserved_bytes, epoch;
+    uint64_t need_bytes; /* with SLUICE_ERROR_SOURCE_NEVER_FITS, else 0 */
     /* set by the fetcher or reader */
     sluice_said_t said;
     uint64_t answered_ms; /* when `said` was said */
@@ -88,6 +89,11 @@ void sluice_source_rules(const sluice_origin_t *origin, sluice_freshness_rules_t
  * error. Sources that wait for a decoder count too, so that downloads cannot fill the memory that decoding them needs.
  */
 sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes);
+/**
+ * whether the rest of a source is of any use, by its first `len` bytes, as in picture_check.h; sets fetch->need_bytes
+ * @param source_bytes that it has, as far as it is known
+ */
+sluice_error_t sluice_source_check(sluice_fetch_t *fetch, const uint8_t *bytes, size_t len, uint64_t source_bytes);
 icache_object_t *sluice_source_new_object(sluice_fetch_t *fetch, size_t body_len);
 /**
  * These two end the flight, give back what was reserved and free the fetch. With an object (its reference is consumed) or, if that

@@ -11,9 +11,9 @@
 #include "module/source.h"
 
 /**
- * what is known of a source without asking for it: an error that is still remembered, or SLUICE_OK
+ * what is known of a source without asking for it: an error that is still remembered, with its need, or SLUICE_OK
  */
-sluice_error_t sluice_source_known_error(const sluice_origin_t *origin, const char *key, size_t key_len);
+sluice_failure_t sluice_source_known_error(const sluice_origin_t *origin, const char *key, size_t key_len);
 /**
  * for how long a request for this source will end with that error without asking; 0 when it is not remembered
  */
@@ -21,7 +21,7 @@ uint64_t sluice_source_error_left_ms(const sluice_origin_t *origin, const char *
 /**
  * keeps what else is known of the source, unless the error is that there is none
  */
-void sluice_source_remember_error(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_error_t error,
+void sluice_source_remember_error(const sluice_origin_t *origin, const char *key, size_t key_len, sluice_failure_t failure,
                                   uint64_t until_ms, uint64_t epoch);
 /**
  * returns 1 and fills `known` if it is known what the origin said last

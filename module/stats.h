@@ -7,14 +7,27 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include "module/image_options.h"
 
 typedef _Atomic uint64_t sluice_counter_t;
+
+#define SLUICE_NUM_RATIOS 8
+
+/**
+ * a histogram of ratios, see memory_ratio.h
+ */
+typedef struct st_sluice_ratios_t {
+    sluice_counter_t buckets[SLUICE_NUM_RATIOS]; /* each for itself, not added up */
+    sluice_counter_t sum_millionths;
+} sluice_ratios_t;
 
 typedef struct st_sluice_stats_t {
     sluice_counter_t responses[6]; /* of misses, errors and waiters, by hundred; hits are counted by each loop for itself */
     sluice_counter_t shed, bad_requests;
     sluice_counter_t errors_of_origin, errors_of_image, errors_of_room, errors_of_time;
     sluice_counter_t fetches, fetch_failures, fetched_bytes, fetches_in_progress;
+    sluice_counter_t transforms_begun, transform_overruns, overrun_warned_ms;
+    sluice_ratios_t memory_ratios[SLUICE_NUM_FORMATS]; /* by format of the source: what transforms took of their estimates */
     sluice_counter_t transforms, transform_failures, transforms_cancelled, transform_us;
 } sluice_stats_t;
 

@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "module/errors.h"
-#include "module/picture_facts.h"
+#include "module/transform_estimate.h"
 
 typedef struct st_sluice_limits_t {
-    uint64_t max_pixels; /* of the source, all pages */
+    uint64_t max_pixels; /* of the source; of an animation its first frame, which is all that is decoded */
     uint64_t max_side;   /* of the answer */
 } sluice_limits_t;
 
@@ -21,6 +21,7 @@ typedef struct st_sluice_plan_t {
     sluice_picture_facts_t facts;
     uint32_t upright_width, upright_height; /* of the source, orientation applied */
     uint32_t width, height;                 /* of the answer */
+    int turned;                             /* what is stored is not upright */
     sluice_format_t output;
     uint32_t quality;
     sluice_fit_t fit;
@@ -29,10 +30,11 @@ typedef struct st_sluice_plan_t {
 } sluice_plan_t;
 
 /**
- * what may stop a run: asked now and then while it decodes
+ * what may stop a run: asked now and then while it decodes. `look` is called as often, and when much memory is in use
  */
 typedef struct st_sluice_transform_control_t {
     int (*wanted)(void *ctx);
+    void (*look)(void *ctx);
     void *ctx;
     uint64_t deadline_ms; /* sluice_now_ms() */
 } sluice_transform_control_t;

@@ -43,6 +43,7 @@ int pressure_listeners_init(pressure_listeners_t *listeners)
     int err;
 
     listeners->first = NULL;
+    atomic_store(&listeners->running, NULL);
     listeners->last_id = 0;
     if ((err = pthread_mutex_init(&listeners->lock, NULL)) == 0 && (err = pthread_cond_init(&listeners->idle, NULL)) != 0)
         pthread_mutex_destroy(&listeners->lock);
@@ -138,6 +139,7 @@ static pressure_registration_t *begin_call(pressure_listeners_t *listeners, broa
     if ((entry = find_next_locked(listeners, *key, pending)) != NULL) {
         entry->running = 1;
         listeners->runner = pthread_self();
+        atomic_store(&listeners->running, entry->listener.name);
         key->phase = entry->listener.phase;
         key->id = entry->id;
     }
@@ -148,6 +150,7 @@ static pressure_registration_t *begin_call(pressure_listeners_t *listeners, broa
 static void end_call_locked(pressure_listeners_t *listeners, pressure_registration_t *entry)
 {
     entry->running = 0;
+    atomic_store(&listeners->running, NULL);
     pthread_cond_broadcast(&listeners->idle);
 }
 

@@ -1,16 +1,12 @@
 /*
- * The coordinator's life: configuration, creation, its thread, and the snapshot. What it does each period is in step.c.
- *
- * The thread naps on a condition variable with a monotonic deadline. A kick is a flag, and only the kick that raises it takes
- * wake_lock to signal; all others until the next step find it raised and return. The flag is cleared before the step, so a kick
- * during a step leads to another one: its cause may be younger than the sample.
+ * The coordinator's life: configuration, creation, its thread, and the snapshot. What it does each period is in step.c, how it
+ * waits in between in nap.c.
  */
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "pressure/pressure_private.h"
 
 static const pressure_tuning_t default_tuning = {.period_ms = 1000,
@@ -125,22 +121,6 @@ const char *pressure_config_check(const pressure_config_t *config)
     return check_tuning(&config->tuning);
 }
 
-/**
- * Returns 0 or an errno
- */
-static int init_wake(pressure_t *pressure)
-{
-    pthread_condattr_t attr;
-    int err;
-
-    if ((err = pthread_condattr_init(&attr)) != 0)
-        return err;
-    if ((err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC)) == 0)
-        err = pthread_cond_init(&pressure->wake, &attr);
-    pthread_condattr_destroy(&attr);
-    return err;
-}
-
 static int init_locks(pressure_t *pressure)
 {
     int err;
@@ -149,13 +129,10 @@ static int init_locks(pressure_t *pressure)
         return -1;
     if ((err = pthread_mutex_init(&pressure->record_lock, NULL)) != 0)
         goto ErrorListeners;
-    if ((err = pthread_mutex_init(&pressure->wake_lock, NULL)) != 0)
-        goto ErrorRecord;
-    if ((err = init_wake(pressure)) == 0)
+    if (pressure_nap_init(&pressure->nap, pressure->config.wake) == 0)
         return 0;
 
-    pthread_mutex_destroy(&pressure->wake_lock);
-ErrorRecord:
+    err = errno;
     pthread_mutex_destroy(&pressure->record_lock);
 ErrorListeners:
     pressure_listeners_dispose(&pressure->listeners);
@@ -205,10 +182,8 @@ pressure_t *pressure_create(const pressure_config_t *config)
 
 static void stop_thread(pressure_t *pressure)
 {
-    pthread_mutex_lock(&pressure->wake_lock);
-    pressure->stop = 1;
-    pthread_cond_signal(&pressure->wake);
-    pthread_mutex_unlock(&pressure->wake_lock);
+    atomic_store(&pressure->stop, 1);
+    pressure_nap_kick(&pressure->nap);
     pthread_join(pressure->thread, NULL);
 }
 
@@ -224,49 +199,17 @@ void pressure_destroy(pressure_t **pressure)
     for (unsigned i = 0; i < PRESSURE_NUM_CLASSES; ++i)
         assert(atomic_load(&gone->ledger.class_bytes[i]) == 0);
     pressure_listeners_dispose(&gone->listeners);
-    pthread_cond_destroy(&gone->wake);
-    pthread_mutex_destroy(&gone->wake_lock);
+    pressure_nap_dispose(&gone->nap);
     pthread_mutex_destroy(&gone->record_lock);
     free(gone);
-}
-
-static struct timespec get_deadline(uint64_t wait_ms)
-{
-    struct timespec deadline;
-
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += (time_t)(wait_ms / 1000);
-    deadline.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_nsec -= 1000000000;
-        ++deadline.tv_sec;
-    }
-    return deadline;
-}
-
-/**
- * until kicked, stopped or due. Returns whether to stop.
- */
-static int nap(pressure_t *pressure, uint64_t wait_ms)
-{
-    struct timespec deadline = get_deadline(wait_ms);
-    int err = 0, stop;
-
-    pthread_mutex_lock(&pressure->wake_lock);
-    while (!pressure->stop && !atomic_load(&pressure->kicked) && err == 0)
-        err = pthread_cond_timedwait(&pressure->wake, &pressure->wake_lock, &deadline);
-    stop = pressure->stop;
-    pthread_mutex_unlock(&pressure->wake_lock);
-    return stop;
 }
 
 static void *run_thread(void *arg)
 {
     pressure_t *pressure = arg;
 
-    do {
-        atomic_store(&pressure->kicked, 0);
-    } while (!nap(pressure, pressure_step(pressure)));
+    while (!atomic_load(&pressure->stop))
+        pressure_nap_take(&pressure->nap, pressure_step(pressure));
     return NULL;
 }
 
@@ -292,11 +235,17 @@ int pressure_start(pressure_t *pressure)
 
 void pressure_kick(pressure_t *pressure)
 {
-    if (atomic_exchange(&pressure->kicked, 1))
-        return;
-    pthread_mutex_lock(&pressure->wake_lock);
-    pthread_cond_signal(&pressure->wake);
-    pthread_mutex_unlock(&pressure->wake_lock);
+    pressure_nap_kick(&pressure->nap);
+}
+
+void pressure_stand_in(pressure_t *pressure, int is_on, pressure_level_t level)
+{
+    atomic_store_explicit(&pressure->public.stand_in, is_on ? 1 + (int)level : 0, memory_order_release);
+}
+
+int pressure_is_stood_in(const pressure_t *pressure)
+{
+    return atomic_load_explicit(&pressure->public.stand_in, memory_order_relaxed) != 0;
 }
 
 void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot)
@@ -306,6 +255,8 @@ void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot)
     pthread_mutex_lock(&pressure->record_lock);
     *snapshot = pressure->record;
     pthread_mutex_unlock(&pressure->record_lock);
+    if (pressure_is_stood_in(pressure))
+        snapshot->level = pressure_level(pressure);
     for (unsigned i = 0; i < PRESSURE_NUM_CLASSES; ++i) {
         snapshot->reserved_bytes[i] = atomic_load_explicit(&ledger->class_bytes[i], memory_order_relaxed);
         snapshot->reserved_total_bytes += snapshot->reserved_bytes[i];

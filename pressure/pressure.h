@@ -34,8 +34,8 @@
  *
  * Threads: the coordinator has one thread of its own, which samples, runs the listeners and purges. Every other function may be
  * called from any thread, unless it says otherwise. pressure_level() takes no lock. pressure_reserve(), _resize() and _release()
- * take none either, except that the first kick since the last step takes the mutex of the coordinator's nap for an instant; a
- * reservation kicks only when it is refused for now or when the sum above reaches a further mark.
+ * take none either, though the first kick since the last step is a system call; a reservation kicks only when it is refused for
+ * now or when the sum above reaches a further mark.
  */
 #ifndef pressure__pressure_h
 #define pressure__pressure_h
@@ -85,9 +85,10 @@ typedef struct st_pressure_config_t {
     unsigned down_gap_permille;                  /* 50 */
     uint64_t dwell_ms, dwell_critical_ms;        /* 5000, 10000 */
     pressure_tuning_t tuning;                    /* all other numbers */
-    pressure_sample_cb sample;                   /* pressure_sample_statm, or a test's own */
+    pressure_sample_cb sample;                   /* pressure_meter_sample (meter.h), or a test's own */
     void *sample_ctx;
-    uint64_t (*now_ms)(void); /* a monotonic clock; the thread's own nap uses CLOCK_MONOTONIC */
+    uint64_t (*now_ms)(void);              /* a monotonic clock; the thread's own nap uses CLOCK_MONOTONIC */
+    const struct st_pressure_wake_t *wake; /* reasons to sample at once (wake.h); open until the destruction; NULL: none */
     /**
      * gives free heap pages back to the system. Returns about how many bytes it had to give, 0: too little, nothing was done. Once
      * per episode, coordinator's thread only; may be NULL.
@@ -224,12 +225,12 @@ int pressure_start(pressure_t *pressure);
  */
 uint64_t pressure_step(pressure_t *pressure);
 /**
- * wakes the coordinator for a step now; cheap, from any thread
+ * wakes the coordinator for a step now; cheap and without a lock, from any thread
  */
 void pressure_kick(pressure_t *pressure);
 
 /**
- * the level as of the last sample: one relaxed load
+ * the level as of the last sample, or the one that the watchdog has put in its place (watchdog.h): two relaxed loads of one line
  */
 static inline pressure_level_t pressure_level(const pressure_t *pressure);
 
@@ -249,6 +250,10 @@ void pressure_unregister(pressure_t *pressure, pressure_registration_t **registr
  * `high` even if all caches were empty, where base_bytes is the smallest resident set seen since the start.
  */
 int pressure_reserve(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes);
+/**
+ * the largest reservation that is not answered with PRESSURE_NEVER
+ */
+uint64_t pressure_largest_bytes(pressure_t *pressure);
 /**
  * changes a reservation. Growing may be refused as above (the old one stays; NEVER refers to new_bytes); shrinking always works,
  * and means that the difference was freed or will not be allocated.
@@ -274,14 +279,17 @@ size_t pressure_get_listener_records(pressure_t *pressure, pressure_listener_rec
 const char *pressure_level_name(pressure_level_t level);
 
 /**
- * the resident set from /proc/self/statm, through a descriptor that is opened at the first call, kept, and opened anew after a
- * fork. ctx is ignored.
- */
-int pressure_sample_statm(void *ctx, pressure_sample_t *sample);
-/**
- * `auto`: 95 % of the smallest of physical memory and the limits on this process's own cgroup chain (v1, v2, hybrid). What cannot
- * be read is no limit. Returns 0 if there is no limit at all.
+ * the smallest of the limits on this process's own cgroup chain (v1, v2, hybrid), in bytes; 0: there is none. What cannot be read
+ * is no limit.
  * @param proc_root,sys_root "/proc" and "/sys/fs/cgroup"; parameters for tests
+ */
+uint64_t pressure_group_limit(const char *proc_root, const char *sys_root);
+/**
+ * 95 % of a limit: the rest is for what the process cannot count, such as the kernel's memory for its sockets
+ */
+uint64_t pressure_budget_below(uint64_t limit_bytes);
+/**
+ * `auto`: 95 % of the smaller of physical memory and pressure_group_limit(). Returns 0 if there is no limit at all.
  * @param physical_bytes of the machine; 0: not known
  */
 uint64_t pressure_auto_budget(const char *proc_root, const char *sys_root, uint64_t physical_bytes);
@@ -289,11 +297,14 @@ uint64_t pressure_auto_budget(const char *proc_root, const char *sys_root, uint6
 /* below this line: what the inline function needs */
 struct st_pressure_public_t {
     _Atomic int level;
+    _Atomic int stand_in; /* 0, or 1 + the level that the watchdog has set instead */
 };
 static inline pressure_level_t pressure_level(const pressure_t *pressure)
 {
-    return (pressure_level_t)atomic_load_explicit(&((const struct st_pressure_public_t *)(const void *)pressure)->level,
-                                                  memory_order_relaxed);
+    const struct st_pressure_public_t *public = (const void *)pressure;
+    int stand_in = atomic_load_explicit(&public->stand_in, memory_order_relaxed);
+
+    return (pressure_level_t)(stand_in != 0 ? stand_in - 1 : atomic_load_explicit(&public->level, memory_order_relaxed));
 }
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * pressure_private.h - what the files of pressure/ share. Nothing else includes it, except tests.
  *
- * Locks: listeners.lock (the registry), record_lock (the snapshot), wake_lock (the thread's nap). Each is held for a few
- * instructions, no two at once, and never during a callback. What a step works on (`step`, `state`, `reclaimer`) belongs to the
+ * Locks: listeners.lock (the registry), record_lock (the snapshot). Each is held for a few instructions, never both at once, and
+ * never during a callback. What a step works on (`step`, `state`, `reclaimer`) belongs to the
  * thread that holds `stepping`. The ledger has no lock, see reservation.c.
  */
 #ifndef pressure__pressure_private_h
@@ -14,6 +14,7 @@
 #include "pressure/backoff.h"
 #include "pressure/gate.h"
 #include "pressure/level.h"
+#include "pressure/nap.h"
 #include "pressure/refill.h"
 
 /* --- listeners.c --- */
@@ -23,7 +24,8 @@ typedef struct st_pressure_listeners_t {
     pthread_cond_t idle; /* a listener has returned */
     pressure_registration_t *first;
     uint64_t last_id;
-    pthread_t runner; /* valid while any registration is running */
+    pthread_t runner;              /* valid while any registration is running */
+    _Atomic(const char *) running; /* the name of that one, or NULL; without the lock */
 } pressure_listeners_t;
 
 int pressure_listeners_init(pressure_listeners_t *listeners);
@@ -153,6 +155,8 @@ struct st_pressure_t {
 
     _Atomic uint64_t wanted_bytes; /* the largest wish for room since the last step */
 
+    _Atomic uint64_t steps_ended; /* the heartbeat that the watchdog listens to */
+
     atomic_flag stepping;
     pressure_level_state_t state;
     pressure_reclaimer_t reclaimer;
@@ -165,14 +169,24 @@ struct st_pressure_t {
     pthread_mutex_t record_lock;
     pressure_snapshot_t record; /* written under record_lock by the thread that holds `stepping` */
 
-    pthread_mutex_t wake_lock;
-    pthread_cond_t wake;
-    atomic_int kicked;
-    int stop; /* guarded by wake_lock */
+    pressure_nap_t nap;
+    atomic_int stop;
     int has_thread;
     pthread_t thread;
 };
 
+/**
+ * the coordinator's level, whoever stands in for it
+ */
+static inline pressure_level_t pressure_own_level(const pressure_t *pressure)
+{
+    return (pressure_level_t)atomic_load_explicit(&pressure->public.level, memory_order_relaxed);
+}
+/**
+ * has `level` count instead of the coordinator's own, or, with is_on = 0, no longer. The watchdog alone does so.
+ */
+void pressure_stand_in(pressure_t *pressure, int is_on, pressure_level_t level);
+int pressure_is_stood_in(const pressure_t *pressure);
 /**
  * samples, for the ledger and for the snapshot. Returns 0 or -1. Only while holding `stepping`, or before anyone else can.
  */

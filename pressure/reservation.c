@@ -180,13 +180,13 @@ void pressure_want_room(pressure_t *pressure, uint64_t bytes)
     pressure_kick(pressure);
 }
 
-static int fits_ever(pressure_t *pressure, uint64_t bytes)
+uint64_t pressure_largest_bytes(pressure_t *pressure)
 {
     pressure_reading_t reading = {0};
 
     if (get_reading(&pressure->ledger, &reading) != 0)
         reading.base_bytes = 0;
-    return bytes <= subtract_floored(pressure->mark_bytes[PRESSURE_HIGH], reading.base_bytes);
+    return subtract_floored(pressure->mark_bytes[PRESSURE_HIGH], reading.base_bytes);
 }
 
 /**
@@ -196,7 +196,7 @@ static int reserve(pressure_t *pressure, pressure_class_t resource_class, uint64
 {
     pressure_ledger_t *ledger = &pressure->ledger;
     int kick = 0;
-    int result = fits_ever(pressure, total_bytes) ? grant(pressure, bytes, &kick) : PRESSURE_NEVER;
+    int result = total_bytes <= pressure_largest_bytes(pressure) ? grant(pressure, bytes, &kick) : PRESSURE_NEVER;
 
     if (result == PRESSURE_OK) {
         atomic_fetch_add_explicit(&ledger->class_bytes[resource_class], bytes, memory_order_relaxed);

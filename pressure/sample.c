@@ -1,11 +1,6 @@
 /*
- * The resident set from /proc/self/statm: one pread on a kept descriptor, no allocation, no stdio.
- *
- * The descriptor is opened for the process that opens it, not for whoever reads it. A server that forks after the first sample
- * would go on reading its parent's memory, so the process id is kept beside the descriptor, both in one word.
+ * What the texts of a sample say: pure functions.
  */
-#include <fcntl.h>
-#include <unistd.h>
 #include "pressure/pressure_private.h"
 
 size_t pressure_parse_digits(const char *text, size_t len, uint64_t *value)
@@ -37,51 +32,10 @@ int pressure_parse_statm(const char *text, size_t len, uint64_t *pages)
     return 0;
 }
 
-static uint64_t pack_descriptor(int fd)
-{
-    return (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)fd;
-}
-
-static int open_statm(void)
-{
-    static _Atomic uint64_t kept; /* 0: none; a pid is never 0 */
-    uint64_t seen = atomic_load(&kept);
-    int fd;
-
-    if (seen == pack_descriptor((int)(uint32_t)seen))
-        return (int)(uint32_t)seen;
-    if ((fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)) < 0)
-        return -1;
-    if (atomic_compare_exchange_strong(&kept, &seen, pack_descriptor(fd))) {
-        if (seen != 0)
-            close((int)(uint32_t)seen); /* the parent's, and in this process nobody else reads it */
-        return fd;
-    }
-    close(fd);
-    return (int)(uint32_t)seen;
-}
-
 uint64_t pressure_reading_of(const pressure_sample_t *sample, uint64_t budget_bytes)
 {
     if (sample->group_limit_bytes == 0)
         return sample->resident_bytes;
     uint64_t by_group = (uint64_t)((double)budget_bytes * ((double)sample->group_bytes / (double)sample->group_limit_bytes));
     return by_group > sample->resident_bytes ? by_group : sample->resident_bytes;
-}
-
-int pressure_sample_statm(void *ctx, pressure_sample_t *sample)
-{
-    char text[128];
-    uint64_t pages;
-    long page_size = sysconf(_SC_PAGESIZE);
-    int fd = open_statm();
-    ssize_t len;
-
-    (void)ctx;
-    if (fd < 0 || page_size <= 0 || (len = pread(fd, text, sizeof(text), 0)) <= 0)
-        return -1;
-    if (pressure_parse_statm(text, (size_t)len, &pages) != 0)
-        return -1;
-    sample->resident_bytes = pages * (uint64_t)page_size;
-    return 0;
 }

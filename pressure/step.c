@@ -56,7 +56,7 @@ unsigned pressure_percent_of_budget(const pressure_t *pressure, uint64_t bytes)
 
 static void publish_level(pressure_t *pressure, pressure_level_t level, uint64_t now_ms)
 {
-    if (level == pressure_level(pressure))
+    if (level == pressure_own_level(pressure))
         return;
     /* release: who sees the level also sees the reading that led to it */
     atomic_store_explicit(&pressure->public.level, (int)level, memory_order_release);
@@ -186,6 +186,7 @@ uint64_t pressure_step(pressure_t *pressure)
     period_ms = pressure_period_ms(tuning, pressure->record.reading_bytes, pressure->config.budget_bytes, pressure_level(pressure));
     if (pressure->step.failing && period_ms > tuning->period_warm_ms)
         period_ms = tuning->period_warm_ms;
+    atomic_fetch_add(&pressure->steps_ended, 1);
     atomic_flag_clear_explicit(&pressure->stepping, memory_order_release);
     return period_ms;
 }

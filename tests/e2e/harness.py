@@ -161,11 +161,11 @@ class Sluice:
     """One server: its files in `folder`, its own process group, 127.0.0.1:`port`.
 
     mode: None (a worker alone), "master" or "daemon". env: variables to add, or to remove (None). module: path of the module that
-    the first line loads; False loads none. launcher: the program to start.
+    the first line loads; False loads none. launcher: the program to start. group: a MemoryGroup (cgroups.py) to start it in.
     """
 
-    def __init__(self, folder, config, *, mode=None, env=None, module=MODULE, threads=2, port=None, launcher=LAUNCHER):
-        self.folder, self.mode, self.launcher = Path(folder), mode, launcher
+    def __init__(self, folder, config, *, mode=None, env=None, module=MODULE, threads=2, port=None, launcher=LAUNCHER, group=None):
+        self.folder, self.mode, self.launcher, self.group = Path(folder), mode, launcher, group
         self.port = port or free_port()
         self.env = environment(env)
         self.config_file = self.folder / "h2o.conf"
@@ -188,10 +188,12 @@ class Sluice:
 
     def start(self):
         """Returns when requests are served; AssertionError with what the server wrote if it ends before."""
-        mode = ["-m", self.mode] if self.mode else []
+        command = self.command(*(["-m", self.mode] if self.mode else []))
+        if self.group:
+            command = self.group.inside(command)
         with open(self.stderr_file, "wb") as stderr:
             self.popen = subprocess.Popen(
-                self.command(*mode), env=self.env, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
+                command, env=self.env, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, start_new_session=True
             )
         self.process = Process(self.popen.pid)
         try:

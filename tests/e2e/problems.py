@@ -21,6 +21,7 @@ ERRORS = {
     "source-too-large": (413, "Content Too Large", True, False),
     "too-many-pixels": (413, "Content Too Large", True, False),
     "answer-too-large": (413, "Content Too Large", False, False),
+    "source-never-fits": (413, "Content Too Large", True, False),
     "never-fits": (413, "Content Too Large", False, False),
     "origin-unreachable": (502, "Bad Gateway", False, False),
     "origin-status": (502, "Bad Gateway", False, False),

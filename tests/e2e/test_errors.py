@@ -22,7 +22,7 @@ from problems import COMMON_SETTINGS, ERRORS, SLACK, assert_error, assert_proble
 
 MAX_OBJECT_BYTES = 300_000
 # the second needs a system that is out of memory; nobody is there to see the third
-FILES_OF_ERRORS = ("test_errors.py", "test_origin_errors.py", "test_deadlines.py", "test_cache_status.py")
+FILES_OF_ERRORS = ("test_errors.py", "test_origin_errors.py", "test_never_fits.py", "test_deadlines.py", "test_cache_status.py")
 NOT_PROVOKED = {"ok", "out-of-memory", "cancelled"}
 
 
@@ -376,14 +376,16 @@ def small_server(tmp_path, settings, origin=None):
 
 def test_picture_that_can_never_fit(tmp_path):
     with small_server(tmp_path, {"pressure.budget": "300MB"}) as server:
-        assert "pressure.budget" in assert_error(server.get("/images/baseline.jpg?w=8000&output=avif"), "never-fits")
+        detail = assert_error(server.get("/images/baseline.jpg?w=8000&output=avif"), "never-fits")
+        need, budget, left = map(int, re.match(r"(\d+) MiB .* pressure.budget \((\d+) MiB\) leaves (\d+) MiB: ", detail).groups())
+        assert budget == 300 * 10**6 >> 20 and left < budget < need
         assert_sound(server)
 
 
 @pytest.mark.skipif(SLACK != 1, reason="the sanitizers' own memory is most of it")
 def test_no_room_now(tmp_path):
     """Two pictures that would each fit, but not both."""
-    with small_server(tmp_path, {"pressure.budget": "700MB", "image.queue-timeout": "300ms"}) as server:
+    with small_server(tmp_path, {"pressure.budget": "350MB", "image.queue-timeout": "300ms"}) as server:
         large = Asked(server, "/images/baseline.jpg?w=8000&output=png")
         wait_for(lambda: server.get("/api/health").json()["operations"]["transforms"] == 1, 10, "the first is at work")
         began = time.monotonic()

@@ -128,7 +128,7 @@ static void on_wake(void *ctx)
     atomic_store(&((struct st_stress_thread_t *)ctx)->woken, 1);
 }
 
-static void on_done(icache_waiter_t *real, icache_object_t *object, int error)
+static void on_done(icache_waiter_t *real, icache_object_t *object, int64_t error)
 {
     struct st_stress_waiter_t *waiter = (struct st_stress_waiter_t *)real;
 

@@ -71,6 +71,7 @@ static void test_retry_and_memory(void **state)
     /* these two depend on what was asked and on the budget, not on the picture alone */
     assert_false(sluice_errors[SLUICE_ERROR_ANSWER_TOO_LARGE].negative);
     assert_false(sluice_errors[SLUICE_ERROR_NEVER_FITS].negative);
+    assert_true(sluice_errors[SLUICE_ERROR_SOURCE_NEVER_FITS].negative);
 }
 
 static void test_promised_statuses(void **state)
@@ -83,6 +84,7 @@ static void test_promised_statuses(void **state)
         [SLUICE_ERROR_SOURCE_TOO_LARGE] = 413,
         [SLUICE_ERROR_TOO_MANY_PIXELS] = 413,
         [SLUICE_ERROR_ANSWER_TOO_LARGE] = 413,
+        [SLUICE_ERROR_SOURCE_NEVER_FITS] = 413,
         [SLUICE_ERROR_NEVER_FITS] = 413,
         [SLUICE_ERROR_ORIGIN_REFUSED] = 502,
         [SLUICE_ERROR_ORIGIN_STATUS] = 502,
@@ -147,11 +149,62 @@ static void test_named_settings_exist(void **state)
     assert_true(named >= 10);
 }
 
+/* each part comes back, whatever the others are */
+static void test_failures(void **state)
+{
+    static const uint64_t needs[][2] = {{0, 0},
+                                        {1, 1024},
+                                        {1024, 1024},
+                                        {1025, 2048},
+                                        {UINT64_C(118) << 20, UINT64_C(118) << 20},
+                                        {UINT64_MAX, (uint64_t)INT32_MAX << 10}};
+    static const uint32_t statuses[] = {0, 200, 599, 65535};
+
+    (void)state;
+    for (int error = SLUICE_OK; error != SLUICE_NUM_ERRORS; ++error) {
+        for (size_t n = 0; n != sizeof(needs) / sizeof(needs[0]); ++n) {
+            for (size_t s = 0; s != sizeof(statuses) / sizeof(statuses[0]); ++s) {
+                sluice_failure_t failure =
+                    sluice_failure_with_need(sluice_failure((sluice_error_t)error, statuses[s]), needs[n][0]);
+                assert_true(failure >= 0 && !(failure & SLUICE_FAILURE_REMEMBERED));
+                failure |= SLUICE_FAILURE_REMEMBERED;
+                assert_int_equal(sluice_failure_error(failure), error);
+                assert_int_equal(sluice_failure_status(failure), statuses[s]);
+                assert_int_equal(sluice_failure_need_bytes(failure), needs[n][1]);
+            }
+        }
+    }
+}
+
+static void test_details(void **state)
+{
+    const uint64_t mib = UINT64_C(1) << 20;
+    char detail[SLUICE_FAILURE_DETAIL_MAX];
+
+    (void)state;
+    for (int error = SLUICE_OK; error != SLUICE_NUM_ERRORS; ++error) {
+        sluice_failure_detail(sluice_failure((sluice_error_t)error, 200), 128 * mib, 57 * mib, detail);
+        assert_string_equal(detail, sluice_errors[error].detail);
+        sluice_failure_detail(sluice_failure_with_need((sluice_failure_t)error, UINT64_MAX), UINT64_MAX, UINT64_MAX, detail);
+        assert_non_null(strstr(detail, sluice_errors[error].detail)); /* there is room for all of it */
+    }
+    /* just too much, which must not look as if it fitted */
+    sluice_failure_detail(sluice_failure_with_need(SLUICE_ERROR_SOURCE_NEVER_FITS, 57 * mib + 1), 128 * mib, 57 * mib + 1023,
+                          detail);
+    const char *numbers = "58 MiB of memory are needed, and pressure.budget (128 MiB) leaves 57 MiB: ";
+    assert_memory_equal(detail, numbers, strlen(numbers));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),  cmocka_unit_test(test_retry_and_memory),     cmocka_unit_test(test_promised_statuses),
-        cmocka_unit_test(test_kinds), cmocka_unit_test(test_named_settings_exist),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_retry_and_memory),
+        cmocka_unit_test(test_promised_statuses),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_details),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_named_settings_exist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

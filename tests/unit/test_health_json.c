@@ -76,6 +76,13 @@ static void fill(health_snapshot_t *snapshot)
     snapshot->resident_bytes = 812345678;
     snapshot->peak_resident_bytes = value();
     snapshot->budget_bytes = 1000000000;
+    snapshot->group_bytes = value();
+    snapshot->group_limit_bytes = value();
+    snapshot->failed_group_reads = value();
+    snapshot->watchdog_checks = value();
+    snapshot->watchdog_failures = value();
+    snapshot->watchdog_interventions = value();
+    snapshot->watchdog_stands_in = 1;
     snapshot->reserved_bytes[0] = value();
     snapshot->reserved_bytes[1] = value();
     snapshot->last_reclaim.generation = value();
@@ -182,16 +189,26 @@ static void health_by_field(void **state)
     char *text = health_json(&snapshot, &len);
     json_t *root = parse(text, len), *memory = member(root, "memory"), *caches = member(root, "caches");
 
-    assert_int_equal(json_object_size(root), 12);
+    json_t *watchdog = member(root, "watchdog");
+
+    assert_int_equal(json_object_size(root), 13);
     check_quotas(root, snapshot.quotas);
+    assert_int_equal(json_object_size(watchdog), 4);
+    check_integer(watchdog, "checks", snapshot.watchdog_checks);
+    check_integer(watchdog, "failures", snapshot.watchdog_failures);
+    check_integer(watchdog, "interventions", snapshot.watchdog_interventions);
+    assert_true(json_is_true(member(watchdog, "stands_in")));
     check_string(root, "status", "degraded");
     check_string(root, "version", "1.2.3");
     check_real(root, "uptime_seconds", 1234.568, 1e-9);
-    assert_int_equal(json_object_size(memory), 9);
+    assert_int_equal(json_object_size(memory), 12);
     check_string(memory, "level", "high");
     check_integer(memory, "resident_bytes", snapshot.resident_bytes);
     check_integer(memory, "peak_resident_bytes", snapshot.peak_resident_bytes);
     check_integer(memory, "budget_bytes", snapshot.budget_bytes);
+    check_integer(memory, "group_bytes", snapshot.group_bytes);
+    check_integer(memory, "group_limit_bytes", snapshot.group_limit_bytes);
+    check_integer(memory, "failed_group_reads", snapshot.failed_group_reads);
     check_real(memory, "ratio", 0.8123, 1e-9);
     check_integer(memory, "accounted_bytes", snapshot.accounted_bytes);
     check_integer(memory, "residual_bytes", snapshot.residual_bytes);

@@ -151,6 +151,14 @@ static void set_pressure(health_snapshot_t *snapshot)
     expect((double)snapshot->resident_bytes, "process_resident_memory_bytes");
     set(&snapshot->peak_resident_bytes, "sluice_pressure_peak_resident_bytes");
     set(&snapshot->budget_bytes, "sluice_pressure_budget_bytes");
+    set(&snapshot->group_bytes, "sluice_pressure_group_bytes");
+    set(&snapshot->group_limit_bytes, "sluice_pressure_group_limit_bytes");
+    set(&snapshot->failed_group_reads, "sluice_pressure_failed_group_reads_total");
+    set(&snapshot->watchdog_checks, "sluice_pressure_watchdog_checks_total");
+    set(&snapshot->watchdog_failures, "sluice_pressure_watchdog_failures_total");
+    set(&snapshot->watchdog_interventions, "sluice_pressure_watchdog_interventions_total");
+    snapshot->watchdog_stands_in = 1;
+    expect(1, "sluice_pressure_watchdog_stands_in");
     expect((double)snapshot->resident_bytes / (double)snapshot->budget_bytes, "sluice_pressure_usage_ratio");
     set_real(&snapshot->degraded_ratio, "sluice_pressure_mark_ratio{level=\"degraded\"}");
     set_real(&snapshot->critical_ratio, "sluice_pressure_mark_ratio{level=\"critical\"}");
@@ -186,6 +194,28 @@ static void set_reclaim(health_snapshot_t *snapshot)
     set_ms(&snapshot->last_reclaim.age_ms, "sluice_pressure_last_reclaim_age_seconds");
 }
 
+/* buckets are added up, the last one is the count */
+static void set_ratios(health_snapshot_t *snapshot)
+{
+    static const char *const formats[] = {"jpeg", "png", "webp", "gif", "avif", "tiff"};
+    static const char *const bounds[] = {"0.25", "0.5", "0.75", "0.9", "1", "1.1", "1.25", "+Inf"};
+    char series[MAX_NAME];
+
+    for (size_t i = 0; i != HEALTH_NUM_FORMATS; ++i) {
+        uint64_t count = 0;
+        for (size_t j = 0; j != HEALTH_NUM_RATIOS; ++j) {
+            count += snapshot->memory_ratios[i].buckets[j] = 100 * i + j + 1;
+            snprintf(series, sizeof(series), "sluice_transform_memory_ratio_bucket{format=\"%s\",le=\"%s\"}", formats[i],
+                     bounds[j]);
+            expect((double)count, "%s", series);
+        }
+        snprintf(series, sizeof(series), "sluice_transform_memory_ratio_count{format=\"%s\"}", formats[i]);
+        expect((double)count, "%s", series);
+        snprintf(series, sizeof(series), "sluice_transform_memory_ratio_sum{format=\"%s\"}", formats[i]);
+        set_real(&snapshot->memory_ratios[i].sum, series);
+    }
+}
+
 static void set_work(health_snapshot_t *snapshot)
 {
     static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -211,6 +241,8 @@ static void set_work(health_snapshot_t *snapshot)
     set(&snapshot->transforms_cancelled, "sluice_transform_cancellations_total");
     set(&snapshot->transforms_queued, "sluice_transform_queued");
     set_real(&snapshot->transform_seconds, "sluice_transform_seconds_total");
+    set_ratios(snapshot);
+    set(&snapshot->transform_overruns, "sluice_transform_overruns_total");
     set(&snapshot->transforms_in_progress, "sluice_images_in_progress");
     set(&snapshot->vips_memory_bytes, "sluice_vips_memory_bytes");
     set(&snapshot->vips_memory_peak_bytes, "sluice_vips_max_memory_bytes");
@@ -286,6 +318,22 @@ static const char *skip_labels(const char *at)
     return at + 1;
 }
 
+static int is_in_family(const char *name, size_t len)
+{
+    static const char *const suffixes[] = {"_bucket", "_sum", "_count"};
+    const char *family = families[num_families - 1];
+    size_t family_len = strlen(family);
+
+    if (len < family_len || memcmp(name, family, family_len) != 0)
+        return 0;
+    if (strcmp(types[num_families - 1], "histogram") != 0)
+        return len == family_len;
+    for (size_t i = 0; i != sizeof(suffixes) / sizeof(suffixes[0]); ++i)
+        if (len == family_len + strlen(suffixes[i]) && memcmp(name + family_len, suffixes[i], strlen(suffixes[i])) == 0)
+            return 1;
+    return 0;
+}
+
 static void parse_sample(const char *line)
 {
     size_t name_len = strcspn(line, "{ ");
@@ -293,7 +341,7 @@ static void parse_sample(const char *line)
     char *rest;
 
     assert_true(num_families != 0);
-    if (strlen(families[num_families - 1]) != name_len || memcmp(families[num_families - 1], line, name_len) != 0)
+    if (!is_in_family(line, name_len))
         fail_msg("not in the family that was opened last: %s", line);
     assert_string_not_equal(types[num_families - 1], "");
     assert_int_equal(*end, ' ');
@@ -318,7 +366,8 @@ static void parse_line(const char *line)
         assert_true(num_families != 0 && strlen(families[num_families - 1]) == len);
         assert_memory_equal(line + 7, families[num_families - 1], len);
         assert_string_equal(types[num_families - 1], "");
-        assert_true(strcmp(line + 7 + len, " counter") == 0 || strcmp(line + 7 + len, " gauge") == 0);
+        assert_true(strcmp(line + 7 + len, " counter") == 0 || strcmp(line + 7 + len, " gauge") == 0 ||
+                    strcmp(line + 7 + len, " histogram") == 0);
         snprintf(types[num_families - 1], MAX_NAME, "%s", line + 8 + len);
     } else {
         parse_sample(line);

@@ -65,7 +65,7 @@ static void on_wake(void *ctx)
     ++wakes;
 }
 
-static void on_done(icache_waiter_t *waiter, icache_object_t *object, int error)
+static void on_done(icache_waiter_t *waiter, icache_object_t *object, int64_t error)
 {
     (void)waiter;
     (void)error;

@@ -16,7 +16,7 @@ static void count_call(void *ctx)
 
 static int sequence;
 
-static void keep_result(icache_waiter_t *real, icache_object_t *object, int error)
+static void keep_result(icache_waiter_t *real, icache_object_t *object, int64_t error)
 {
     struct st_test_waiter_t *waiter = (struct st_test_waiter_t *)real;
     ++waiter->calls;
@@ -236,10 +236,10 @@ static void what_is_not_stored_is_still_delivered(void **state)
     assert_int_equal(stats.pinned_bytes, 0);
 }
 
-static void detach_and_reuse(icache_waiter_t *real, icache_object_t *object, int error);
+static void detach_and_reuse(icache_waiter_t *real, icache_object_t *object, int64_t error);
 static struct st_fixture_t *reused;
 
-static void detach_and_reuse(icache_waiter_t *real, icache_object_t *object, int error)
+static void detach_and_reuse(icache_waiter_t *real, icache_object_t *object, int64_t error)
 {
     keep_result(real, object, error);
     /* the next ones of this lane leave, and their memory with them */

@@ -203,7 +203,7 @@ struct st_answer_t {
     int calls;
 };
 
-static void on_done(icache_waiter_t *waiter, icache_object_t *object, int error)
+static void on_done(icache_waiter_t *waiter, icache_object_t *object, int64_t error)
 {
     struct st_answer_t *answer = (struct st_answer_t *)(void *)waiter;
 

@@ -287,7 +287,7 @@ static void finish_flight_if_over(struct st_model_flight_t *flight)
     flight->real = NULL;
 }
 
-static void on_done(icache_waiter_t *real, icache_object_t *object, int error)
+static void on_done(icache_waiter_t *real, icache_object_t *object, int64_t error)
 {
     struct st_model_waiter_t *waiter = (struct st_model_waiter_t *)real;
     struct st_model_flight_t *flight = waiter->flight;

@@ -90,7 +90,7 @@ struct st_waited_t {
     icache_object_t *object;
 };
 
-static void keep(icache_waiter_t *real, icache_object_t *object, int error)
+static void keep(icache_waiter_t *real, icache_object_t *object, int64_t error)
 {
     struct st_waited_t *waiter = (struct st_waited_t *)real;
 

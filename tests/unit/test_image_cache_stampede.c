@@ -10,7 +10,7 @@ struct st_test_waiter_t {
     icache_object_t *object;
 };
 
-static void keep_result(icache_waiter_t *real, icache_object_t *object, int error)
+static void keep_result(icache_waiter_t *real, icache_object_t *object, int64_t error)
 {
     struct st_test_waiter_t *waiter = (struct st_test_waiter_t *)real;
     ++waiter->calls;

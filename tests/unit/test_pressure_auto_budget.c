@@ -1,62 +1,10 @@
 /*
  * The automatic budget, on made-up /proc and /sys trees.
  */
-#include <stdlib.h>
-#include <unistd.h>
-#include <sys/stat.h>
-#include <ftw.h>
+#include "test_cgroup_fake.h"
 #include "test_pressure_fake.h"
 
 #define GIB ((uint64_t)1 << 30)
-
-static char root[64], proc_root[128], sys_root[128];
-
-static int make_root(void **arg)
-{
-    (void)arg;
-    snprintf(root, sizeof(root), "/tmp/test_auto_budget.XXXXXX");
-    if (mkdtemp(root) == NULL)
-        return -1;
-    snprintf(proc_root, sizeof(proc_root), "%s/proc", root);
-    snprintf(sys_root, sizeof(sys_root), "%s/sys", root);
-    return 0;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-    (void)status;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int remove_root(void **arg)
-{
-    (void)arg;
-    return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/**
- * writes <root>/<path> and the folders above it
- */
-static void put(const char *path, const char *text)
-{
-    char full[512];
-    int len = snprintf(full, sizeof(full), "%s/%s", root, path);
-    FILE *file;
-
-    for (int i = (int)strlen(root) + 1; i < len; ++i) {
-        if (full[i] != '/')
-            continue;
-        full[i] = '\0';
-        mkdir(full, 0755);
-        full[i] = '/';
-    }
-    file = fopen(full, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
 
 static uint64_t budget(uint64_t physical_bytes)
 {
@@ -165,6 +113,36 @@ static void test_unreadable(void **arg)
     assert_int_equal(budget(1000000), 950);
 }
 
+/* what holds for a budget that is given, too */
+static void test_the_limit_alone(void **arg)
+{
+    (void)arg;
+    assert_int_equal(pressure_group_limit(proc_root, sys_root), 0);
+    put("proc/self/cgroup", "4:memory:/a/b\n");
+    put("sys/memory/a/b/memory.limit_in_bytes", "9223372036854771712\n");
+    assert_int_equal(pressure_group_limit(proc_root, sys_root), 0);
+    put("sys/memory/a/memory.limit_in_bytes", "1000000\n");
+    assert_int_equal(pressure_group_limit(proc_root, sys_root), 1000000);
+    assert_int_equal(pressure_budget_below(1000000), 950000);
+    assert_int_equal(pressure_budget_below(UINT64_MAX), UINT64_MAX / 100 * 95 + UINT64_MAX % 100 * 95 / 100);
+}
+
+/* the text is longer than what is read of it: the last component may be cut off, and is no group */
+static void test_cut_text(void **arg)
+{
+    static char line[16384 + 1];
+
+    (void)arg;
+    memset(line, 'x', sizeof(line) - 1);
+    memcpy(line, "1:", 2);
+    memcpy(line + 8192, "\n0::/a/b", 8);
+    line[8200] = '\0';
+    put("proc/self/cgroup", line);
+    put("sys/a/b/memory.max", "1000\n");
+    put("sys/a/memory.max", "1000000\n");
+    assert_int_equal(budget(GIB), 950000);
+}
+
 static void test_long_path(void **arg)
 {
     static char line[20000];
@@ -187,6 +165,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hybrid, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_comounted_controllers, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_unreadable, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_the_limit_alone, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_cut_text, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_long_path, make_root, remove_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,7 +133,7 @@ static void run_world(void)
     for (; world.num_done != world.num_jobs; ++tick) {
         assert_true(tick < MAX_TICKS);
         fake.now_ms += TICK_MS;
-        if (atomic_exchange(&pressure->kicked, 0) || fake.now_ms >= due_ms)
+        if (atomic_exchange(&pressure->nap.kicked, 0) || fake.now_ms >= due_ms)
             due_ms = fake.now_ms + pressure_step(pressure);
         run_tick(pressure, tick);
     }

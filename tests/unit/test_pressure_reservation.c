@@ -68,6 +68,7 @@ static void test_up_to_the_mark_and_not_a_byte_more(void **arg)
 
     (void)arg;
     assert_int_equal(pressure_reserve(pressure, PRESSURE_CLASS_DECODE, MIBS(700) + 1), PRESSURE_NEVER);
+    assert_int_equal(pressure_largest_bytes(pressure), MIBS(700));
     assert_int_equal(pressure_reserve(pressure, PRESSURE_CLASS_DECODE, MIBS(700)), PRESSURE_OK);
     assert_int_equal(pressure_reserve(pressure, PRESSURE_CLASS_DECODE, 1), PRESSURE_NOT_NOW);
     release(pressure, PRESSURE_CLASS_DECODE, 700);
@@ -87,6 +88,7 @@ static void test_never_knows_the_base(void **arg)
     assert_int_equal(reserve(pressure, PRESSURE_CLASS_DECODE, 301), PRESSURE_NOT_NOW); /* it was down to 50 once */
     assert_int_equal(reserve(pressure, PRESSURE_CLASS_DECODE, 750), PRESSURE_NOT_NOW);
     assert_int_equal(reserve(pressure, PRESSURE_CLASS_DECODE, 751), PRESSURE_NEVER);
+    assert_int_equal(pressure_largest_bytes(pressure), MIBS(750));
     assert_int_equal(pressure_reserve(pressure, PRESSURE_CLASS_DECODE, UINT64_MAX), PRESSURE_NEVER);
     assert_int_equal(fake_snapshot(pressure).reservations_refused, 5);
     pressure_destroy(&pressure);
@@ -223,7 +225,7 @@ static void test_nothing_before_the_first_reading(void **arg)
 
 static int was_kicked(pressure_t *pressure)
 {
-    return atomic_exchange(&pressure->kicked, 0);
+    return atomic_exchange(&pressure->nap.kicked, 0);
 }
 
 static void test_kicks(void **arg)

@@ -1,10 +1,6 @@
 /*
- * Reading statm: the parser on good and bad texts, the real file before and after memory is touched, and after a fork.
+ * What the texts of a sample say, good and bad ones.
  */
-#include <stdlib.h>
-#include <unistd.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include "test_pressure_fake.h"
 
 static void test_parse(void **arg)
@@ -50,62 +46,11 @@ static void test_reading(void **arg)
         assert_int_equal(pressure_reading_of(&rows[i].sample, rows[i].budget_bytes), rows[i].reading_bytes);
 }
 
-static uint64_t sample(void)
-{
-    pressure_sample_t taken = {0};
-
-    assert_int_equal(pressure_sample_statm(NULL, &taken), 0);
-    assert_int_equal(taken.group_limit_bytes, 0);
-    return taken.resident_bytes;
-}
-
-static void test_sees_touched_pages(void **arg)
-{
-    const size_t size = 64 << 20;
-    uint64_t before = sample();
-    char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    (void)arg;
-    assert_ptr_not_equal(pages, MAP_FAILED);
-    memset(pages, 1, size);
-    uint64_t touched = sample();
-    munmap(pages, size);
-    assert_true(touched >= before + size / 10 * 9);
-    assert_true(sample() <= touched - size / 10 * 9);
-}
-
-/* a child that frees what it inherited must see its own resident set, not its parent's */
-static void test_after_a_fork(void **arg)
-{
-    const size_t size = 64 << 20;
-    char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    pressure_sample_t child;
-    uint64_t parent;
-    int status;
-    pid_t pid;
-
-    (void)arg;
-    assert_ptr_not_equal(pages, MAP_FAILED);
-    memset(pages, 1, size);
-    parent = sample();
-    if ((pid = fork()) == 0) {
-        munmap(pages, size);
-        _exit(pressure_sample_statm(NULL, &child) == 0 && child.resident_bytes < parent - size / 2 ? 0 : 1);
-    }
-    assert_true(pid > 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    munmap(pages, size);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_sees_touched_pages),
-        cmocka_unit_test(test_after_a_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,136 @@
+#include "module/transform_estimate.h"
+
+#define FIXED_BYTES (UINT64_C(2) << 20)
+#define PROFILE_BYTES (UINT64_C(1) << 20) /* of the profile that CMYK without one is given */
+#define WEBP_COLUMN_BYTES 128             /* of the rows that a WebP decoder works at, for each pixel of their width */
+#define ROWS 128                          /* that libvips keeps at a place, for strips of 16 rows */
+
+/* the factors come from files: a product beyond 64 bits is more than any budget, and must not wrap to a small one */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
+static uint64_t min(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t pixel_bytes(const sluice_picture_facts_t *facts)
+{
+    return (uint64_t)facts->bands * facts->bytes_per_band;
+}
+
+static uint64_t whole_bytes(const sluice_picture_facts_t *facts)
+{
+    uint64_t pixels = times(facts->width, facts->height);
+
+    if (facts->format == SLUICE_FORMAT_JPEG)
+        return facts->coefficient_bytes != 0 ? facts->coefficient_bytes : times(pixels, UINT64_C(2) * facts->bands);
+    if (facts->format == SLUICE_FORMAT_TIFF)
+        pixels = times(pixels, 2); /* as stored, and as decoded */
+    return times(pixels, facts->whole_bytes_per_pixel != 0 ? facts->whole_bytes_per_pixel : pixel_bytes(facts));
+}
+
+static int scales_while_loading(const sluice_picture_facts_t *facts)
+{
+    return facts->format == SLUICE_FORMAT_WEBP;
+}
+
+/* JPEG decoders shrink by 2, 4 or 8; libvips leaves at least a factor of two to the scaling proper */
+static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    uint64_t shrink = 1;
+
+    if (scales_while_loading(facts))
+        return min(facts->width, work->scaled_width);
+    if (facts->format != SLUICE_FORMAT_JPEG)
+        return facts->width;
+    while (shrink < 8 && times(work->scaled_width, 4 * shrink) <= facts->width &&
+           times(work->scaled_height, 4 * shrink) <= facts->height)
+        shrink *= 2;
+    return facts->width / shrink + 1;
+}
+
+static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    uint64_t decoded = pixel_bytes(facts);
+    int is_narrowed = facts->format == SLUICE_FORMAT_PNG && facts->profile_bytes == 0; /* to 8 bits, ahead of scaling */
+    uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : is_narrowed ? facts->bands : decoded;
+    uint64_t kept = facts->format == SLUICE_FORMAT_PNG && facts->whole == SLUICE_WHOLE ? 0 : decoded; /* they are all there */
+
+    if (facts->format == SLUICE_FORMAT_TIFF)
+        kept *= 3; /* strips, or rows of tiles */
+    uint64_t bytes = times(times(loaded_width(facts, work), kept + 2 * scaled), min(facts->height, ROWS));
+    return scales_while_loading(facts) ? plus(bytes, times(facts->width, WEBP_COLUMN_BYTES)) : bytes;
+}
+
+static uint64_t copied_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    uint64_t bytes = times(work->copies, facts->bands);
+    uint64_t width = work->scaled_width, height = work->scaled_height;
+
+    uint64_t copied = times(times(width, height), bytes);
+    if (scales_while_loading(facts))
+        copied = plus(copied, times(times(min(width, facts->width), min(height, facts->height)), 4 + facts->bands));
+    return copied;
+}
+
+static uint64_t profile_bytes(const sluice_picture_facts_t *facts)
+{
+    int cmyk = facts->bands == 4 && !facts->alpha;
+    uint64_t bytes = cmyk ? max(facts->profile_bytes, PROFILE_BYTES) : facts->profile_bytes;
+
+    return bytes != 0 ? plus(times(bytes, 10), UINT64_C(1) << 19) : 0;
+}
+
+/*
+ * JPEG keeps the coefficients to find the best code for them: 2 bytes for each sample, of which there are 3 for two pixels, from
+ * quality 90 on 3 for each. What AVIF does from there on is the same to its planes.
+ */
+static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    uint64_t pixels = times(work->width, work->height), colours = facts->bands < 3 ? 1 : 3;
+    int fine = work->quality >= 90;
+
+    switch (work->output) {
+    case SLUICE_FORMAT_PNG:
+        return times(pixels, colours + (work->alpha != 0));
+    case SLUICE_FORMAT_WEBP:
+        return plus(UINT64_C(3) << 19, times(pixels, work->alpha ? 16 : 7));
+    case SLUICE_FORMAT_GIF:
+        return plus(UINT64_C(1) << 20, times(pixels, 25));
+    case SLUICE_FORMAT_AVIF:
+        return plus(UINT64_C(7) << 19, times(pixels, (fine ? 45 : 25) + (work->alpha ? 10 : 0)));
+    default:
+        return times(pixels, colours == 1 ? (fine ? 4 : 3) : (fine ? 10 : 4));
+    }
+}
+
+uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    uint64_t bytes = plus(plus(FIXED_BYTES, profile_bytes(facts)), row_bytes(facts, work));
+
+    if (facts->whole != SLUICE_NOT_WHOLE)
+        bytes = plus(bytes, whole_bytes(facts));
+    return plus(bytes, plus(copied_bytes(facts, work), encoder_bytes(facts, work)));
+}
+
+uint64_t sluice_transform_least(const sluice_picture_facts_t *facts)
+{
+    return plus(FIXED_BYTES, facts->whole == SLUICE_WHOLE ? whole_bytes(facts) : 0);
+}

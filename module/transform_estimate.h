@@ -1,0 +1,49 @@
+/*
+ * transform_estimate.h - how much memory a transform takes, before it is run. Pure.
+ *
+ * An estimate is what is reserved, so it has to be at least what is taken, whatever the picture shows; what is more than that is
+ * concurrency lost. Both ends were measured with libvips 8.14 on one thread with strips of 16 rows, see `make bench-estimates` and
+ * bench/README.md. In MB, for 24 megapixels scaled to a JPEG of 300 pixels, measured and estimated:
+ *
+ *   JPEG   baseline 1.4 (3.2), grey 0.8 (2.6), CMYK 10.1 (14.5); progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
+ *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 6.9 (11.6); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 149 (151)
+ *   WebP   lossy 1.4 (3.9), lossless 97 (100), with alpha 28 to 49 (125: a file may hold a plane that takes as much)
+ *   AVIF   4:2:0 169 (177), 4:4:4 315 (321), with alpha 196 (246); more than 8 bits, not measured, count twice
+ *   GIF    102 (105), with transparency 117 (126)
+ *   TIFF   low strips or tiles 11 (14), high ones, not measured, twice the picture more
+ */
+#ifndef module__transform_estimate_h
+#define module__transform_estimate_h
+
+#include "module/picture_facts.h"
+
+/**
+ * what is to be made of a picture
+ */
+typedef struct st_sluice_work_t {
+    uint64_t scaled_width, scaled_height; /* as stored, before it is turned, cropped or extended */
+    uint64_t width, height;               /* of the answer */
+    unsigned copies;                      /* of the scaled picture, in memory: one to turn it, one to crop it */
+    sluice_format_t output;
+    uint32_t quality;
+    int alpha; /* of the answer, before it is encoded */
+} sluice_work_t;
+
+/**
+ * Upper estimate of the memory that one transform takes on top of its source, its encoded result included:
+ *   fixed part     2 MiB of pipeline and codec state; ten times the colour profile, which is unpacked (CMYK has always one)
+ *   rows           128 rows as decoded, unless it is an interlaced PNG, and 128 each behind two steps of scaling, in which
+ *                  pictures with alpha are of floats. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few
+ *                  rows
+ *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
+ *   copies         of the scaled picture, 8 bits; WebP decodes into two of them
+ *   output         for each pixel what the encoder keeps, and the encoded bytes of a picture that does not compress
+ * UINT64_MAX when the numbers are beyond all measure.
+ */
+uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work);
+/**
+ * a lower bound of the above for whatever may be made of a picture of which only this is known
+ */
+uint64_t sluice_transform_least(const sluice_picture_facts_t *facts);
+
+#endif
