@@ -51,11 +51,13 @@ static sluice_error_t error_of_answer(const sluice_http_outcome_t *outcome)
 
 sluice_error_t sluice_http_error(const sluice_http_outcome_t *outcome)
 {
+    if (outcome->stopped != SLUICE_OK) /* whatever curl says: all may have been received by then */
+        return outcome->stopped;
     switch (outcome->result) {
     case CURLE_OK:
         return error_of_answer(outcome);
     case CURLE_WRITE_ERROR: /* without a reason of ours: more of an error page than is read */
-        return outcome->stopped != SLUICE_OK ? outcome->stopped : error_of_status(outcome);
+        return error_of_status(outcome);
     case CURLE_OPERATION_TIMEDOUT:
         return outcome->paused ? SLUICE_ERROR_NO_ROOM : SLUICE_ERROR_ORIGIN_TIMEOUT;
     case CURLE_COULDNT_RESOLVE_HOST:
