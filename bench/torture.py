@@ -5,6 +5,7 @@ Exit status: 0 if all hard criteria hold in all rounds, 1 if not.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -25,19 +26,18 @@ MIB = storm.MIB
 HEALTH_MS = 100
 LEAST_RATIO = 0.7  # of the pictures per second without a limit, from LARGE_BUDGET on
 LARGE_BUDGET = 256 * MIB
-# what can never be decoded beside the server itself
-TOO_LARGE = {128 * MIB: ("progressive-jpeg", "interlaced-png", "shared", "stall-body")}
 
 
 # --- running
 
 
-def run_cell(folder, origin, order, budget, number, **settings):
+def run_cell(folder, origin, order, budget, number):
     """budget None: no limit, and as much budget as the machine has."""
     here = Path(folder, f"cell-{number}")
     here.mkdir()
-    order = dataclasses.replace(order, may_be_too_large=TOO_LARGE.get(budget, ()), seed=order.seed + number)
-    outcome = storm.storm_over_sluice(here, origin, order, budget, limited=budget is not None, **settings)
+    order = dataclasses.replace(order, seed=order.seed + number)
+    with storm.group_for(budget) if budget else contextlib.nullcontext() as group:
+        outcome = storm.over_sluice(here, origin, order, budget, group)
     print_cell(f"{order.connections:>4} connections, {name_of(budget)}", outcome)
     return outcome
 
@@ -59,7 +59,7 @@ def name_of(budget):
 
 def print_cell(title, outcome):
     report = outcome.report
-    busy = outcome.watch.mean("sluice_transform_in_progress")
+    busy = outcome.watch.mean("sluice_images_in_progress")
     print(f"{title}: {outcome.per_second():.1f} pictures/s, peak {outcome.watch.peak / MIB:.0f} MiB, {json.dumps(outcome.by_status())}")
     print(
         f"      {report['pictures']}; slowest answer {report['worst_s']:.1f} s; hung up: {report['hung_up']}\n"
@@ -75,7 +75,7 @@ def print_cell(title, outcome):
 
 def run_all(folder, origin, options):
     """{(connections, budget): [Outcome per round]}, {(connections, budget): Outcome of ipx}"""
-    order = storm.Order(files=options.files, url="", seconds=options.seconds, seed=options.seed, drain_s=options.drain)
+    order = storm.Order(files=options.files, seconds=options.seconds, seed=options.seed, drain_s=options.drain)
     shuffle, results, peers, number = random.Random(options.seed).shuffle, {}, {}, 0
     for connections in options.connections:
         order = dataclasses.replace(order, connections=connections)

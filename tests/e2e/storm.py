@@ -31,6 +31,8 @@ HEADROOM = 1.1  # the hard limit, of the budget
 
 # how often askers want what: in per cent of the large pictures
 WEIGHTS = {"progressive-jpeg": 30, "interlaced-png": 20, "webp": 20, "baseline-jpeg": 15, "plain-png": 15}
+# what can be decoded beside the server itself within a small budget; in larger ones it is all of them
+FITTING = {128 * MIB: ("webp", "baseline-jpeg", "plain-png")}
 SMALL = ("baseline.jpg", "rgb.png", "lossy.webp", "rgba.png")
 WIDTH = 300
 BIG, BIG_WIDTH = "noise.jpg", 2000  # of which a rendition of its own size has several megabytes
@@ -49,12 +51,23 @@ def files(folder, count):
     return by_kind
 
 
+def fitting(budget_bytes):
+    """The kinds of large pictures that have to be served within a budget."""
+    return FITTING.get(budget_bytes, tuple(WEIGHTS))
+
+
+def may_be_too_large(budget_bytes):
+    """What may be answered 413."""
+    others = tuple(kind for kind in WEIGHTS if kind not in fitting(budget_bytes))
+    return (*others, "shared", "stall-head", "stall-body") if others else ()
+
+
 @dataclasses.dataclass
 class Order:
     """What storm_clients.py is told."""
 
     files: dict
-    url: str  # with {path}, {width} and {quality}
+    url: str = ""  # with {path}, {width} and {quality}
     port: int = 0
     seed: int = 1
     connections: int = 64
@@ -137,7 +150,7 @@ class Watch:
 
     PERIOD_S = 0.5
     GAUGES = (
-        "sluice_transform_in_progress", "sluice_transform_queued", "sluice_origin_fetches_in_progress", "sluice_requests_in_progress",
+        "sluice_images_in_progress", "sluice_transform_queued", "sluice_origin_fetches_in_progress", "sluice_requests_in_progress",
         'sluice_pressure_reserved_bytes{class="source"}', 'sluice_pressure_reserved_bytes{class="decode"}', "sluice_pressure_level",
         "sluice_pressure_resident_bytes", "sluice_image_cache_bytes", "sluice_image_cache_pinned_bytes", "sluice_libvips_memory_bytes",
     )  # fmt: skip
@@ -248,6 +261,15 @@ class Outcome:
     def per_second(self):
         return self.report["pictures_timely"] / max(self.report["seconds"], 0.001)
 
+    def asked(self):
+        """How often askers asked for what."""
+        total = {"hang-up": self.report["hung_up"].get("at random", 0)}
+        for name, count in self.report["answers"].items():
+            what = name.partition(" ")[0]
+            if what not in ("warm", "slow"):
+                total[what] = total.get(what, 0) + count
+        return total
+
     def by_status(self):
         """{"200": number of answers, "503 no-room": ..., "no answer": ...}"""
         total = {}
@@ -257,15 +279,12 @@ class Outcome:
         return dict(sorted(total.items()))
 
 
-def storm_over_sluice(folder, origin, order, budget_bytes=None, limited=True, **settings):
-    """One cell: a Sluice with `budget_bytes`, in a cgroup with HEADROOM if `limited`, and one storm. Returns the Outcome."""
-    with contextlib.ExitStack() as stack:
-        group = stack.enter_context(group_for(budget_bytes)) if limited else None
-        server = Sluice(folder, config(origin, budget_bytes, **settings))
-        server.group = group
-        stack.callback(server.stop)
-        server.start()
-        order = dataclasses.replace(order, port=server.port, url=SLUICE_URL)
+def over_sluice(folder, origin, order, budget_bytes=None, group=None, **settings):
+    """One storm over a Sluice of its own, in `group` if that is one. Returns the Outcome."""
+    server = Sluice(folder, config(origin, budget_bytes, **settings))
+    server.group = group
+    with server:
+        order = dataclasses.replace(order, port=server.port, url=SLUICE_URL, may_be_too_large=may_be_too_large(budget_bytes))
         warm(order)
         cpu_s = server.cpu_seconds()
         with Watch(server.process.pid, server) as watch:
