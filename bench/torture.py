@@ -60,10 +60,12 @@ def name_of(budget):
 def print_cell(title, outcome):
     report = outcome.report
     busy = outcome.watch.mean("sluice_images_in_progress")
-    print(f"{title}: {outcome.per_second():.1f} pictures/s, peak {outcome.watch.peak / MIB:.0f} MiB, {json.dumps(outcome.by_status())}")
+    peak = f"peak {outcome.watch.peak / MIB:.0f} MiB"
+    print(f"{title}: {outcome.per_second():.1f} pictures/s, {peak}, {json.dumps(outcome.by_status())}")
     print(
         f"      {report['pictures']}; slowest answer {report['worst_s']:.1f} s; hung up: {report['hung_up']}\n"
         f"      CPU {outcome.cpu_s:.1f} s in {report['seconds']:.1f} s; on average {busy:.1f} transforms running, "
+        f"none for {outcome.watch.share_without('sluice_images_in_progress'):.0%} of the time, "
         f"{outcome.watch.mean('sluice_transform_queued'):.0f} queued, "
         f"{outcome.watch.mean('sluice_image_cache_pinned_bytes') / MIB:.0f} MiB pinned; health {outcome.probes.get('health')}, "
         f"control worst {outcome.probes.get('control', {}).get('worst_ms')} ms, prober late {outcome.probes.get('late_ms')} ms"
@@ -112,7 +114,7 @@ def criteria(results, connections, budget):
     left = [one.left_over for one in rounds if one.left_over]
     yield "nothing held at rest", not left, True, f"{left or 'nothing'}"
     health = [one.probes["health"] for one in rounds]
-    strange = [fault for one in health for fault in one["faults"]] + [s for one in health for s in one["statuses"] if s not in ("200", "503")]
+    strange = [what for one in health for what in (*one["faults"], *one["statuses"]) if what not in ("200", "503")]
     yield "health answers 200 or 503", not strange, True, f"{strange[:3] or 'always'}"
     worst = max(one["worst_ms"] for one in health)
     control = max(one.probes["control"]["worst_ms"] for one in rounds)
@@ -156,9 +158,9 @@ def sluice_row(results, connections, budget):
 
 
 def ipx_row(outcome):
-    answers = outcome.by_status().get("200", 0)
-    end = f"{outcome.kills}, after {answers} answers" if outcome.kills else "0" if outcome.alive else f"ended by itself after {answers} answers"
-    return ["ipx", f"{outcome.per_second():.1f}", "", end, f"{outcome.watch.peak / MIB:.0f} MiB ({outcome.watch.peak / outcome.budget_bytes:.0%})", "", "", ""]
+    answers, peak = outcome.by_status().get("200", 0), outcome.watch.peak
+    end = "0" if outcome.alive else f"{outcome.kills or 'ended by itself'}, after {answers} answers"
+    return ["ipx", f"{outcome.per_second():.1f}", "", end, f"{peak / MIB:.0f} MiB ({peak / outcome.budget_bytes:.0%})", "", "", ""]
 
 
 def table(results, peers, options):
@@ -196,7 +198,8 @@ def parse_options():
 
 
 def as_json(results, peers):
-    rows = [("sluice", key, one) for key, rounds in results.items() for one in rounds] + [("ipx", key, one) for key, one in peers.items()]
+    rows = [("sluice", key, one) for key, rounds in results.items() for one in rounds]
+    rows += [("ipx", key, one) for key, one in peers.items()]
     return json.dumps(
         [
             {

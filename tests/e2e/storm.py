@@ -1,10 +1,11 @@
 """A storm: many clients that want large pictures of a server whose memory cgroup has a hard limit, and what came of it.
 
-    with storm.Origin(files) as origin, Server(...) as server:
-        report = storm.run(storm.Order(port=server.port, ...), probes=["health:8080:/api/health"], watch=...)
+    files = storm.files(folder, 10)
+    with storm.Origin(folder) as origin, storm.group_for(budget) as group:
+        outcome = storm.over_sluice(another_folder, origin, storm.Order(files), budget, group)
 
-Origin, clients (storm_clients.py says what they do) and prober (storm_prober.py) are processes of their own, outside of the server's
-cgroup. bench/torture.py and test_torture.py decide what a storm has to show.
+Origin (storm_origin.py), clients (storm_clients.py says what they do) and prober (storm_prober.py) are processes of their own, outside
+of that cgroup. bench/torture.py and test_torture.py decide what an outcome has to be.
 """
 
 import contextlib
@@ -167,7 +168,8 @@ class Watch:
             if self.server:
                 with contextlib.suppress(Exception):  # it may be gone; the verdict says so
                     values = clients.metrics(self.server)
-                    self.rows.append((round(time.monotonic() - began, 2), {name: values[name] for name in self.GAUGES if name in values}))
+                    gauges = {name: values[name] for name in self.GAUGES if name in values}
+                    self.rows.append((round(time.monotonic() - began, 2), gauges))
             if self.stopped.wait(self.PERIOD_S):
                 break
         self.peak = max(self.peak, peak_bytes(self.pid) or 0)
@@ -175,6 +177,11 @@ class Watch:
     def mean(self, name):
         values = [row[name] for _, row in self.rows if name in row]
         return sum(values) / len(values) if values else 0
+
+    def share_without(self, name):
+        """How often it was 0, of all times it was looked at."""
+        values = [row[name] for _, row in self.rows if name in row]
+        return sum(not value for value in values) / len(values) if values else 0
 
     def __enter__(self):
         self.thread.start()
@@ -232,8 +239,9 @@ def what_is_wrong(path, body, width):
     if image.size != (width, round(width * 2 / 3)):
         return f"{image.size} instead of {width} pixels wide"
     seen, wanted = image.getpixel((image.width // 2, image.height // 2)), pictures.colour_of_large(number)
-    # shades may differ by as much as JPEG takes from them, and PNGs are in few shades to begin with
-    return f"shows {seen} in the middle instead of {wanted}" if max(abs(a - b) for a, b in zip(seen, wanted, strict=True)) > 8 else None
+    if max(abs(a - b) for a, b in zip(seen, wanted, strict=True)) > 8:  # as much as JPEG may take
+        return f"shows {seen} in the middle instead of {wanted}"
+    return None
 
 
 def warm(order):

@@ -28,7 +28,7 @@ HIT_PERIOD_S = 0.05
 SLOW_BYTES_PER_S = 48 << 10
 SLOW_SHARE = HIT_SHARE = 16  # one connection of so many
 # out of a thousand requests of an asker
-SHARED, HANG_UP, STALL_HEAD, STALL_BODY, SMALL = 100, 40, 10, 10, 60
+SPECIAL = {"shared": 100, "hang-up": 40, "stall-head": 10, "stall-body": 10, "small": 60}
 
 
 class Gone(Exception):
@@ -127,7 +127,7 @@ class Storm:
         kind = chance.choices(self.kinds, self.weights)[0]
         file = chance.choice(self.order["files"][kind])
         options = {"width": self.order["width"], "quality": 80}
-        for what, share in (("shared", SHARED), ("hang-up", HANG_UP), ("stall-head", STALL_HEAD), ("stall-body", STALL_BODY), ("small", SMALL)):
+        for what, share in SPECIAL.items():
             if number < share:
                 break
             number -= share
@@ -230,7 +230,8 @@ class Storm:
                 else:
                     await self.read_slowly(connection, int(fields["content-length"]))
             except (OSError, EOFError, ValueError) as problem:
-                self.faults.append(f"{path}: slow reader: {type(problem).__name__} {problem} after {time.monotonic() - began:.1f} s")
+                seconds = time.monotonic() - began
+                self.faults.append(f"{path}: slow reader: {type(problem).__name__} {problem} after {seconds:.1f} s")
                 await asyncio.sleep(0.1)
             connection.hang_up()
 
@@ -275,8 +276,8 @@ class Storm:
             task.cancel()
         self.hung_up["unanswered, at the end"] = len(pending)
         return {
-            "seconds": took, "pictures_timely": timely, "pictures": self.pictures, "answers": self.answers, "dead": self.dead,
-            "faults": self.faults[:100], "num_faults": len(self.faults), "kept": self.kept, "worst_s": self.worst_s, "hung_up": self.hung_up,
+            "seconds": took, "pictures_timely": timely, "pictures": self.pictures, "answers": self.answers, "kept": self.kept,
+            "faults": self.faults[:100], "num_faults": len(self.faults), "worst_s": self.worst_s, "hung_up": self.hung_up,
         }  # fmt: skip
 
 
