@@ -26,6 +26,7 @@ MIB = storm.MIB
 HEALTH_MS = 100
 LEAST_RATIO = 0.7  # of the pictures per second without a limit, from LARGE_BUDGET on
 LARGE_BUDGET = 256 * MIB
+BOUNDLESS = 16  # times as much budget as the cgroup is for
 
 
 # --- running
@@ -39,6 +40,16 @@ def run_cell(folder, origin, order, budget, number):
     with storm.group_for(budget) if budget else contextlib.nullcontext() as group:
         outcome = storm.over_sluice(here, origin, order, budget, group)
     print_cell(f"{order.connections:>4} connections, {name_of(budget)}", outcome)
+    return outcome
+
+
+def run_boundless(folder, origin, order, budget):
+    """A Sluice that may take more than its cgroup has: shows that the storm kills what does not hold back."""
+    here = Path(folder, f"boundless-{order.connections}-{budget}")
+    here.mkdir()
+    with storm.group_for(budget) as group:
+        outcome = storm.over_sluice(here, origin, dataclasses.replace(order, drain_s=1), BOUNDLESS * budget, group)
+    print_cell(f"{order.connections:>4} connections, {name_of(BOUNDLESS * budget)} in the cgroup for {name_of(budget)}", outcome)
     return outcome
 
 
@@ -76,7 +87,7 @@ def print_cell(title, outcome):
 
 
 def run_all(folder, origin, options):
-    """{(connections, budget): [Outcome per round]}, {(connections, budget): Outcome of ipx}"""
+    """{(connections, budget): [Outcome per round]}, {(connections, budget, name): Outcome of another server in such a cgroup}"""
     order = storm.Order(files=options.files, seconds=options.seconds, seed=options.seed, drain_s=options.drain)
     shuffle, results, peers, number = random.Random(options.seed).shuffle, {}, {}, 0
     for connections in options.connections:
@@ -87,9 +98,10 @@ def run_all(folder, origin, options):
             for budget in budgets:
                 number += 1
                 results.setdefault((connections, budget), []).append(run_cell(folder, origin, order, budget, number))
-        if options.ipx:
-            for budget in options.budgets:
-                peers[connections, budget] = run_ipx(folder, origin, order, budget)
+        for budget in options.budgets:
+            peers[connections, budget, "sluice, boundless"] = run_boundless(folder, origin, order, budget)
+            if options.ipx:
+                peers[connections, budget, "ipx"] = run_ipx(folder, origin, order, budget)
     return results, peers
 
 
@@ -111,6 +123,8 @@ def criteria(results, connections, budget):
     yield "peak RSS within the budget", peak <= 1, True, f"{peak:.0%}"
     faults = sum(one.report["num_faults"] for one in rounds)
     yield "every refusal clean, no lost or wrong answer", faults == 0, True, f"{faults} faults"
+    vague = sum(one.report["vague"] for one in rounds)
+    yield "each 413 names the need and the budget", vague == 0, True, f"{vague} do not"
     left = [one.left_over for one in rounds if one.left_over]
     yield "nothing held at rest", not left, True, f"{left or 'nothing'}"
     health = [one.probes["health"] for one in rounds]
@@ -157,10 +171,10 @@ def sluice_row(results, connections, budget):
     return ["sluice", f"{median:.1f}", share, kills, within, f"{refusals:.0%}", str(too_large), f"{worst:.0f} ms"]
 
 
-def ipx_row(outcome):
+def peer_row(name, budget, outcome):
     answers, peak = outcome.by_status().get("200", 0), outcome.watch.peak
     end = "0" if outcome.alive else f"{outcome.kills or 'ended by itself'}, after {answers} answers"
-    return ["ipx", f"{outcome.per_second():.1f}", "", end, f"{peak / MIB:.0f} MiB ({peak / outcome.budget_bytes:.0%})", "", "", ""]
+    return [name, f"{outcome.per_second():.1f}", "", end, f"{peak / MIB:.0f} MiB ({peak / budget:.0%})", "", "", ""]
 
 
 def table(results, peers, options):
@@ -169,8 +183,9 @@ def table(results, peers, options):
     for connections in options.connections:
         for budget in [*options.budgets, None]:
             lines.append([str(connections), name_of(budget), *sluice_row(results, connections, budget)])
-            if (connections, budget) in peers:
-                lines.append([str(connections), name_of(budget), *ipx_row(peers[connections, budget])])
+            for key, outcome in peers.items():
+                if key[:2] == (connections, budget):
+                    lines.append([str(connections), name_of(budget), *peer_row(key[2], budget, outcome)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -199,7 +214,7 @@ def parse_options():
 
 def as_json(results, peers):
     rows = [("sluice", key, one) for key, rounds in results.items() for one in rounds]
-    rows += [("ipx", key, one) for key, one in peers.items()]
+    rows += [(key[2], key, one) for key, one in peers.items()]
     return json.dumps(
         [
             {
@@ -230,7 +245,7 @@ def main():
         options.files = storm.files(files, options.pictures)
         with storm.Origin(files) as origin:
             results, peers = run_all(folder, origin, options)
-    print(f"\n{options.rounds} rounds of {options.seconds:.0f} s, seed {options.seed}" + (f"; {ipx.version()}" if peers else "") + "\n")
+    print(f"\n{options.rounds} rounds of {options.seconds:.0f} s, seed {options.seed}" + (f"; {ipx.version()}" if options.ipx else "") + "\n")
     print(table(results, peers, options) + "\n")
     holds = judge(results, options)
     if options.json:

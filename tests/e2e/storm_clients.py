@@ -17,6 +17,7 @@ import collections
 import contextlib
 import json
 import random
+import re
 import socket
 import sys
 import time
@@ -45,6 +46,11 @@ class Answer:
         with contextlib.suppress(ValueError):
             return json.loads(self.body).get("code", "")
         return ""
+
+
+def names_need_and_budget(answer):
+    found = re.search(r"(\d+) MiB .*pressure\.budget \((\d+) MiB\)", json.loads(answer.body).get("detail", ""))
+    return found is not None and int(found[1]) > 0
 
 
 class Connection:
@@ -106,7 +112,7 @@ class Storm:
         self.began, self.end = time.monotonic(), time.monotonic() + order["seconds"]
         self.serial, self.running, self.dead = 0, 0, False
         self.answers = collections.Counter()  # of "what status code"
-        self.faults, self.kept = [], []
+        self.faults, self.kept, self.vague = [], [], 0
         self.pictures, self.worst_s, self.hung_up = collections.Counter(), 0.0, collections.Counter()
         self.kinds, self.weights = zip(*order["weights"].items(), strict=True)
 
@@ -151,6 +157,8 @@ class Storm:
         fault = self.judge(what, answer)
         if fault:
             self.faults.append(f"{path}: {fault}")
+        if answer.status == 413 and not names_need_and_budget(answer):
+            self.vague += 1
         if answer.status == 200 and what in self.kinds:
             self.pictures[what] += 1
             if sum(self.pictures.values()) % self.order["keep_each"] == 1:
@@ -277,7 +285,7 @@ class Storm:
         self.hung_up["unanswered, at the end"] = len(pending)
         return {
             "seconds": took, "pictures_timely": timely, "pictures": self.pictures, "answers": self.answers, "kept": self.kept,
-            "faults": self.faults[:100], "num_faults": len(self.faults), "worst_s": self.worst_s, "hung_up": self.hung_up,
+            "faults": self.faults[:100], "num_faults": len(self.faults), "vague": self.vague, "worst_s": self.worst_s, "hung_up": self.hung_up,
         }  # fmt: skip
 
 
