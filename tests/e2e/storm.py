@@ -32,6 +32,8 @@ HEADROOM = 1.1  # the hard limit, of the budget
 
 # how often askers want what: in per cent of the large pictures
 WEIGHTS = {"progressive-jpeg": 30, "interlaced-png": 20, "webp": 20, "baseline-jpeg": 15, "plain-png": 15}
+# and of a hundred requests, how many are not just for one of these
+SPECIAL = {"shared": 10, "hang-up": 4, "stall-head": 1, "stall-body": 1, "small": 6}
 # what can be decoded beside the server itself within a small budget; in larger ones it is all of them
 FITTING = {128 * MIB: ("webp", "baseline-jpeg", "plain-png")}
 SMALL = ("baseline.jpg", "rgb.png", "lossy.webp", "rgba.png")
@@ -78,6 +80,7 @@ class Order:
     keep: str = None
     keep_each: int = 20
     weights: dict = dataclasses.field(default_factory=lambda: WEIGHTS)
+    special: dict = dataclasses.field(default_factory=lambda: SPECIAL)
     small: tuple = SMALL
     width: int = WIDTH
     big: str = BIG

@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """The clients of a storm (storm.py), a process of their own: an order as JSON on standard input, a report as JSON at the end.
 
-Order: port, seed, connections, seconds, drain_s, requests (per connection, or null), url patterns, files by kind, keep (a folder
-for samples of answers). A connection has one role:
+The order has the fields of storm.Order. A connection has one role:
 
     asker    asks for one large picture after the other, each under a name of its own, and now and then for one that others ask
              for at the same time, for a small one, for one whose download stalls, or hangs up in the middle
@@ -23,13 +22,11 @@ import sys
 import time
 from pathlib import Path
 
-ANSWER_DEADLINE_S = 60
+ANSWER_DEADLINE_S = 120
 AFTER_REFUSAL_S = 1
 HIT_PERIOD_S = 0.05
 SLOW_BYTES_PER_S = 48 << 10
 SLOW_SHARE = HIT_SHARE = 16  # one connection of so many
-# out of a thousand requests of an asker
-SPECIAL = {"shared": 100, "hang-up": 40, "stall-head": 10, "stall-body": 10, "small": 60}
 
 
 class Gone(Exception):
@@ -129,11 +126,11 @@ class Storm:
 
     def pick(self, chance):
         """(what it is, URL)"""
-        number = chance.randrange(1000)
+        number = chance.randrange(100)
         kind = chance.choices(self.kinds, self.weights)[0]
         file = chance.choice(self.order["files"][kind])
         options = {"width": self.order["width"], "quality": 80}
-        for what, share in SPECIAL.items():
+        for what, share in self.order["special"].items():
             if number < share:
                 break
             number -= share
@@ -285,7 +282,8 @@ class Storm:
         self.hung_up["unanswered, at the end"] = len(pending)
         return {
             "seconds": took, "pictures_timely": timely, "pictures": self.pictures, "answers": self.answers, "kept": self.kept,
-            "faults": self.faults[:100], "num_faults": len(self.faults), "vague": self.vague, "worst_s": self.worst_s, "hung_up": self.hung_up,
+            "faults": self.faults[:100], "num_faults": len(self.faults), "vague": self.vague, "worst_s": self.worst_s,
+            "hung_up": self.hung_up,
         }  # fmt: skip
 
 
