@@ -56,7 +56,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-pressure bench-policies bench-estimates \
-    install uninstall clean units stress samples docs check-docs check-format check-includes format
+    torture install uninstall clean units stress samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
@@ -185,6 +185,10 @@ bench-estimates: deps-bench ## the memory that transforms take, beside what is r
 
 bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
 	@$(B)/bench_policies $(TRACES)
+
+torture: deps-test ## storms of large pictures in memory cgroups: kills, peak memory, health; beside ipx where there is npm
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) bench/torture.py $(TORTURE_OPTIONS)
 
 check-format:
 	$(Q)clang-format --dry-run --Werror $(FORMATTED)

@@ -163,6 +163,18 @@ def test_hits_go_on_at_high_and_new_work_is_refused(site):
     assert_settles(here.server)
 
 
+@pytest.mark.parametrize("name", ["rgb.png", "grey.jpg", "alpha.webp"])  # in many pieces, and all there when it had to wait
+def test_a_source_that_waited_in_vain_is_no_broken_picture(site, name):
+    here = site(6, **{"image.queue-timeout": "300ms", "image.negative-ttl": "10m"})
+    here.reach(0.84, "high")
+    cold = here.server.get(f"/images/{name}?w=50")
+    assert (cold.status, cold.json()["code"]) == (503, "no-room")
+    assert here.origin.count(f"/{name}") == 1
+    here.set_resident(0)
+    wait_for(lambda: here.server.get(f"/images/{name}?w=50").status == 200, 10, "there is room again")
+    assert_settles(here.server)
+
+
 def test_new_work_waits_at_high_until_there_is_room(site):
     here = site(6, **{"image.queue-timeout": "60s", "image.origin-timeout": "60s"})
     here.reach(0.84, "high")
