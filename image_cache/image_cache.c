@@ -28,7 +28,7 @@ icache_t *icache_create(const icache_config_t *config)
     if (cache == NULL)
         return NULL;
     *cache = (icache_t){.config = *config};
-    if ((cache->slab = icache_slab_create(max_objects)) == NULL)
+    if ((cache->slab = icache_slab_create(max_objects, config->capacity_bytes)) == NULL)
         goto fail_slab;
     if (icache_table_init(&cache->index.table, max_objects) != 0)
         goto fail_table;
