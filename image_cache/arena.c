@@ -7,9 +7,9 @@
  * neighbours are in use (bench/README.md has both in numbers).
  *
  * What is free and resident stays so, to be used again, until somebody trims. That works in slices: the pages are marked as in use,
- * so nobody can get at them, and dropped without the lock. Whoever takes or gives a block meanwhile waits for nothing. Churn by itself
- * makes free runs that are too short for what comes: when pages become resident for a block while more than a HOLD_PART of what is in
- * use (and HOLD_PAGES) is held, as many are given back for it. So that work is bounded by the size of the block.
+ * so nobody can get at them, and dropped without the lock. Whoever takes or gives a block meanwhile waits for nothing. Churn by
+ * itself makes free runs that are too short for what comes: when pages become resident for a block while more than a HOLD_PART of
+ * what is in use (and HOLD_PAGES) is held, as many are given back for it. So that work is bounded by the size of the block.
  *
  * The region is reserved without access, and made writable from its start on as it is needed, with the arrays about it. So it does
  * not count as committed memory beforehand, which matters where the system keeps account of that (vm.overcommit_memory=2). What was
@@ -145,6 +145,9 @@ uint64_t icache_arena_trim(icache_arena_t *arena, uint64_t bytes)
     int went = 1;
 
     pthread_mutex_lock(&arena->lock);
+    /* what others give back meanwhile is not waited for */
+    uint64_t held = arena->runs.held_pages * ICACHE_PAGE_BYTES;
+    bytes = bytes < held ? bytes : held;
     while (sum < bytes && went) {
         icache_pages_t pages = icache_runs_begin_trim(&arena->runs, wanted_pages(bytes - sum));
         if (pages.first == pages.last)

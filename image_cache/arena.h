@@ -67,8 +67,8 @@ int icache_arena_has(const icache_arena_t *arena, const void *address);
 
 /**
  * gives wholly free pages to the system until at least that many bytes of them have gone, largest runs first. Returns the bytes,
- * less than asked for when nothing is left, or when the system does not take them. Without the lock while the system works; a run
- * that is about to go cannot be used meanwhile. Any thread, but it is not for those that must not wait.
+ * less than asked for when there were not so many at the call, or when the system does not take them. Without the lock while the
+ * system works; a run that is about to go cannot be used meanwhile. Any thread, but it is not for those that must not wait.
  */
 uint64_t icache_arena_trim(icache_arena_t *arena, uint64_t bytes);
 /**

@@ -305,6 +305,7 @@ icache_pages_t icache_runs_begin_trim(icache_runs_t *runs, uint32_t max_pages)
     if (pages.last - pages.first > max_pages)
         pages.last = pages.first + max_pages;
     cut(runs, run, pages.first * PER_PAGE, pages.last * PER_PAGE);
+    runs->trimmed_granules += (pages.last - pages.first) * PER_PAGE;
     return pages;
 }
 
@@ -315,6 +316,7 @@ uint32_t icache_runs_end_trim(icache_runs_t *runs, icache_pages_t pages, int wen
     if (went)
         mark_resident(runs, pages, 0);
     add_free(runs, pages.first * PER_PAGE, pages.last * PER_PAGE);
+    runs->trimmed_granules -= (pages.last - pages.first) * PER_PAGE;
     return gone;
 }
 
@@ -339,7 +341,7 @@ static int check_records(const icache_runs_t *runs, size_t *num_free)
         was_free = (int)(tag & 1);
     }
     ICACHE_CHECK(held == runs->held_pages);
-    ICACHE_CHECK(used >= runs->used_granules); /* more, while pages are being trimmed */
+    ICACHE_CHECK(used == runs->used_granules + runs->trimmed_granules);
     ICACHE_CHECK(runs->resident_pages == count_resident(runs, whole_pages(0, runs->end)));
     return 0;
 }

@@ -37,6 +37,7 @@ typedef struct st_icache_runs_t {
     uint64_t *may_be_resident; /* a bit per page */
     uint32_t end;              /* granules from there on do not exist (yet); a multiple of a page's */
     uint32_t num_records, free_records;
+    uint64_t trimmed_granules; /* between begin and end of a trim */
     icache_bins_t scraps, held, clean;
     _Atomic uint64_t used_granules, held_pages, resident_pages; /* may be read at any time */
 } icache_runs_t;
