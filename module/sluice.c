@@ -33,7 +33,7 @@ static void purge_heap(void)
 
 /*
  * What each level takes from the image cache: elevated leaves 60 % of its capacity, critical and emergency nothing. A request for
- * room (event->wanted_bytes) takes just that.
+ * room (event->wanted_bytes) takes just that. What is free goes back to the system in any case.
  */
 static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *event)
 {
@@ -50,9 +50,9 @@ static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *ev
         target = before.capacity_bytes / 10 * 6;
     else
         target = before.used_bytes;
-    uint64_t freed = icache_shrink_to(sluice->cache, target);
+    uint64_t freed = icache_shrink_to(sluice->cache, target), gone = icache_trim(sluice->cache, UINT64_MAX);
     icache_get_stats(sluice->cache, &after);
-    return (pressure_result_t){freed, before.entries > after.entries ? before.entries - after.entries : 0};
+    return (pressure_result_t){freed > gone ? freed : gone, before.entries > after.entries ? before.entries - after.entries : 0};
 }
 
 static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *event)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "image_cache/arena.h"
@@ -454,7 +455,7 @@ static void the_nth_refusal(void **state)
 
 static int can_be_read(int pipe_end, const char *address)
 {
-    return write(pipe_end, address, 1) == 1;
+    return syscall(SYS_write, pipe_end, address, (size_t)1) == 1; /* not by write(), which a sanitizer looks into */
 }
 
 /* what is not needed yet has no access, and so does not count where the system keeps account of what is committed */
