@@ -15,7 +15,7 @@
  *         large in 50
  *
  * Prints a JSON object (bench/layout.py makes tables of them). Bytes are accounted as each allocator says itself. While the 40 %
- * are purged, one thread mallocs and another one allocates blobs, and the longest that each had to wait counts.
+ * are purged, some threads malloc and one allocates blobs, and the longest that each had to wait counts.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -26,12 +26,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "image_cache/arena.h"
 
 #define MAP_BYTES ((size_t)256 << 10)
 #define MAX_THREADS 16
+#define NUM_PROBES 5     /* one for blobs, the others for malloc: one for each heap that the module allows */
 #define SHORT_RECORDS 64 /* of a thread, that live as long as a request */
 #define MAX_BLOBS (1 << 20)
 
@@ -223,13 +225,20 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* allocates in a loop and notes the longest time that took; whole slices of other processes count too, so medians are wanted */
+/* how often the thread had to make way for another one; waiting for a lock is not that */
+static long count_preemptions(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
 static void *probe(void *arg)
 {
     struct st_worker_t *worker = arg;
     int blobs = worker->to_insert != 0;
 
-    while (atomic_load(&probing)) {
+    for (; atomic_load(&probing); usleep(100)) {
+        long preemptions = count_preemptions();
         double before = now_ms();
         if (blobs) {
             struct st_blob_t blob = allocate(2000 + (size_t)(draw(worker) * 100000));
@@ -237,7 +246,8 @@ static void *probe(void *arg)
         } else
             free(malloc(64 + (size_t)(draw(worker) * 8000)));
         double took = now_ms() - before;
-        worker->longest_ms = took > worker->longest_ms ? took : worker->longest_ms;
+        if (took > worker->longest_ms && count_preemptions() == preemptions)
+            worker->longest_ms = took;
     }
     return NULL;
 }
@@ -264,12 +274,14 @@ struct st_purge_t {
 static struct st_purge_t purge(int with_probes)
 {
     struct st_purge_t result = {0, 0, 0, 0};
-    struct st_worker_t probes[2] = {{.random = 3}, {.random = 4, .to_insert = 1}};
+    struct st_worker_t probes[NUM_PROBES];
 
     atomic_store(&probing, with_probes);
-    for (int i = 0; with_probes && i < 2; ++i)
+    for (int i = 0; with_probes && i < NUM_PROBES; ++i) {
+        probes[i] = (struct st_worker_t){.random = (uint64_t)i, .to_insert = i == 0};
         if (pthread_create(&probes[i].thread, NULL, probe, probes + i) != 0)
             abort();
+    }
     double from = now_ms();
     if (layout.uses_arena)
         icache_arena_trim(arena, UINT64_MAX);
@@ -278,10 +290,11 @@ static struct st_purge_t purge(int with_probes)
     result.arena_ms = between - from;
     result.heap_ms = now_ms() - between;
     atomic_store(&probing, 0);
-    for (int i = 0; with_probes && i < 2; ++i)
+    for (int i = 0; with_probes && i < NUM_PROBES; ++i) {
+        double *longest_ms = i == 0 ? &result.blob_stall_ms : &result.malloc_stall_ms;
         pthread_join(probes[i].thread, NULL);
-    result.malloc_stall_ms = probes[0].longest_ms;
-    result.blob_stall_ms = probes[1].longest_ms;
+        *longest_ms = probes[i].longest_ms > *longest_ms ? probes[i].longest_ms : *longest_ms;
+    }
     return result;
 }
 

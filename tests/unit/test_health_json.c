@@ -317,7 +317,7 @@ static void caches_by_field(void **state)
         check_string(object, "name", snapshot.caches[i].name);
         check_counts(object, &snapshot.caches[i]);
     }
-    assert_int_equal(json_object_size(totals), 16);
+    assert_int_equal(json_object_size(totals), 17);
     check_counts(totals, &sum);
     json_decref(root);
 }

@@ -210,7 +210,7 @@ static void random_steps(size_t max_bytes)
     m.base = take(m.arena, 1);
     icache_arena_give(m.arena, m.base, 1);
     random_state = max_bytes;
-    for (int step = 0, goal = 0; step < 30000; ++step) {
+    for (int step = 0, goal = 0; step < 12000; ++step) {
         if (step % 1000 == 0)
             goal = (int)draw(100);
         int full = m.used * 100 > (size_t)goal * MODEL_GRANULES;
