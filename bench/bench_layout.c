@@ -243,8 +243,10 @@ static void *probe(void *arg)
         if (blobs) {
             struct st_blob_t blob = allocate(2000 + (size_t)(draw(worker) * 100000));
             release(&blob);
-        } else
-            free(malloc(64 + (size_t)(draw(worker) * 8000)));
+        } else {
+            void *volatile block = malloc(2000 + (size_t)(draw(worker) * 8000)); /* more than what a thread keeps for itself */
+            free(block);
+        }
         double took = now_ms() - before;
         if (took > worker->longest_ms && count_preemptions() == preemptions)
             worker->longest_ms = took;
