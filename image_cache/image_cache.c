@@ -248,9 +248,15 @@ static int was_purged_locked(const icache_t *cache, const icache_flight_t *fligh
            (abandoned && flight->purges_seen != atomic_load_explicit(&cache->flights.num_purges, memory_order_relaxed));
 }
 
+/* whatever its size is */
+static int is_hopeless(const icache_object_t *object, uint64_t now_ms)
+{
+    return object->_was_linked || now_ms >= keep_until(object);
+}
+
 static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_t now_ms)
 {
-    if (object->_was_linked || now_ms >= keep_until(object))
+    if (is_hopeless(object, now_ms))
         return 1;
     if (!is_too_large(cache, object))
         return 0;
@@ -323,7 +329,7 @@ int icache_index_store(icache_t *cache, icache_object_t *object, const icache_fl
     int result = store_locked(cache, object, flight, abandoned, now_ms, &victims);
     pthread_mutex_unlock(&cache->index.lock);
     icache_release(cache, victims);
-    if (result != 0 && is_too_large(cache, object))
+    if (result != 0 && !is_hopeless(object, now_ms) && is_too_large(cache, object))
         tell_removed(cache, object, ICACHE_REASON_TOO_LARGE);
     return result;
 }
