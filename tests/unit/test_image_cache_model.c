@@ -105,7 +105,7 @@ static struct st_model_object_t *make_object(int key)
     memset(object->real->body, key, body_len);
     /* the charge that the block has after the handover, from first principles */
     size_t needed = (size_t)(object->real->body - (const uint8_t *)object->real->key) + body_len;
-    size_t unit = object->real->_block_bytes < ICACHE_MAP_BYTES ? 512 : 4096;
+    size_t unit = icache_arena_has(m.cache->slab->arena, object->real->key) ? 512 : 4096;
     object->charge = (needed + unit - 1) / unit * unit + 192 + ICACHE_INDEX_SHARE_BYTES;
     return object;
 }
