@@ -91,7 +91,7 @@ class Site:
         return {level: values[f'sluice_pressure_events_total{{level="{level}"}}'] for level in levels}
 
     def fill_images(self, target_bytes):
-        """Stores sources of 20 to 200 KB, which live in the heap, and renditions of them."""
+        """Stores sources of 20 to 200 KB, and renditions of them: none is large enough for a mapping of its own."""
         chance, small = random.Random(1), (pictures.tests() / "grey.jpg").read_bytes()
         numbers = iter(range(1000000))
         with contextlib.closing(self.server.connection()) as connection:
@@ -142,6 +142,7 @@ def test_elevated_shrinks_both_caches_and_the_pages_go(site):
           f"{reclaim['resident_after_bytes'] / MIB:.1f} MiB in {reclaim['duration_ms']} ms")  # fmt: skip
     assert reclaim["claimed_bytes"] > 0.15 * capacity
     assert gone >= 0.95 * reclaim["claimed_bytes"]
+    assert images["free_bytes"] < 0.02 * capacity  # nothing was kept for use again
 
 
 # --- high
