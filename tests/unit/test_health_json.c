@@ -380,7 +380,7 @@ static void caches_by_field(void **state)
         check_counts(object, &snapshot.caches[i]);
         check_calls(member(object, "reclaim"), &snapshot.caches[i]);
     }
-    assert_int_equal(json_object_size(totals), 17);
+    assert_int_equal(json_object_size(totals), 18);
     check_counts(totals, &sum);
     json_decref(root);
 }
