@@ -138,6 +138,7 @@ static void read_ratios(const sluice_ratios_t *from, health_ratios_t *to)
 static void read_work(sluice_t *sluice, health_snapshot_t *out)
 {
     const sluice_stats_t *stats = &sluice->stats;
+    pressure_queue_snapshot_t queue;
 
     out->origin_fetches = sluice_counted(&stats->fetches);
     out->origin_failures = sluice_counted(&stats->fetch_failures);
@@ -151,7 +152,8 @@ static void read_work(sluice_t *sluice, health_snapshot_t *out)
         read_ratios(stats->memory_ratios + SLUICE_FORMAT_JPEG + i, out->memory_ratios + i);
     out->transform_overruns = sluice_counted(&stats->transform_overruns);
     out->transforms_in_progress = sluice_pool_running(sluice->workers);
-    out->transforms_queued = sluice_pool_waiting(sluice->workers);
+    pressure_get_queue_snapshot(sluice->pressure, &queue);
+    out->transforms_queued = sluice_pool_waiting(sluice->workers) + queue.waiting;
     out->vips_memory_bytes = sluice_transform_memory();
     out->vips_memory_peak_bytes = sluice_transform_memory_peak();
 }
