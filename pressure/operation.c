@@ -22,7 +22,7 @@
 #include "pressure/pressure_private.h"
 
 #define OWNER PRESSURE_OPERATION_OF
-#define HEAD_PERIOD_MS 50 /* how often it is looked whether room has appeared for an operation that lacks memory */
+#define HEAD_PERIOD_MS 20 /* how often it is looked whether room has appeared for an operation that lacks memory */
 
 /* what a call has to do once the lock is free */
 struct st_outcome_t {
@@ -266,15 +266,13 @@ static int try_to_reserve(pressure_t *pressure, pressure_operation_t *operation)
     return pressure_reserve(pressure, operation->resource_class, operation->bytes);
 }
 
-/* returns whether others may go before it */
-static int wait_at_head(pressure_t *pressure, pressure_operation_t *head, struct st_outcome_t *outcome)
+static void wait_at_head(pressure_t *pressure, pressure_operation_t *head, struct st_outcome_t *outcome)
 {
     pressure_note_wish(pressure, head->bytes);
     outcome->head_waits = 1;
     if (!head->_wished)
         outcome->kick = 1;
     head->_wished = 1;
-    return head->_overtaken_bytes < PRESSURE_OVERTAKE_FACTOR * head->bytes;
 }
 
 static int may_overtake(const pressure_operation_t *head, const pressure_operation_t *operation)
@@ -303,8 +301,8 @@ static pressure_operation_t *find_next_locked(pressure_t *pressure, struct st_ou
             return operation;
         }
         too_large_bytes = operation->bytes;
-        if (head == NULL && !wait_at_head(pressure, head = operation, outcome))
-            break;
+        if (head == NULL)
+            wait_at_head(pressure, head = operation, outcome);
     }
     return NULL;
 }
