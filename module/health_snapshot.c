@@ -187,7 +187,7 @@ static void read_work(sluice_t *sluice, health_snapshot_t *out)
         read_ratios(stats->memory_ratios + SLUICE_FORMAT_JPEG + i, out->memory_ratios + i);
     out->transform_overruns = sluice_counted(&stats->transform_overruns);
     out->transforms_in_progress = sluice_pool_running(sluice->workers);
-    out->transforms_queued = sluice_pool_waiting(sluice->workers) + out->queue.waiting;
+    out->transforms_queued = sluice_pool_waiting(sluice->planners) + sluice_pool_waiting(sluice->workers) + out->queue.waiting;
     out->vips_memory_bytes = sluice_transform_memory();
     out->vips_memory_peak_bytes = sluice_transform_memory_peak();
 }

@@ -6,14 +6,15 @@
  *                                            WAIT ------------------------------+-> on_source -> use_source
  *   use_source --> the old rendition was made of the same bytes --> renewed --> finish
  *              --> only the hash came, and there is no such rendition --> the source again, without a condition
- *              --> workers: run_plan
- *   run_plan (worker): plan, in little memory --> operation --granted at once--> run_granted
- *                                                     +------waits--> on_grant --> workers: run_granted, or finish with an error
+ *              --> planners: run_plan
+ *   run_plan (planner): plan, in little memory --> operation --granted--------> workers: run_granted
+ *                                                      +--waits--> on_grant --> workers: run_granted, or finish with an error
  *   run_granted (worker): transform --> end of the operation --> publish --> finish
  *
- * No worker waits: the operation (pressure/operation.h) holds a slot for a worker, a slot of the route and the memory when the
- * transform is pushed. What waits holds on to its source only within the share of sources (source_share.h). Beyond that it looks
- * the source up again when it needs it; if that has been evicted, the source is asked for again, once, and then held.
+ * No worker waits, and all that waits is known to the queue, even when each worker is at a picture for seconds: that is why plans
+ * are made on threads of their own. The operation (pressure/operation.h) holds a slot for a worker, a slot of the route and the
+ * memory when the transform is pushed. What waits holds on to its source only within the share of sources (source_share.h). Beyond
+ * that it looks the source up again when it needs it; if that has been evicted, the source is asked for again, once, and then held.
  *
  * The old rendition is the one that has expired and is still in the cache. A rendition is as fresh as its source, to the
  * millisecond: both count from when the origin made its answer.
@@ -371,7 +372,7 @@ static sluice_error_t ask_for_room(struct st_rendition_t *job)
     atomic_fetch_add(&job->refs, 1);
     switch (pressure_operation_start(pressure, &job->operation)) {
     case PRESSURE_OK:
-        run_granted(&job->task);
+        on_grant(&job->operation, PRESSURE_OK);
         break;
     case PRESSURE_WAITING:
         if (atomic_load(&job->cancelled) && pressure_operation_cancel(pressure, &job->operation))
@@ -430,7 +431,7 @@ static void take_source(struct st_rendition_t *job, icache_object_t *source)
         job->deadline_ms = sluice_now_ms() + job->sluice->settings.queue_timeout_ms;
     }
     job->task.run = run_plan;
-    sluice_pool_push(job->sluice->workers, &job->task);
+    sluice_pool_push(job->sluice->planners, &job->task);
 }
 
 /* consumes the reference to the source */

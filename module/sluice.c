@@ -254,6 +254,8 @@ void sluice_start_locked(sluice_t *sluice)
     start_pressure(sluice);
     start_watchdog(sluice);
     if ((sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
+        (sluice->planners =
+             sluice_pool_create("sluice-plan", 1 + (size_t)settings->workers / 4, NULL, sluice_transform_thread_exit)) == NULL ||
         (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
             NULL ||
         (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
@@ -281,6 +283,7 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);
+    sluice_pool_destroy(&sluice->planners);
     sluice_pool_destroy(&sluice->workers);
     icache_lane_destroy(&sluice->pipeline);
     for (size_t i = 0; i != sizeof(sluice->registrations) / sizeof(sluice->registrations[0]); ++i)

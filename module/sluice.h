@@ -77,7 +77,8 @@ typedef struct st_sluice_t {
     pressure_registration_t *registrations[2];
     sluice_source_share_t source_share;
     sluice_fetcher_t *fetcher;
-    sluice_pool_t *readers; /* blocking reads of local files */
+    sluice_pool_t *readers;  /* blocking reads of local files */
+    sluice_pool_t *planners; /* read headers, to know what memory to ask for */
     sluice_pool_t *workers;
     sluice_housekeeper_t *housekeeper;
 
