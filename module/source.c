@@ -119,7 +119,7 @@ sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes)
     sluice_t *sluice = fetch->sluice;
     int result;
 
-    if (!sluice_source_share_take(&sluice->source_share, fetch, bytes))
+    if (!sluice_source_share_take(&sluice->source_share, fetch, fetch->started_us, bytes))
         return SLUICE_ERROR_NO_ROOM;
     if ((result = pressure_reserve(sluice->pressure, PRESSURE_CLASS_SOURCE, bytes)) == PRESSURE_OK) {
         fetch->reserved_bytes += bytes;
@@ -169,7 +169,7 @@ static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_err
                            sluice_failure_with_need(sluice_failure(error, fetch->status), fetch->need_bytes), store,
                            sluice_now_ms());
     icache_object_unref(&fetch->old);
-    sluice_source_share_end(&sluice->source_share, fetch, fetch->reserved_bytes);
+    sluice_source_share_end(&sluice->source_share, fetch, fetch->started_us, fetch->reserved_bytes);
     sluice_pool_unpark(sluice->readers);
     if (fetch->reserved_bytes != 0) {
         /* the bytes are in the resident set now, where the next sample sees them: let that be soon */

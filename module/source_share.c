@@ -3,7 +3,7 @@
 
 void sluice_source_share_init(sluice_source_share_t *share, uint64_t share_bytes)
 {
-    *share = (sluice_source_share_t){.share_bytes = share_bytes};
+    *share = (sluice_source_share_t){.share_bytes = share_bytes, .oldest_us = UINT64_MAX};
     pthread_mutex_init(&share->mutex, NULL);
 }
 
@@ -12,22 +12,25 @@ void sluice_source_share_dispose(sluice_source_share_t *share)
     pthread_mutex_destroy(&share->mutex);
 }
 
-static int may_take_locked(sluice_source_share_t *share, const void *fetch, uint64_t bytes)
+static int may_take_locked(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes)
 {
     uint64_t ahead = share->fetching_bytes + share->held_bytes;
 
     if (share->exempt == fetch || (ahead < share->share_bytes && bytes <= (share->share_bytes - ahead) / 4))
         return 1;
-    if (share->exempt != NULL || share->held_bytes != 0)
+    if (started_us < share->oldest_us)
+        share->oldest_us = started_us;
+    if (share->exempt != NULL || share->held_bytes != 0 || started_us > share->oldest_us)
         return 0;
     share->exempt = fetch;
+    share->oldest_us = UINT64_MAX;
     return 1;
 }
 
-int sluice_source_share_take(sluice_source_share_t *share, const void *fetch, uint64_t bytes)
+int sluice_source_share_take(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes)
 {
     pthread_mutex_lock(&share->mutex);
-    int taken = may_take_locked(share, fetch, bytes);
+    int taken = may_take_locked(share, fetch, started_us, bytes);
     if (taken)
         share->fetching_bytes += bytes;
     pthread_mutex_unlock(&share->mutex);
@@ -47,12 +50,14 @@ void sluice_source_share_give(sluice_source_share_t *share, uint64_t bytes)
     pthread_mutex_unlock(&share->mutex);
 }
 
-void sluice_source_share_end(sluice_source_share_t *share, const void *fetch, uint64_t bytes)
+void sluice_source_share_end(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes)
 {
     pthread_mutex_lock(&share->mutex);
     give_locked(share, bytes);
     if (share->exempt == fetch)
         share->exempt = NULL;
+    if (share->oldest_us == started_us)
+        share->oldest_us = UINT64_MAX;
     pthread_mutex_unlock(&share->mutex);
 }
 

@@ -7,7 +7,8 @@
  * (pressure.source-share), by these rules:
  *   - a download takes at most a quarter of what is left of the share at a time: so many small ones always find room beside large
  *     ones
- *   - if no rendition holds a source, one download may take what it likes until it ends: the workers have nothing to do otherwise
+ *   - if no rendition holds a source, one download may take what it likes until it ends, the oldest of those that were refused: the
+ *     workers have nothing to do otherwise
  *   - a rendition that would hold a source beyond the share does not hold it; it looks it up again when it is its turn, and fetches
  *     it again if it has been evicted meanwhile. What waits is then never more than the share, and all else in the cache can go.
  *
@@ -23,20 +24,21 @@ typedef struct st_sluice_source_share_t {
     pthread_mutex_t mutex;
     uint64_t share_bytes, fetching_bytes, held_bytes;
     const void *exempt; /* the download that the second rule is for, or NULL */
+    uint64_t oldest_us; /* of those that were refused since the last one was exempt; UINT64_MAX: none. They ask again and again */
 } sluice_source_share_t;
 
 void sluice_source_share_init(sluice_source_share_t *share, uint64_t share_bytes);
 void sluice_source_share_dispose(sluice_source_share_t *share);
 /**
- * @param fetch which download it is, for the second rule
+ * @param fetch which download it is, and since when, for the second rule
  * @return 1, or 0: not now
  */
-int sluice_source_share_take(sluice_source_share_t *share, const void *fetch, uint64_t bytes);
+int sluice_source_share_take(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes);
 void sluice_source_share_give(sluice_source_share_t *share, uint64_t bytes);
 /**
  * the download has ended, and gives back what is left
  */
-void sluice_source_share_end(sluice_source_share_t *share, const void *fetch, uint64_t bytes);
+void sluice_source_share_end(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes);
 /**
  * @param holders of that source; begins at 0, guarded by the mutex
  * @param must the source cannot be had again

@@ -26,12 +26,12 @@ static int tear_down(void **state)
 
 static int take(int fetch, uint64_t bytes)
 {
-    return sluice_source_share_take(&share, fetches + fetch, bytes);
+    return sluice_source_share_take(&share, fetches + fetch, (uint64_t)fetch, bytes);
 }
 
 static void end(int fetch, uint64_t bytes)
 {
-    sluice_source_share_end(&share, fetches + fetch, bytes);
+    sluice_source_share_end(&share, fetches + fetch, (uint64_t)fetch, bytes);
 }
 
 static int hold(uint32_t *holders, uint64_t bytes, int must)
@@ -99,6 +99,27 @@ static void test_no_deadlock_of_two_that_grow(void **state)
     end(1, 600);
 }
 
+/* whoever asks first: it is the oldest one's turn, until it goes away */
+static void test_the_oldest_is_the_next(void **state)
+{
+    (void)state;
+    assert_true(take(3, 5000));
+    assert_false(take(2, 5000));
+    assert_false(take(1, 5000));
+    assert_false(take(0, 5000));
+    end(3, 5000);
+    assert_false(take(2, 5000));
+    assert_false(take(1, 5000));
+    assert_true(take(0, 5000));
+    assert_false(take(1, 5000)); /* they ask again while it is at work */
+    assert_false(take(2, 5000));
+    end(0, 5000);
+    assert_false(take(2, 5000));
+    end(1, 0); /* that one has given up */
+    assert_true(take(2, 5000));
+    end(2, 5000);
+}
+
 static void test_a_source_counts_once(void **state)
 {
     uint32_t a = 0, b = 0;
@@ -140,6 +161,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_small_ones_find_room_beside_large_ones, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_may_always, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_deadlock_of_two_that_grow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_oldest_is_the_next, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_source_counts_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_holds_beyond_the_share, set_up, tear_down),
     };
