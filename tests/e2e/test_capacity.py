@@ -95,17 +95,15 @@ def test_path_has_its_cap(start):
     assert third.answer().status == 200
 
 
-@pytest.mark.parametrize("level", ["host", "server"])
-def test_paths_share_the_cap_above_them(start, level):
-    cap, settings = {"pressure.max-concurrent": 2}, {"image.workers": 4}
+def test_paths_share_the_cap_of_their_host(start):
     paths = {"one": {}, "two": {}, "three": {"pressure.max-concurrent": 3}}
-    server = start(paths, host=cap, **settings) if level == "host" else start(paths, **settings, **cap)
+    server = start(paths, host={"pressure.max-concurrent": 2}, **{"image.workers": 4})
     with at_work(server, f"/one/{slow(1)}", f"/two/{slow(2)}"):
         third = Asked(server, "/three/rgb.png?w=20")
         wait_until_waiting(server, 1)
         here = routes(server)
         assert [here[name]["in_use"] for name in ("/one", "/two", "/three")] == [1, 1, 0]
-        assert here["" if level == "host" else "*"]["in_use"] == 2
+        assert (here[""]["in_use"], here[""]["limit"]) == (2, 2)
     assert third.answer().status == 200
 
 
