@@ -287,6 +287,24 @@ static void test_only_the_head_asks_for_room(void **state)
     destroy();
 }
 
+/* one that was refused behind another, and is the next now */
+static void test_a_new_head_asks_at_once(void **state)
+{
+    (void)state;
+    create();
+    assert_int_equal(start('y', 300, 8), PRESSURE_OK);
+    assert_int_equal(start('z', 200, 9), PRESSURE_OK);
+    assert_int_equal(start('a', 390, 1), PRESSURE_WAITING);
+    assert_int_equal(start('b', 350, 2), PRESSURE_WAITING);
+    atomic_store(&world.pressure->kicked, 0);
+    end("z");
+    assert_string_equal(world.order, "a");
+    assert_true(atomic_load(&world.pressure->kicked));
+    assert_true(atomic_load(&world.pressure->wanted_bytes) >= 350 * FAKE_MIB);
+    end("yab");
+    destroy();
+}
+
 static void test_deadlines(void **state)
 {
     (void)state;
@@ -634,6 +652,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_hopeless_head_gives_way, set_up),
         cmocka_unit_test_setup(test_room_that_appears_by_itself, set_up),
         cmocka_unit_test_setup(test_only_the_head_asks_for_room, set_up),
+        cmocka_unit_test_setup(test_a_new_head_asks_at_once, set_up),
         cmocka_unit_test_setup(test_deadlines, set_up),
         cmocka_unit_test_setup(test_steps_come_in_time, set_up),
         cmocka_unit_test_setup(test_bounds_of_the_queue, set_up),
