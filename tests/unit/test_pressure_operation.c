@@ -244,9 +244,9 @@ static void test_room_that_appears_by_itself(void **state)
     create();
     fake_step(world.pressure, 10, 700);
     assert_int_equal(start('a', 200, 1), PRESSURE_WAITING);
-    atomic_store(&world.pressure->kicked, 0);
+    atomic_store(&world.pressure->nap.kicked, 0);
     assert_true(fake_step(world.pressure, 10, 700) <= 50); /* it is looked for */
-    assert_int_equal(atomic_load(&world.pressure->kicked), 0);
+    assert_int_equal(atomic_load(&world.pressure->nap.kicked), 0);
     assert_int_equal(result_of('a'), NO_RESULT);
     fake_step(world.pressure, 10, 500);
     assert_int_equal(result_of('a'), PRESSURE_OK);
@@ -271,7 +271,7 @@ static void test_only_the_head_asks_for_room(void **state)
     assert_int_equal(pressure_register(world.pressure, &listener, &registration), 0);
     fake_step(world.pressure, 10, 650);
     assert_int_equal(start('a', 200, 1), PRESSURE_WAITING);
-    assert_true(atomic_load(&world.pressure->kicked));
+    assert_true(atomic_load(&world.pressure->nap.kicked));
     assert_int_equal(start('b', 300, 2), PRESSURE_WAITING);
     fake_step(world.pressure, 60, 650);
     assert_int_equal(wanted_bytes, 50 * FAKE_MIB);
@@ -296,10 +296,10 @@ static void test_a_new_head_asks_at_once(void **state)
     assert_int_equal(start('z', 200, 9), PRESSURE_OK);
     assert_int_equal(start('a', 390, 1), PRESSURE_WAITING);
     assert_int_equal(start('b', 350, 2), PRESSURE_WAITING);
-    atomic_store(&world.pressure->kicked, 0);
+    atomic_store(&world.pressure->nap.kicked, 0);
     end("z");
     assert_string_equal(world.order, "a");
-    assert_true(atomic_load(&world.pressure->kicked));
+    assert_true(atomic_load(&world.pressure->nap.kicked));
     assert_true(atomic_load(&world.pressure->wanted_bytes) >= 350 * FAKE_MIB);
     end("yab");
     destroy();
@@ -311,12 +311,12 @@ static void test_deadlines(void **state)
     create();
     assert_int_equal(start('z', 800, 9), PRESSURE_OK);
     assert_int_equal(start_on('a', 100, 1, NULL, 300), PRESSURE_WAITING);
-    atomic_store(&world.pressure->kicked, 0);
+    atomic_store(&world.pressure->nap.kicked, 0);
     assert_int_equal(start_on('b', 100, 1, NULL, 100), PRESSURE_WAITING);
-    assert_true(atomic_load(&world.pressure->kicked)); /* it is the first now */
-    atomic_store(&world.pressure->kicked, 0);
+    assert_true(atomic_load(&world.pressure->nap.kicked)); /* it is the first now */
+    atomic_store(&world.pressure->nap.kicked, 0);
     assert_int_equal(start_on('c', 100, 1, NULL, 200), PRESSURE_WAITING);
-    assert_false(atomic_load(&world.pressure->kicked));
+    assert_false(atomic_load(&world.pressure->nap.kicked));
     assert_int_equal(start_on('d', 100, 1, NULL, 0), PRESSURE_NOT_NOW);
     fake_step(world.pressure, 99, 0);
     assert_int_equal(result_of('b'), NO_RESULT);
@@ -426,9 +426,9 @@ static void test_cancel_lets_the_others_go_on(void **state)
         end("b");
     }
     assert_int_equal(start('b', 8, 2), PRESSURE_WAITING);
-    atomic_store(&world.pressure->kicked, 0);
+    atomic_store(&world.pressure->nap.kicked, 0);
     assert_int_equal(pressure_operation_cancel(world.pressure, op('a')), 1);
-    assert_true(atomic_load(&world.pressure->kicked));
+    assert_true(atomic_load(&world.pressure->nap.kicked));
     fake_step(world.pressure, 1, 0);
     assert_int_equal(result_of('b'), PRESSURE_OK);
     end("bz");

@@ -159,7 +159,7 @@ static void run_world(unsigned ticks)
             world.jobs[p][i].party = p;
     for (unsigned tick = 0; tick < ticks; ++tick) {
         fake.now_ms += TICK_MS;
-        if (atomic_exchange(&world.pressure->kicked, 0) || fake.now_ms >= due_ms)
+        if (atomic_exchange(&world.pressure->nap.kicked, 0) || fake.now_ms >= due_ms)
             due_ms = fake.now_ms + pressure_step(world.pressure);
         for_each_job(run_job);
         assert_work_conserving();
