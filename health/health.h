@@ -34,6 +34,10 @@ typedef struct st_health_cache_t {
     uint64_t detached_objects; /* that are not in the cache: being made, or sent after they left */
     uint64_t hits, stale_hits, misses, coalesced, refreshes, inserts, not_admitted;
     uint64_t evictions[HEALTH_NUM_REASONS], evicted_bytes[HEALTH_NUM_REASONS];
+    uint64_t limit_bytes; /* what of the capacity may be used for now */
+    struct {
+        uint64_t calls, released_bytes, released_objects, slow_calls, failures, last_ms, longest_ms;
+    } reclaim; /* the calls because of memory pressure */
 } health_cache_t;
 
 typedef struct st_health_quota_t {
@@ -68,7 +72,7 @@ typedef struct st_health_snapshot_t {
     uint64_t samples, failed_samples, events[HEALTH_NUM_LEVELS];
     uint64_t failed_samples_in_row; /* 0: the last sample was good */
     struct {
-        uint64_t generation, claimed_bytes, objects, resident_before_bytes, resident_after_bytes, duration_ms, age_ms;
+        uint64_t generation, claimed_bytes, objects, resident_before_bytes, resident_after_bytes, duration_ms, age_ms, purged_bytes;
     } last_reclaim; /* generation 0: none yet */
     /* what waits for memory, a worker or a slot of its route; sums since the start, but for the first two and the last two */
     struct {
@@ -81,6 +85,13 @@ typedef struct st_health_snapshot_t {
     } queue;
     size_t num_routes;
     health_route_t *routes;
+    struct {
+        uint64_t total, poor, unfinished, skipped, backoff_ms;
+        uint64_t ineffective;   /* 1: poor ones in a row */
+        uint64_t unreclaimable; /* 1: critical by the reading, but served as high, because nothing could be reclaimed */
+    } reclaim;
+    uint64_t accounted_bytes, residual_bytes, evictable_bytes; /* held by caches and work, by nobody known, by caches to spare */
+    uint64_t repeats[HEALTH_NUM_LEVELS];                       /* of the events, those that were told again */
     /* caches */
     size_t num_caches;
     health_cache_t caches[HEALTH_MAX_CACHES];
@@ -104,7 +115,7 @@ typedef struct st_health_snapshot_t {
 
 typedef enum en_health_status_t { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_CRITICAL } health_status_t;
 
-#define HEALTH_MAX_REASONS 6
+#define HEALTH_MAX_REASONS 8
 typedef struct st_health_verdict_t {
     health_status_t status;
     int http_status; /* 200, 200, 503 */
@@ -115,9 +126,10 @@ typedef struct st_health_verdict_t {
 
 /**
  * critical: level >= critical. degraded: level >= degraded, or the last HEALTH_BLIND_SAMPLES samples failed, or none ever
- * succeeded. A level outside of health_level_names counts as the nearest one. Reasons are given unless the status is healthy, the
- * level's own first; behind it what makes it worse: capacities that add up to more than the degraded mark, a tenth of the budget
- * pinned by slow readers, a quarter of it reserved, a reclaim of the last minute that gave back less than half. A pure function.
+ * succeeded, or nothing can be reclaimed. A level outside of health_level_names counts as the nearest one. Reasons are given unless
+ * the status is healthy, the level's own first; behind it what makes it worse: capacities that add up to more than the degraded
+ * mark, a tenth of the budget pinned by slow readers, a quarter of it reserved, a reclaim of the last minute that gave back less
+ * than half, several such reclaims in a row. A pure function.
  */
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict);
 

@@ -95,6 +95,9 @@ static json_t *new_memory(const health_snapshot_t *snapshot)
     add(&object, "failed_group_reads", new_integer(snapshot->failed_group_reads));
     add(&object, "ratio", new_real(health_usage_ratio(snapshot), 1e4));
     add(&object, "reserved_bytes", new_integers(health_class_names, snapshot->reserved_bytes, HEALTH_NUM_CLASSES));
+    add(&object, "accounted_bytes", new_integer(snapshot->accounted_bytes));
+    add(&object, "residual_bytes", new_integer(snapshot->residual_bytes));
+    add(&object, "evictable_bytes", new_integer(snapshot->evictable_bytes));
     return object;
 }
 
@@ -112,6 +115,7 @@ static void add_size(json_t **object, const health_cache_t *cache)
 {
     add(object, "bytes", new_integer(cache->used_bytes));
     add(object, "capacity_bytes", new_integer(cache->capacity_bytes));
+    add(object, "limit_bytes", new_integer(cache->limit_bytes));
     add(object, "pinned_bytes", new_integer(cache->pinned_bytes));
     add(object, "entries", new_integer(cache->entries));
 }
@@ -212,6 +216,20 @@ static json_t *new_reclaim(const health_snapshot_t *snapshot)
     add(&object, "resident_after_bytes", new_integer(snapshot->last_reclaim.resident_after_bytes));
     add(&object, "duration_ms", new_integer(snapshot->last_reclaim.duration_ms));
     add(&object, "age_ms", new_integer(snapshot->last_reclaim.age_ms));
+    add(&object, "purged_bytes", new_integer(snapshot->last_reclaim.purged_bytes));
+    return object;
+}
+
+static json_t *new_reclaims(const health_snapshot_t *snapshot)
+{
+    json_t *object = json_object();
+    add(&object, "total", new_integer(snapshot->reclaim.total));
+    add(&object, "poor", new_integer(snapshot->reclaim.poor));
+    add(&object, "unfinished", new_integer(snapshot->reclaim.unfinished));
+    add(&object, "skipped", new_integer(snapshot->reclaim.skipped));
+    add(&object, "backoff_ms", new_integer(snapshot->reclaim.backoff_ms));
+    add(&object, "ineffective", json_boolean(snapshot->reclaim.ineffective));
+    add(&object, "unreclaimable", json_boolean(snapshot->reclaim.unreclaimable));
     return object;
 }
 
@@ -235,8 +253,22 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     add(&root, "shed_total", new_integer(snapshot->shed));
     add(&root, "reasons", new_sentences(verdict.reasons, verdict.num_reasons));
     add(&root, "recommendations", new_sentences(verdict.recommendations, verdict.num_reasons));
+    add(&root, "reclaims", new_reclaims(snapshot));
     add(&root, "last_reclaim", new_reclaim(snapshot));
     return dump(text, root, len);
+}
+
+static json_t *new_calls(const health_cache_t *cache)
+{
+    json_t *object = json_object();
+    add(&object, "calls", new_integer(cache->reclaim.calls));
+    add(&object, "released_bytes", new_integer(cache->reclaim.released_bytes));
+    add(&object, "released_objects", new_integer(cache->reclaim.released_objects));
+    add(&object, "slow_calls", new_integer(cache->reclaim.slow_calls));
+    add(&object, "failures", new_integer(cache->reclaim.failures));
+    add(&object, "last_ms", new_integer(cache->reclaim.last_ms));
+    add(&object, "longest_ms", new_integer(cache->reclaim.longest_ms));
+    return object;
 }
 
 static void add_counts(json_t **object, const health_cache_t *cache)
@@ -265,6 +297,7 @@ static void sum_up(health_cache_t *sum, const health_cache_t *cache)
 {
     sum->used_bytes = saturate_sum(sum->used_bytes, cache->used_bytes);
     sum->capacity_bytes = saturate_sum(sum->capacity_bytes, cache->capacity_bytes);
+    sum->limit_bytes = saturate_sum(sum->limit_bytes, cache->limit_bytes);
     sum->pinned_bytes = saturate_sum(sum->pinned_bytes, cache->pinned_bytes);
     sum->entries = saturate_sum(sum->entries, cache->entries);
     sum->capacity_entries = saturate_sum(sum->capacity_entries, cache->capacity_entries);
@@ -291,6 +324,7 @@ char *health_write_cache_json(health_text_t *text, const health_snapshot_t *snap
         json_t *object = json_object();
         add(&object, "name", new_string(text, snapshot->caches[i].name));
         add_counts(&object, &snapshot->caches[i]);
+        add(&object, "reclaim", new_calls(&snapshot->caches[i]));
         push(&caches, object);
         sum_up(&sum, &snapshot->caches[i]);
     }

@@ -31,6 +31,8 @@
     X("sluice_uptime_seconds", gauge, seconds, PROCESS, REAL(uptime_seconds), "Time since the module was started.") \
     X("sluice_*_cache_bytes", gauge, bytes, CACHE, CACHE_U64(used_bytes), "Memory charged to what is in the cache.") \
     X("sluice_*_cache_capacity_bytes", gauge, bytes, CACHE, CACHE_U64(capacity_bytes), "Upper bound for the memory of the cache.") \
+    X("sluice_*_cache_limit_bytes", gauge, bytes, CACHE, CACHE_U64(limit_bytes), \
+      "What of the capacity may be used for now; less for a while after the cache was shrunk.") \
     X("sluice_*_cache_pinned_bytes", gauge, bytes, CACHE, CACHE_U64(pinned_bytes), \
       "Memory of objects that left the cache and are still being sent.") \
     X("sluice_*_cache_entries", gauge, none, CACHE, CACHE_U64(entries), "Objects in the cache.") \
@@ -55,6 +57,18 @@
       "Objects that left the cache or were refused, by reason.") \
     X("sluice_*_cache_evicted_bytes_total", counter, bytes, CACHE, CACHE_EACH(evicted_bytes, "reason", health_reason_names), \
       "Memory of the objects that left the cache or were refused, by reason.") \
+    X("sluice_*_cache_reclaim_calls_total", counter, none, CACHE, CACHE_U64(reclaim.calls), \
+      "Calls to release memory because of pressure.") \
+    X("sluice_*_cache_reclaim_slow_calls_total", counter, none, CACHE, CACHE_U64(reclaim.slow_calls), \
+      "Those that took more than twice their time (pressure.listener-slice).") \
+    X("sluice_*_cache_reclaim_failures_total", counter, none, CACHE, CACHE_U64(reclaim.failures), "Those that failed.") \
+    X("sluice_*_cache_reclaimed_bytes_total", counter, bytes, CACHE, CACHE_U64(reclaim.released_bytes), \
+      "Memory that those calls released.") \
+    X("sluice_*_cache_reclaimed_objects_total", counter, none, CACHE, CACHE_U64(reclaim.released_objects), \
+      "Objects that those calls released.") \
+    X("sluice_*_cache_reclaim_last_seconds", gauge, seconds, CACHE, CACHE_MS(reclaim.last_ms), "Time that the last such call took.") \
+    X("sluice_*_cache_reclaim_longest_seconds", gauge, seconds, CACHE, CACHE_MS(reclaim.longest_ms), \
+      "Time that the longest such call took.") \
     X("sluice_pressure_level", gauge, none, PRESSURE, COMPUTED(level_number), \
       "Memory pressure: 0 normal, 1 elevated, 2 degraded, 3 high, 4 critical, 5 emergency.") \
     X("sluice_pressure_resident_bytes", gauge, bytes, PRESSURE, U64(resident_bytes), "Resident set as of the last sample.") \
@@ -115,7 +129,29 @@
     X("sluice_pressure_failed_samples_in_row", gauge, none, PRESSURE, U64(failed_samples_in_row), \
       "Samples that failed since the last good one.") \
     X("sluice_pressure_events_total", counter, none, PRESSURE, EACH(events, "level", health_level_names), \
-      "Marks crossed upwards and told to the caches, by level.") \
+      "Events told to the caches, by level: a mark was crossed upwards, or its level persisted.") \
+    X("sluice_pressure_repeats_total", counter, none, PRESSURE, EACH(repeats, "level", health_level_names), \
+      "Those events that were told again because their level persisted.") \
+    X("sluice_pressure_accounted_bytes", gauge, bytes, PRESSURE, U64(accounted_bytes), \
+      "Memory that the caches hold or that is reserved.") \
+    X("sluice_pressure_residual_bytes", gauge, bytes, PRESSURE, U64(residual_bytes), \
+      "Resident set less what is accounted for: the program itself, connections, free pages, leaks.") \
+    X("sluice_pressure_evictable_bytes", gauge, bytes, PRESSURE, U64(evictable_bytes), \
+      "Memory that the caches would release at the present level.") \
+    X("sluice_pressure_reclaims_total", counter, none, PRESSURE, U64(reclaim.total), \
+      "Times that caches released memory and the resident set was looked at again.") \
+    X("sluice_pressure_poor_reclaims_total", counter, none, PRESSURE, U64(reclaim.poor), \
+      "Those after which too little had left the resident set.") \
+    X("sluice_pressure_unfinished_reclaims_total", counter, none, PRESSURE, U64(reclaim.unfinished), \
+      "Those that ran out of their time and were continued.") \
+    X("sluice_pressure_skipped_reclaims_total", counter, none, PRESSURE, U64(reclaim.skipped), \
+      "Repetitions left out because the caches had nothing to release.") \
+    X("sluice_pressure_backoff_seconds", gauge, seconds, PRESSURE, MS(reclaim.backoff_ms), \
+      "Pause between two reclaims while they are ineffective, else 0.") \
+    X("sluice_pressure_ineffective", gauge, none, PRESSURE, U64(reclaim.ineffective), \
+      "1 after several poor reclaims in a row, else 0.") \
+    X("sluice_pressure_unreclaimable", gauge, none, PRESSURE, U64(reclaim.unreclaimable), \
+      "1 while memory is critical, nothing can be reclaimed, and hits are answered again, else 0.") \
     X("sluice_pressure_last_reclaim_generation", gauge, none, RECLAIM, U64(last_reclaim.generation), \
       "Generation of events that caused the last reclaim.") \
     X("sluice_pressure_last_reclaim_claimed_bytes", gauge, bytes, RECLAIM, U64(last_reclaim.claimed_bytes), \
@@ -128,6 +164,8 @@
       "Resident set after the last reclaim.") \
     X("sluice_pressure_last_reclaim_duration_seconds", gauge, seconds, RECLAIM, MS(last_reclaim.duration_ms), \
       "Time that the last reclaim took.") \
+    X("sluice_pressure_last_reclaim_purged_bytes", gauge, bytes, RECLAIM, U64(last_reclaim.purged_bytes), \
+      "Memory that the heap had to give at the last reclaim, 0: it was not worth trimming.") \
     X("sluice_pressure_last_reclaim_age_seconds", gauge, seconds, RECLAIM, MS(last_reclaim.age_ms), "Time since the last reclaim.")
 
 #define HEALTH_METRICS_QUOTA(X) \

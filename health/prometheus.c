@@ -84,6 +84,7 @@ static double finished_requests(const void *base)
         PLACE_INFO, offsetof(health_snapshot_t, field), 1, label, NULL, NULL                                                       \
     }
 #define CACHE_U64(field) FIELD(PLACE_U64, health_cache_t, field)
+#define CACHE_MS(field) FIELD(PLACE_MS, health_cache_t, field)
 #define CACHE_EACH(field, label, names) ARRAY(health_cache_t, field, label, names)
 #define CACHE_COMPUTED(function) COMPUTED(function)
 #define QUOTA_U64(field) FIELD(PLACE_U64, health_quota_t, field)

@@ -38,6 +38,16 @@ static int is_blind(const health_snapshot_t *snapshot)
            (snapshot->failed_samples != 0 && snapshot->resident_bytes == 0);
 }
 
+static int is_unreclaimable(const health_snapshot_t *snapshot)
+{
+    return snapshot->reclaim.unreclaimable != 0;
+}
+
+static int is_ineffective(const health_snapshot_t *snapshot)
+{
+    return snapshot->reclaim.ineffective != 0;
+}
+
 static int is_oversized(const health_snapshot_t *snapshot)
 {
     double capacities = 0;
@@ -93,6 +103,9 @@ static const finding_t findings[] = {
      "held outside of the caches"},
     {is_blind, "the resident set cannot be read, so the level may be out of date",
      "make /proc/self/statm readable for the server and raise its limit of open files; until then pressure.budget is not enforced"},
+    {is_unreclaimable,
+     "unreclaimable: memory stays at the critical mark with nothing left to release, so hits are answered and new work is refused",
+     "restart the server, and raise pressure.budget if memory outside of the caches needs this much"},
     {is_oversized, "the capacities of the caches add up to more than the degraded mark: full caches alone lead there",
      "lower image-cache.capacity, or raise pressure.budget, until the capacities stay below that mark"},
     {is_pinned, "a tenth of the memory budget or more is held by evicted pictures that are still being sent to slow clients",
@@ -102,6 +115,8 @@ static const finding_t findings[] = {
     {is_reclaim_futile, "less than half of what the caches released at the last reclaim left the resident set",
      "lower image-cache.capacity or raise pressure.budget: freed memory is slow to return here, so the settings must leave "
      "headroom"},
+    {is_ineffective, "reclaims are ineffective: again and again, what the caches release does not leave the resident set",
+     "lower image-cache.capacity or raise pressure.budget, and find out what else holds memory"},
 };
 
 _Static_assert(sizeof(findings) / sizeof(findings[0]) - 3 <= HEALTH_MAX_REASONS, "a reason more than a verdict holds");
@@ -111,7 +126,7 @@ static health_status_t judge_status(const health_snapshot_t *snapshot)
     int level = health_level_index(snapshot->level);
     if (level >= HEALTH_LEVEL_CRITICAL)
         return HEALTH_CRITICAL;
-    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) ? HEALTH_DEGRADED : HEALTH_HEALTHY;
+    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) || is_unreclaimable(snapshot) ? HEALTH_DEGRADED : HEALTH_HEALTHY;
 }
 
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict)

@@ -12,13 +12,20 @@
 #include <stdlib.h>
 #include "image_cache/image_cache_private.h"
 
-#define SHRINK_BATCH 256 /* objects unlinked in one hold of the lock */
-#define WALK_BATCH 1024  /* buckets looked at in one hold of the lock */
-#define SWEEP_PARTS 80   /* calls of icache_sweep() to get round the index */
+#define SHRINK_BATCH 256 /* objects unlinked in one hold of the lock, and bytes freed behind it */
+#define SHRINK_BATCH_BYTES ((uint64_t)8 << 20)
+#define WALK_BATCH 1024 /* buckets looked at in one hold of the lock */
+#define SWEEP_PARTS 80  /* calls of icache_sweep() to get round the index */
 #define SWEEP_MIN_BUCKETS 64
 
 static const icache_policy_ops_t *const policies[] = {
     [ICACHE_POLICY_LRU] = &icache_lru_ops, [ICACHE_POLICY_S3_FIFO] = &icache_s3_fifo_ops, [ICACHE_POLICY_COST] = &icache_cost_ops};
+
+/* what objects may take up; the rest of the capacity is the policy's */
+static uint64_t object_capacity(const icache_t *cache)
+{
+    return cache->config.capacity_bytes - cache->index.policy.reserved_bytes;
+}
 
 icache_t *icache_create(const icache_config_t *config)
 {
@@ -37,6 +44,7 @@ icache_t *icache_create(const icache_config_t *config)
         cache->full_hits = cache->index.policy.ops->max_hits | ICACHE_HIT_FLAG;
     if (cache->index.policy.ops->init(&cache->index.policy, config->capacity_bytes, max_objects) != 0)
         goto fail_policy;
+    cache->index.limit_bytes = object_capacity(cache);
     pthread_mutex_init(&cache->index.lock, NULL);
     pthread_mutex_init(&cache->flights.lock, NULL);
     pthread_cond_init(&cache->flights.callback_done, NULL);
@@ -67,12 +75,6 @@ void icache_destroy(icache_t **_cache)
     pthread_mutex_destroy(&cache->flights.lock);
     pthread_mutex_destroy(&cache->index.lock);
     free(cache);
-}
-
-/* what objects may take up; the rest of the capacity is the policy's */
-static uint64_t object_capacity(const icache_t *cache)
-{
-    return cache->config.capacity_bytes - cache->index.policy.reserved_bytes;
 }
 
 static void link_locked(icache_t *cache, icache_object_t *object, icache_place_t place)
@@ -263,7 +265,7 @@ static int needs_room_locked(const icache_t *cache, const icache_object_t *objec
 {
     if (cache->config.max_entries != 0 && cache->index.table.num_objects >= cache->config.max_entries)
         return 1;
-    return object->_charge_bytes > object_capacity(cache) - cache->index.object_bytes;
+    return cache->index.object_bytes + object->_charge_bytes > cache->index.limit_bytes;
 }
 
 static void make_room_locked(icache_t *cache, const icache_object_t *object, icache_object_t **victims)
@@ -301,7 +303,9 @@ static int store_locked(icache_t *cache, icache_object_t *object, const icache_f
     icache_object_t *existing = icache_table_find(&cache->index.table, &key);
     if (existing != NULL && abandoned && now_ms < existing->expires_ms)
         return -1;
-    icache_place_t place = policy->ops->place(policy, object, existing, needs_room_locked(cache, object));
+    icache_place_t place = object->_charge_bytes <= cache->index.limit_bytes
+                               ? policy->ops->place(policy, object, existing, needs_room_locked(cache, object))
+                               : ICACHE_PLACE_NONE;
     if (place == ICACHE_PLACE_NONE) {
         ++cache->index.not_admitted;
         return -1;
@@ -320,10 +324,12 @@ int icache_index_store(icache_t *cache, icache_object_t *object, const icache_fl
     icache_object_t *victims = NULL;
 
     pthread_mutex_lock(&cache->index.lock);
+    uint64_t num_too_large = cache->index.removed[ICACHE_REASON_TOO_LARGE];
     int result = store_locked(cache, object, flight, abandoned, now_ms, &victims);
+    int too_large = cache->index.removed[ICACHE_REASON_TOO_LARGE] != num_too_large;
     pthread_mutex_unlock(&cache->index.lock);
     icache_release(cache, victims);
-    if (result != 0 && is_too_large(cache, object))
+    if (too_large)
         tell_removed(cache, object, ICACHE_REASON_TOO_LARGE);
     return result;
 }
@@ -437,14 +443,13 @@ static void evict_or_forget_locked(icache_t *cache, icache_object_t **victims)
         policy->ops->forget(policy);
 }
 
-/* one hold of the lock; *done is set when nothing is left to do */
-static uint64_t shrink_step(icache_t *cache, uint64_t bytes, int *done)
+uint64_t icache_shrink_step(icache_t *cache, uint64_t bytes, int *done)
 {
     icache_object_t *victims = NULL;
 
     pthread_mutex_lock(&cache->index.lock);
-    uint64_t before = icache_used_bytes(cache);
-    for (unsigned i = 0; i < SHRINK_BATCH && icache_used_bytes(cache) > bytes; ++i)
+    uint64_t before = icache_used_bytes(cache), end = before > SHRINK_BATCH_BYTES ? before - SHRINK_BATCH_BYTES : 0;
+    for (unsigned i = 0; i < SHRINK_BATCH && icache_used_bytes(cache) > (bytes > end ? bytes : end); ++i)
         evict_or_forget_locked(cache, &victims);
     uint64_t unlinked = before - icache_used_bytes(cache);
     *done = icache_used_bytes(cache) <= bytes;
@@ -459,7 +464,7 @@ uint64_t icache_shrink_to(icache_t *cache, uint64_t bytes)
     int done = 0;
 
     while (!done)
-        unlinked += shrink_step(cache, bytes, &done);
+        unlinked += icache_shrink_step(cache, bytes, &done);
     return unlinked;
 }
 

@@ -218,6 +218,7 @@ typedef struct st_icache_waiter_t {
 
 typedef struct st_icache_stats_t {
     uint64_t capacity_bytes, used_bytes, pinned_bytes; /* pinned: unlinked, still referenced */
+    uint64_t limit_bytes;                              /* see icache_set_limit(); the capacity where there is none */
     uint64_t objects;                                  /* gauge: all there are, those that readers or creators hold included */
     uint64_t entries, flights, waiters;                /* gauges; abandoned flights are not counted, waiters not yet called are */
     uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
@@ -226,6 +227,10 @@ typedef struct st_icache_stats_t {
     uint64_t not_admitted;                                /* counter: refused by the policy, see icache_insert() */
     uint64_t removed[ICACHE_NUM_REASONS], removed_bytes[ICACHE_NUM_REASONS]; /* inserts = entries + removed - TOO_LARGE */
 } icache_stats_t;
+
+typedef struct st_icache_usage_t {
+    uint64_t capacity_bytes, used_bytes, evictable_bytes, pinned_bytes;
+} icache_usage_t;
 
 /**
  * creates a cache, or returns NULL when memory is out. Owned by the caller.
@@ -380,6 +385,21 @@ size_t icache_sweep(icache_t *cache, uint64_t now_ms);
  * batches, between which other threads get at the cache.
  */
 uint64_t icache_shrink_to(icache_t *cache, uint64_t bytes);
+/**
+ * one batch of that, at most some MiB, for callers who watch the time. Returns the bytes unlinked; *done is set when at most
+ * `bytes` are used.
+ */
+uint64_t icache_shrink_step(icache_t *cache, uint64_t bytes, int *done);
+/**
+ * bounds the used bytes below the capacity, until the next call. Evicts nothing: where more is used, the next inserts make the
+ * room. An object larger than the limit is not admitted. The capacity goes on to be what the policy sizes its structures by.
+ */
+void icache_set_limit(icache_t *cache, uint64_t bytes);
+/**
+ * what is used, and what of it eviction could free: without a lock, good for every step of a busy thread. `used_bytes` counts what
+ * the policy may come to take as taken.
+ */
+void icache_get_usage(icache_t *cache, icache_usage_t *usage);
 uint64_t icache_clear(icache_t *cache);
 /**
  * creates a group, which is the cache's and goes with it; there is no way to take it back. Returns NULL when memory or the number

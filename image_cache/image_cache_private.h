@@ -225,7 +225,8 @@ struct st_icache_t {
         alignas(ICACHE_CACHE_LINE_BYTES) icache_table_t table;
         alignas(ICACHE_CACHE_LINE_BYTES) pthread_mutex_t lock;
         icache_policy_t policy;
-        uint64_t object_bytes; /* the sum of charges; with the policy's ghosts the used bytes */
+        _Atomic uint64_t object_bytes; /* the sum of charges; with the policy's ghosts the used bytes. Read without the lock too */
+        uint64_t limit_bytes;          /* of object_bytes; what icache_set_limit() leaves of the capacity */
         uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
         size_t swept_buckets; /* where the sweep goes on */
         icache_groups_t groups;

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #define XXH_INLINE_ALL
@@ -52,7 +53,8 @@ struct st_icache_meta_t {
     pthread_mutex_t lock;
     struct st_slot_t *slots;
     uint64_t num_slots, index_bytes;
-    size_t max_segments, oldest, num_segments;
+    size_t max_segments, oldest;
+    _Atomic size_t num_segments; /* read without the lock too */
     uint64_t epoch;
     icache_meta_stats_t stats;
     struct st_segment_t segments[];
@@ -368,30 +370,21 @@ uint64_t icache_meta_purge(icache_meta_t *meta, int (*matches)(void *ctx, const 
     return num_removed;
 }
 
-static size_t count_segments(icache_meta_t *meta)
+uint64_t icache_meta_drop_segment(icache_meta_t *meta)
 {
     pthread_mutex_lock(&meta->lock);
-    size_t count = meta->num_segments;
+    uint8_t *base = meta->num_segments != 0 ? drop_oldest_locked(meta) : NULL;
     pthread_mutex_unlock(&meta->lock);
-    return count;
+    if (base == NULL)
+        return 0;
+    munmap(base, ICACHE_META_SEGMENT_BYTES);
+    return ICACHE_META_SEGMENT_BYTES;
 }
 
-uint64_t icache_meta_drop_oldest(icache_meta_t *meta, unsigned percent)
+void icache_meta_get_usage(icache_meta_t *meta, uint64_t *index_bytes, uint64_t *segment_bytes)
 {
-    size_t count = (count_segments(meta) * (percent < 100 ? percent : 100) + 99) / 100;
-    uint64_t bytes = 0;
-
-    /* one segment per hold of the lock, so that nobody waits for all of them */
-    for (; count != 0; --count) {
-        pthread_mutex_lock(&meta->lock);
-        uint8_t *base = meta->num_segments != 0 ? drop_oldest_locked(meta) : NULL;
-        pthread_mutex_unlock(&meta->lock);
-        if (base == NULL)
-            break;
-        munmap(base, ICACHE_META_SEGMENT_BYTES);
-        bytes += ICACHE_META_SEGMENT_BYTES;
-    }
-    return bytes;
+    *index_bytes = meta->index_bytes;
+    *segment_bytes = (uint64_t)atomic_load_explicit(&meta->num_segments, memory_order_relaxed) * ICACHE_META_SEGMENT_BYTES;
 }
 
 static uint64_t used_bytes_locked(const icache_meta_t *meta)

@@ -62,9 +62,13 @@ int icache_meta_remove(icache_meta_t *meta, const char *key, size_t key_len);
  */
 uint64_t icache_meta_purge(icache_meta_t *meta, int (*matches)(void *ctx, const char *key, size_t key_len), void *ctx);
 /**
- * drops the oldest segments, at least `percent` of those in use now, rounded up (100 and more: all). Returns the bytes unmapped.
+ * drops the oldest segment. Returns the bytes unmapped, 0: there was none.
  */
-uint64_t icache_meta_drop_oldest(icache_meta_t *meta, unsigned percent);
+uint64_t icache_meta_drop_segment(icache_meta_t *meta);
+/**
+ * what the index takes up (address space; pages that were never written are not there) and what the segments do, without a lock
+ */
+void icache_meta_get_usage(icache_meta_t *meta, uint64_t *index_bytes, uint64_t *segment_bytes);
 void icache_meta_get_stats(icache_meta_t *meta, icache_meta_stats_t *stats);
 /**
  * 0 if segments, index and counts agree, else the line of the failed check. For tests.

@@ -7,6 +7,7 @@ static void copy_index_stats(icache_t *cache, icache_stats_t *stats)
 {
     pthread_mutex_lock(&cache->index.lock);
     stats->used_bytes = icache_used_bytes(cache);
+    stats->limit_bytes = cache->index.limit_bytes + cache->index.policy.reserved_bytes;
     stats->entries = cache->index.table.num_objects;
     stats->inserts = cache->index.inserts;
     stats->not_admitted = cache->index.not_admitted;

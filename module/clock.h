@@ -26,6 +26,12 @@ static inline uint64_t sluice_now_us(void)
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/* the same in milliseconds: the coordinator's clock */
+static inline uint64_t sluice_exact_ms(void)
+{
+    return sluice_now_us() / 1000;
+}
+
 /* so long from now, for a condition variable of sluice_cond_init() */
 static inline struct timespec sluice_deadline(uint64_t wait_ms)
 {

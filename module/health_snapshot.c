@@ -41,6 +41,17 @@ static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
     out->failed_samples = p.failed_samples;
     out->failed_samples_in_row = p.failed_in_row;
     memcpy(out->events, p.events, sizeof(out->events));
+    memcpy(out->repeats, p.repeats, sizeof(out->repeats));
+    out->accounted_bytes = p.accounted_bytes;
+    out->residual_bytes = p.residual_bytes;
+    out->evictable_bytes = p.evictable_bytes;
+    out->reclaim.total = p.reclaims;
+    out->reclaim.poor = p.poor_reclaims;
+    out->reclaim.unfinished = p.unfinished_reclaims;
+    out->reclaim.skipped = p.skipped_reclaims;
+    out->reclaim.backoff_ms = p.backoff_ms;
+    out->reclaim.ineffective = (uint64_t)p.ineffective;
+    out->reclaim.unreclaimable = (uint64_t)p.gate_released;
     if (p.last_reclaim.generation != 0) {
         out->last_reclaim.generation = p.last_reclaim.generation;
         out->last_reclaim.claimed_bytes = p.last_reclaim.claimed_bytes;
@@ -48,7 +59,8 @@ static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
         out->last_reclaim.resident_before_bytes = p.last_reclaim.resident_before_bytes;
         out->last_reclaim.resident_after_bytes = p.last_reclaim.resident_after_bytes;
         out->last_reclaim.duration_ms = p.last_reclaim.duration_ms;
-        out->last_reclaim.age_ms = sluice_now_ms() - p.last_reclaim.at_ms;
+        out->last_reclaim.purged_bytes = p.last_reclaim.purged_bytes;
+        out->last_reclaim.age_ms = sluice_exact_ms() - p.last_reclaim.at_ms;
     }
 }
 
@@ -95,6 +107,7 @@ static void read_image_cache(sluice_t *sluice, health_cache_t *out)
     icache_get_stats(sluice->cache, &s);
     *out = (health_cache_t){.name = "image",
                             .capacity_bytes = s.capacity_bytes,
+                            .limit_bytes = s.limit_bytes,
                             .used_bytes = s.used_bytes,
                             .pinned_bytes = s.pinned_bytes,
                             .entries = s.entries,
@@ -134,12 +147,35 @@ static void read_metadata_cache(sluice_t *sluice, health_cache_t *out)
     icache_meta_get_stats(sluice->metadata, &s);
     *out = (health_cache_t){.name = "metadata",
                             .capacity_bytes = s.capacity_bytes,
+                            .limit_bytes = s.capacity_bytes,
                             .used_bytes = s.used_bytes,
                             .entries = s.entries,
                             .hits = s.hits,
                             .misses = s.misses,
                             .inserts = s.inserts};
     out->evictions[ICACHE_REASON_CAPACITY] = s.dropped;
+}
+
+/* listeners and caches have the same names */
+static void read_listeners(sluice_t *sluice, health_snapshot_t *out)
+{
+    pressure_listener_record_t records[HEALTH_MAX_CACHES];
+    size_t num_records = pressure_get_listener_records(sluice->pressure, records, HEALTH_MAX_CACHES);
+
+    for (size_t i = 0; i != num_records; ++i)
+        for (size_t j = 0; j != out->num_caches; ++j) {
+            const pressure_listener_record_t *record = records + i;
+            health_cache_t *cache = out->caches + j;
+            if (strcmp(record->name, cache->name) != 0)
+                continue;
+            cache->reclaim.calls = record->calls;
+            cache->reclaim.released_bytes = record->bytes_freed;
+            cache->reclaim.released_objects = record->objects_freed;
+            cache->reclaim.slow_calls = record->slow_calls;
+            cache->reclaim.failures = record->failures;
+            cache->reclaim.last_ms = record->last_ms;
+            cache->reclaim.longest_ms = record->longest_ms;
+        }
 }
 
 static void read_requests(sluice_t *sluice, health_snapshot_t *out)
@@ -239,6 +275,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     read_image_cache(sluice, snapshot->caches);
     read_metadata_cache(sluice, snapshot->caches + 1);
     read_quotas(sluice, snapshot);
+    read_listeners(sluice, snapshot);
     read_requests(sluice, snapshot);
     read_work(sluice, snapshot);
     read_process(sluice, snapshot);

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "module/housekeeper.h"
+#include "module/reclaim.h"
 #include "module/sluice.h"
 #include "module/source.h"
 #include "module/transform.h"
@@ -25,51 +26,6 @@ static void fail_start(const char *what)
 {
     fprintf(stderr, "sluice: cannot start %s\n", what);
     exit(EXIT_FAILURE);
-}
-
-static void purge_heap(void)
-{
-    malloc_trim(0);
-}
-
-/*
- * What each level takes from the image cache: elevated leaves 60 % of its capacity, critical and emergency nothing. A request for
- * room (event->wanted_bytes) takes just that.
- */
-static pressure_result_t shrink_images(void *_sluice, const pressure_event_t *event)
-{
-    sluice_t *sluice = _sluice;
-    icache_stats_t before, after;
-    uint64_t target;
-
-    icache_get_stats(sluice->cache, &before);
-    if (event->wanted_bytes != 0)
-        target = before.used_bytes > event->wanted_bytes ? before.used_bytes - event->wanted_bytes : 0;
-    else if (event->level >= PRESSURE_CRITICAL)
-        target = 0;
-    else if (event->level == PRESSURE_ELEVATED)
-        target = before.capacity_bytes / 10 * 6;
-    else
-        target = before.used_bytes;
-    uint64_t freed = icache_shrink_to(sluice->cache, target);
-    icache_get_stats(sluice->cache, &after);
-    return (pressure_result_t){freed, before.entries > after.entries ? before.entries - after.entries : 0};
-}
-
-static pressure_result_t shrink_metadata(void *_sluice, const pressure_event_t *event)
-{
-    sluice_t *sluice = _sluice;
-    icache_meta_stats_t before, after;
-    unsigned percent = event->level >= PRESSURE_EMERGENCY                          ? 100
-                       : event->level == PRESSURE_ELEVATED && !event->wanted_bytes ? 25
-                                                                                   : 0;
-
-    if (percent == 0)
-        return (pressure_result_t){0, 0};
-    icache_meta_get_stats(sluice->metadata, &before);
-    uint64_t freed = icache_meta_drop_oldest(sluice->metadata, percent);
-    icache_meta_get_stats(sluice->metadata, &after);
-    return (pressure_result_t){freed, before.entries > after.entries ? before.entries - after.entries : 0};
 }
 
 static uint64_t min_bytes(uint64_t a, uint64_t b)
@@ -130,6 +86,7 @@ void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_con
     config->max_waiting = settings->max_queue;
     config->reconcile_period_ms = settings->reconcile_period_ms;
     config->operation_classes = 1u << PRESSURE_CLASS_DECODE;
+    config->tuning = settings->tuning;
 }
 
 static pressure_meter_t *create_meter(uint64_t stale_after_ms)
@@ -143,7 +100,6 @@ static pressure_meter_t *create_meter(uint64_t stale_after_ms)
 static void start_pressure(sluice_t *sluice)
 {
     pressure_config_t config;
-    pressure_listener_t metadata = {"metadata", 1, shrink_metadata, sluice}, images = {"image", 2, shrink_images, sluice};
 
     sluice_fill_pressure_config(&sluice->settings, &config);
     config.budget_bytes = sluice->budget_bytes;
@@ -151,18 +107,20 @@ static void start_pressure(sluice_t *sluice)
     config.max_waiting_bytes = sluice->settings.max_waiting_bytes;
     if (config.max_waiting_bytes == 0)
         config.max_waiting_bytes = config.budget_bytes * AUTO_WAITING;
-    config.now_ms = sluice_now_ms;
-    if ((sluice->meter = create_meter(config.stale_after_ms)) == NULL)
+    config.now_ms = sluice_exact_ms;
+    if ((sluice->meter = create_meter(config.tuning.stale_after_ms)) == NULL)
         fail_start("the memory meter: out of memory");
     pressure_wake_open(&sluice->wake, PROC_ROOT, CGROUP_ROOT, getenv("MEMORY_PRESSURE_WATCH"), getenv("MEMORY_PRESSURE_WRITE"));
     config.sample = pressure_meter_sample;
     config.sample_ctx = sluice->meter;
     config.wake = &sluice->wake;
-    config.purge = purge_heap;
+    sluice->heap.purge_min_bytes = sluice->budget_bytes / 1000 * sluice->settings.purge_min_permille;
+    sluice->heap.purge_pause_ms = sluice->settings.purge_pause_ms;
+    config.purge = sluice_heap_purge;
+    config.purge_ctx = &sluice->heap;
     config.log = log_line;
-    if ((sluice->pressure = pressure_create(&config)) == NULL ||
-        pressure_register(sluice->pressure, &metadata, sluice->registrations) != 0 ||
-        pressure_register(sluice->pressure, &images, sluice->registrations + 1) != 0 || pressure_start(sluice->pressure) != 0)
+    if ((sluice->pressure = pressure_create(&config)) == NULL || (sluice->reclaim = sluice_reclaim_create(sluice)) == NULL ||
+        pressure_start(sluice->pressure) != 0)
         fail_start("the pressure coordinator");
     for (sluice_route_t *route = sluice->routes; route != NULL; route = route->next)
         pressure_add_route(sluice->pressure, &route->super);
@@ -175,7 +133,8 @@ static void flush_everything(void *_sluice)
     sluice_t *sluice = _sluice;
 
     icache_shrink_to(sluice->cache, 0);
-    icache_meta_drop_oldest(sluice->metadata, 100);
+    while (icache_meta_drop_segment(sluice->metadata) != 0)
+        ;
     malloc_trim(0);
 }
 
@@ -229,21 +188,11 @@ static void say_start(const sluice_t *sluice)
             (double)cache.capacity_bytes / 1048576, (unsigned)sluice->settings.workers);
 }
 
-static void tame_heap(void)
-{
-    /* fewer heaps share free pages better, and are trimmed faster: one for each thread that decodes is plenty */
-    mallopt(M_ARENA_MAX, 4);
-    /* left alone, both marks climb to dozens of MiB, and malloc_trim() does not reach the top of any heap but the first: those were
-     * pages that no purge gives back and no decode may use */
-    mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    mallopt(M_TRIM_THRESHOLD, 2 << 20);
-}
-
 void sluice_start_locked(sluice_t *sluice)
 {
     sluice_settings_t *settings = &sluice->settings;
 
-    tame_heap();
+    sluice_heap_tame();
     if (settings->workers == 0)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     sluice->budget_bytes = find_budget(settings->budget_bytes);
@@ -286,8 +235,7 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_pool_destroy(&sluice->planners);
     sluice_pool_destroy(&sluice->workers);
     icache_lane_destroy(&sluice->pipeline);
-    for (size_t i = 0; i != sizeof(sluice->registrations) / sizeof(sluice->registrations[0]); ++i)
-        pressure_unregister(sluice->pressure, sluice->registrations + i);
+    sluice_reclaim_destroy(&sluice->reclaim);
     pressure_watchdog_destroy(&sluice->watchdog);
     pressure_meter_destroy(&sluice->watchdog_meter);
     pressure_destroy(&sluice->pressure);

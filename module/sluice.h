@@ -25,6 +25,7 @@
 #include "module/admin.h"
 #include "module/clock.h"
 #include "module/errors.h"
+#include "module/heap.h"
 #include "module/knobs.h"
 #include "module/source_share.h"
 #include "module/stats.h"
@@ -72,9 +73,10 @@ typedef struct st_sluice_t {
     pressure_meter_t *meter;
     pressure_wake_t wake;
     pressure_t *pressure;
+    struct st_sluice_reclaim_t *reclaim;
+    sluice_heap_t heap;
     pressure_meter_t *watchdog_meter; /* of its own, as a meter serves one thread */
     pressure_watchdog_t *watchdog;
-    pressure_registration_t *registrations[2];
     sluice_source_share_t source_share;
     sluice_fetcher_t *fetcher;
     sluice_pool_t *readers;  /* blocking reads of local files */

@@ -5,6 +5,10 @@
  * lock, finds the first entry behind the key of the one before, marks it running, and lets the lock go for the call. So entries may
  * come and go between two calls, and a listener may take any lock of its own.
  *
+ * An event goes round: in the first round every listener is called, in each further one those that ran out of their slice of time
+ * with something to show for it. All of them have had their turn before one has its next. When the episode's time is up, the round
+ * under way is the last one.
+ *
  *   registered --broadcast--> running --returned--> registered
  *       |                        |
  *       +------unregister--------+--> leaving: no call begins any more; freed by unregister() once it is not running
@@ -23,6 +27,10 @@ struct st_pressure_registration_t {
     pressure_listener_t listener;
     uint64_t id;
     int running, leaving;
+    int pending; /* is to be called in this round; the broadcast's */
+    pressure_listener_record_t record;
+    pressure_refill_t refill; /* the survey's */
+    uint64_t limit_bytes;     /* as last set; 0: the capacity */
 };
 
 typedef struct st_broadcast_key_t {
@@ -80,6 +88,7 @@ int pressure_register(pressure_t *pressure, const pressure_listener_t *listener,
     if (added == NULL)
         return -1;
     added->listener = *listener;
+    added->record.name = listener->name;
     pthread_mutex_lock(&pressure->listeners.lock);
     link_locked(&pressure->listeners, added);
     pthread_mutex_unlock(&pressure->listeners.lock);
@@ -105,13 +114,13 @@ void pressure_unregister(pressure_t *pressure, pressure_registration_t **registr
     free(leaving);
 }
 
-static pressure_registration_t *find_next_locked(pressure_listeners_t *listeners, broadcast_key_t last, uint64_t newest_id)
+static pressure_registration_t *find_next_locked(pressure_listeners_t *listeners, broadcast_key_t last, int pending)
 {
     pressure_registration_t *entry = listeners->first;
 
     for (; entry != NULL; entry = entry->next) {
         int phase = entry->listener.phase;
-        if (entry->leaving || entry->id > newest_id)
+        if (entry->leaving || (pending && !entry->pending))
             continue;
         if (phase > last.phase || (phase == last.phase && entry->id > last.id))
             break;
@@ -119,12 +128,15 @@ static pressure_registration_t *find_next_locked(pressure_listeners_t *listeners
     return entry;
 }
 
-static pressure_registration_t *begin_call(pressure_listeners_t *listeners, broadcast_key_t *key, uint64_t newest_id)
+/**
+ * the next one behind *key, which moves on; `pending`: of those that are
+ */
+static pressure_registration_t *begin_call(pressure_listeners_t *listeners, broadcast_key_t *key, int pending)
 {
     pressure_registration_t *entry;
 
     pthread_mutex_lock(&listeners->lock);
-    if ((entry = find_next_locked(listeners, *key, newest_id)) != NULL) {
+    if ((entry = find_next_locked(listeners, *key, pending)) != NULL) {
         entry->running = 1;
         listeners->runner = pthread_self();
         atomic_store(&listeners->running, entry->listener.name);
@@ -135,41 +147,156 @@ static pressure_registration_t *begin_call(pressure_listeners_t *listeners, broa
     return entry;
 }
 
-static void end_call(pressure_listeners_t *listeners, pressure_registration_t *entry)
+static void end_call_locked(pressure_listeners_t *listeners, pressure_registration_t *entry)
 {
-    pthread_mutex_lock(&listeners->lock);
     entry->running = 0;
     atomic_store(&listeners->running, NULL);
     pthread_cond_broadcast(&listeners->idle);
-    pthread_mutex_unlock(&listeners->lock);
 }
 
-static void tell_all(pressure_listeners_t *listeners, const pressure_event_t *event, uint64_t newest_id, pressure_result_t *sum)
+static void count_call_locked(pressure_registration_t *entry, const pressure_result_t *result, uint64_t took_ms, uint64_t slice_ms)
 {
-    broadcast_key_t key = {INT_MIN, 0};
-    pressure_registration_t *entry;
+    pressure_listener_record_t *record = &entry->record;
 
-    while ((entry = begin_call(listeners, &key, newest_id)) != NULL) {
-        pressure_result_t result = entry->listener.on_event(entry->listener.ctx, event);
-        end_call(listeners, entry);
-        sum->bytes_freed += result.bytes_freed;
-        sum->objects_freed += result.objects_freed;
+    ++record->calls;
+    record->bytes_freed += result->bytes_freed;
+    record->objects_freed += result->objects_freed;
+    record->slow_calls += took_ms > 2 * slice_ms;
+    record->failures += result->status == PRESSURE_FAILED;
+    record->last_ms = took_ms;
+    if (took_ms > record->longest_ms)
+        record->longest_ms = took_ms;
+}
+
+static void call(pressure_listeners_t *listeners, const pressure_config_t *config, pressure_registration_t *entry,
+                 pressure_event_t *event, uint64_t episode_end_ms, pressure_told_t *told)
+{
+    uint64_t slice_ms = config->tuning.listener_slice_ms, began_ms = config->now_ms(), took_ms;
+
+    event->deadline_ms = began_ms + slice_ms < episode_end_ms ? began_ms + slice_ms : episode_end_ms;
+    pressure_result_t result = entry->listener.on_event(entry->listener.ctx, event);
+    took_ms = pressure_elapsed_ms(&began_ms, config->now_ms());
+
+    pthread_mutex_lock(&listeners->lock);
+    entry->pending = result.status == PRESSURE_MORE && (result.bytes_freed != 0 || result.objects_freed != 0);
+    count_call_locked(entry, &result, took_ms, slice_ms);
+    end_call_locked(listeners, entry);
+    pthread_mutex_unlock(&listeners->lock);
+    told->bytes_freed += result.bytes_freed;
+    told->objects_freed += result.objects_freed;
+    told->failed |= result.status == PRESSURE_FAILED;
+}
+
+static int mark_pending(pressure_listeners_t *listeners, uint64_t newest_id)
+{
+    int any = 0;
+
+    pthread_mutex_lock(&listeners->lock);
+    for (pressure_registration_t *entry = listeners->first; entry != NULL; entry = entry->next) {
+        entry->pending = entry->id <= newest_id;
+        any |= entry->pending;
+    }
+    pthread_mutex_unlock(&listeners->lock);
+    return any;
+}
+
+static int has_pending(pressure_listeners_t *listeners)
+{
+    pthread_mutex_lock(&listeners->lock);
+    int pending = find_next_locked(listeners, (broadcast_key_t){INT_MIN, 0}, 1) != NULL;
+    pthread_mutex_unlock(&listeners->lock);
+    return pending;
+}
+
+static void tell_all(pressure_listeners_t *listeners, const pressure_config_t *config, pressure_event_t *event, uint64_t newest_id,
+                     uint64_t *began_ms, pressure_told_t *told)
+{
+    uint64_t limit_ms = config->tuning.episode_limit_ms;
+    int pending = mark_pending(listeners, newest_id);
+
+    while (pending) {
+        broadcast_key_t key = {INT_MIN, 0};
+        pressure_registration_t *entry;
+        while ((entry = begin_call(listeners, &key, 1)) != NULL)
+            call(listeners, config, entry, event, *began_ms + limit_ms, told);
+        pending = has_pending(listeners);
+        if (pressure_elapsed_ms(began_ms, config->now_ms()) >= limit_ms) {
+            told->unfinished |= pending;
+            break;
+        }
     }
 }
 
-pressure_result_t pressure_listeners_broadcast(pressure_listeners_t *listeners, unsigned levels, pressure_event_t *event)
+pressure_told_t pressure_listeners_broadcast(pressure_listeners_t *listeners, const pressure_config_t *config, unsigned levels,
+                                             pressure_event_t *event)
 {
-    pressure_result_t sum = {0};
-    uint64_t newest_id;
+    pressure_told_t told = {0};
+    uint64_t newest_id, began_ms = config->now_ms();
 
     pthread_mutex_lock(&listeners->lock);
     newest_id = listeners->last_id;
     pthread_mutex_unlock(&listeners->lock);
-    for (pressure_level_t level = PRESSURE_ELEVATED; level < PRESSURE_NUM_LEVELS; ++level) {
+    for (event->final_level = PRESSURE_EMERGENCY; (levels & 1u << event->final_level) == 0; --event->final_level)
+        ;
+    for (pressure_level_t level = PRESSURE_ELEVATED; level <= event->final_level; ++level) {
         if ((levels & (1u << level)) == 0)
             continue;
         event->level = level;
-        tell_all(listeners, event, newest_id, &sum);
+        tell_all(listeners, config, event, newest_id, &began_ms, &told);
     }
-    return sum;
+    return told;
+}
+
+static void limit_one(pressure_registration_t *entry, const pressure_tuning_t *tuning, const pressure_usage_t *usage,
+                      pressure_survey_t *survey)
+{
+    survey->facts.used_bytes = usage->bytes;
+    survey->facts.capacity_bytes = usage->capacity_bytes;
+    uint64_t limit_bytes = pressure_refill_step(tuning, &entry->refill, &survey->facts, survey->now_ms);
+    uint64_t below_capacity = limit_bytes < usage->capacity_bytes ? limit_bytes : 0;
+    if (below_capacity == entry->limit_bytes)
+        return;
+    entry->limit_bytes = below_capacity;
+    entry->listener.set_limit(entry->listener.ctx, limit_bytes);
+}
+
+static void survey_one(pressure_registration_t *entry, const pressure_tuning_t *tuning, pressure_survey_t *survey)
+{
+    const pressure_listener_t *listener = &entry->listener;
+    pressure_usage_t usage = {0};
+
+    if (listener->usage == NULL) {
+        survey->unknown = 1;
+        return;
+    }
+    listener->usage(listener->ctx, survey->event_level, &usage);
+    survey->bytes += usage.bytes + usage.pinned_bytes;
+    survey->evictable_bytes += usage.evictable_bytes;
+    if (survey->set_limits && listener->set_limit != NULL)
+        limit_one(entry, tuning, &usage, survey);
+}
+
+void pressure_listeners_survey(pressure_listeners_t *listeners, const pressure_tuning_t *tuning, pressure_survey_t *survey)
+{
+    broadcast_key_t key = {INT_MIN, 0};
+    pressure_registration_t *entry;
+
+    while ((entry = begin_call(listeners, &key, 0)) != NULL) {
+        survey_one(entry, tuning, survey);
+        pthread_mutex_lock(&listeners->lock);
+        end_call_locked(listeners, entry);
+        pthread_mutex_unlock(&listeners->lock);
+    }
+}
+
+size_t pressure_get_listener_records(pressure_t *pressure, pressure_listener_record_t *records, size_t max)
+{
+    pressure_listeners_t *listeners = &pressure->listeners;
+    size_t num = 0;
+
+    pthread_mutex_lock(&listeners->lock);
+    for (pressure_registration_t *entry = listeners->first; entry != NULL && num != max; entry = entry->next)
+        records[num++] = entry->record;
+    pthread_mutex_unlock(&listeners->lock);
+    return num;
 }

@@ -9,6 +9,35 @@
 #include <string.h>
 #include "pressure/pressure_private.h"
 
+static const pressure_tuning_t default_tuning = {.period_ms = 1000,
+                                                 .period_warm_ms = 250,
+                                                 .period_busy_ms = 100,
+                                                 .period_hot_ms = 25,
+                                                 .warm_permille = 600,
+                                                 .busy_permille = 700,
+                                                 .hot_permille = 850,
+                                                 .stale_after_ms = 3000,
+                                                 .repeat_elevated_ms = 10000,
+                                                 .repeat_high_ms = 2000,
+                                                 .repeat_critical_ms = 2000,
+                                                 .repeat_emergency_ms = 1000,
+                                                 .room_pause_ms = 50,
+                                                 .listener_slice_ms = 20,
+                                                 .episode_limit_ms = 500,
+                                                 .effective_permille = 500,
+                                                 .effective_min_permille = 10,
+                                                 .ineffective_after = 2,
+                                                 .backoff_ms = 1000,
+                                                 .backoff_max_ms = 60000,
+                                                 .release_after_ms = 30000,
+                                                 .release_accounted_permille = 600,
+                                                 .release_headroom_permille = 100,
+                                                 .release_ceiling_permille = 1000,
+                                                 .release_rise_permille = 10,
+                                                 .refill_step_permille = 50,
+                                                 .refill_period_ms = 10000,
+                                                 .refill_rise_permille = 10};
+
 void pressure_config_init(pressure_config_t *config)
 {
     *config = (pressure_config_t){.mark_permille = {[PRESSURE_ELEVATED] = 700,
@@ -19,11 +48,50 @@ void pressure_config_init(pressure_config_t *config)
                                   .down_gap_permille = 50,
                                   .dwell_ms = 5000,
                                   .dwell_critical_ms = 10000,
-                                  .stale_after_ms = 3000,
                                   .max_operations = UINT64_MAX,
                                   .max_waiting = UINT64_MAX,
                                   .max_waiting_bytes = UINT64_MAX,
-                                  .reconcile_period_ms = 10000};
+                                  .reconcile_period_ms = 10000,
+                                  .tuning = default_tuning};
+}
+
+typedef struct st_rule_t {
+    int broken;
+    const char *sentence;
+} rule_t;
+
+static const char *find_broken(const rule_t *rules, size_t num_rules)
+{
+    for (size_t i = 0; i != num_rules; ++i)
+        if (rules[i].broken)
+            return rules[i].sentence;
+    return NULL;
+}
+
+static const char *check_tuning(const pressure_tuning_t *t)
+{
+    const rule_t rules[] = {
+        {t->period_hot_ms == 0, "sample-period-hot must be above 0"},
+        {t->period_warm_ms > t->period_ms, "sample-period-warm must not be above sample-period"},
+        {t->period_busy_ms > t->period_warm_ms, "sample-period-busy must not be above sample-period-warm"},
+        {t->period_hot_ms > t->period_busy_ms, "sample-period-hot must not be above sample-period-busy"},
+        {t->busy_permille < t->warm_permille, "sample-busy must not be below sample-warm"},
+        {t->hot_permille < t->busy_permille, "sample-hot must not be below sample-busy"},
+        {t->stale_after_ms < t->period_warm_ms,
+         "stale-after must not be below sample-period-warm, at which failed samples are retried"},
+        {t->listener_slice_ms == 0, "listener-slice must be above 0"},
+        {t->episode_limit_ms < t->listener_slice_ms, "reclaim-limit must not be below listener-slice"},
+        {t->effective_permille > 1000, "effective must not be above 100 %"},
+        {t->ineffective_after == 0, "ineffective-after must be above 0"},
+        {t->backoff_ms == 0, "backoff must be above 0"},
+        {t->backoff_max_ms < t->backoff_ms, "backoff-max must not be below backoff"},
+        {t->release_headroom_permille > 1000, "release-headroom must not be above 100 %"},
+        {t->release_rise_permille == 0, "release-rise must be above 0"},
+        {t->refill_step_permille == 0, "refill-step must be above 0"},
+        {t->refill_period_ms == 0, "refill-period must be above 0"},
+    };
+
+    return find_broken(rules, sizeof(rules) / sizeof(rules[0]));
 }
 
 const char *pressure_config_check(const pressure_config_t *config)
@@ -52,7 +120,9 @@ const char *pressure_config_check(const pressure_config_t *config)
         return "the gap must be above 0";
     if (config->down_gap_permille >= config->mark_permille[PRESSURE_ELEVATED])
         return "the gap must be below the mark of elevated";
-    return NULL;
+    if (config->tuning.release_ceiling_permille < config->mark_permille[PRESSURE_CRITICAL])
+        return "release-ceiling must not be below the mark of critical";
+    return check_tuning(&config->tuning);
 }
 
 static int init_locks(pressure_t *pressure)

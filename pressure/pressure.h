@@ -9,18 +9,20 @@
  *
  * Events: crossing elevated, high, critical or emergency upwards broadcasts that event once per generation, ascending, to all
  * listeners in the order of (phase, registration). The level is published before the first listener runs, so that admission and
- * the front filter change first. If the listeners of a generation released something, or emergency was crossed, the allocator is
- * purged once (`config.purge`), the resident set is sampled again, and the outcome is kept (pressure_snapshot_t.last_reclaim).
+ * the front filter change first. A listener works in slices of time (event->deadline_ms) and is called again until it is done. If
+ * the listeners of a generation released something, or emergency was crossed, the allocator is purged once (`config.purge`), the
+ * resident set is sampled again, and the outcome is kept (pressure_snapshot_t.last_reclaim) and judged (backoff.h).
  * A level that persists is acted on again: the highest event whose mark the reading still reaches is repeated (a generation of its
- * own) when the last reclaim is complete and a pause has passed since: elevated 10 s, high and critical 2 s, emergency 1 s.
+ * own) when the last reclaim is complete, a pause has passed since (config.tuning.repeat_..._ms) and something is evictable. One
+ * that ran out of its time goes on in the next step, without a pause.
  * Degraded is published, but has no event. A wish for room (pressure_want_room) is a generation of its own too, of one event at the
  * level of elevated that names the bytes; it is not counted as a crossing.
  *
  * A reading is what counts against the budget, in bytes: the resident set, or the part of its limit that the process's memory
  * cgroup uses, taken of the budget, whichever is more (pressure_reading_of()). `resident` below means this, except where a record
  * is to say what really went. Readings: a failed one keeps the last value and breaks a dwell. Without a good one for
- * `stale_after_ms` the published level is one higher, but not above high (a broken meter alone must not shut the service), until
- * the next good one. Listeners are not called then: an eviction whose effect nobody can read has no end.
+ * `tuning.stale_after_ms` the published level is one higher, but not above high (a broken meter alone must not shut the service),
+ * until the next good one. Listeners are not called then: an eviction whose effect nobody can read has no end.
  *
  * Reservations: memory-hungry work asks before it allocates, frees what it allocated, and then releases. The ledger is a
  * compare-and-swap per grant; a grant is given only below critical, and only if
@@ -39,7 +41,9 @@
 #define pressure__pressure_h
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
+#include "pressure/tuning.h"
 
 typedef enum en_pressure_level_t {
     PRESSURE_NORMAL,
@@ -80,17 +84,22 @@ typedef struct st_pressure_config_t {
     unsigned mark_permille[PRESSURE_NUM_LEVELS]; /* [PRESSURE_NORMAL] is 0; never descending, at most 1000 */
     unsigned down_gap_permille;                  /* 50 */
     uint64_t dwell_ms, dwell_critical_ms;        /* 5000, 10000 */
-    uint64_t stale_after_ms;                     /* 3000 */
     /* of operations, see operation.h */
     uint64_t max_operations;                 /* that are granted at the same time; UINT64_MAX */
     uint64_t max_waiting, max_waiting_bytes; /* in the queue; one may always wait if max_waiting is not 0. UINT64_MAX */
     uint64_t reconcile_period_ms;            /* 10000 */
     unsigned operation_classes;              /* bits 1u << class: all reservations of the class belong to operations; 0 */
+    pressure_tuning_t tuning;                /* all other numbers */
     pressure_sample_cb sample;               /* pressure_meter_sample (meter.h), or a test's own */
     void *sample_ctx;
     uint64_t (*now_ms)(void);              /* a monotonic clock; the thread's own nap uses CLOCK_MONOTONIC */
     const struct st_pressure_wake_t *wake; /* reasons to sample at once (wake.h); open until the destruction; NULL: none */
-    void (*purge)(void);                   /* gives free heap pages back to the system; coordinator's thread only; may be NULL */
+    /**
+     * gives free heap pages back to the system. Returns about how many bytes it had to give, 0: too little, nothing was done. Once
+     * per episode, coordinator's thread only; may be NULL.
+     */
+    uint64_t (*purge)(void *ctx);
+    void *purge_ctx;
     /**
      * one line for the operator at each change of level, each reclaim, each failure; may be NULL. Coordinator's thread.
      */
@@ -101,15 +110,29 @@ typedef struct st_pressure_config_t {
 typedef struct st_pressure_event_t {
     uint64_t generation;          /* grows by one with each step that caused events */
     pressure_level_t level;       /* the mark that was crossed: ELEVATED, HIGH, CRITICAL or EMERGENCY */
-    pressure_level_t final_level; /* the published level, which this generation ends at */
+    pressure_level_t final_level; /* the highest event of this generation, which comes last: work that it does anyway may wait */
     uint64_t resident_bytes, budget_bytes;
     uint64_t
-        wanted_bytes; /* 0, or: no mark was crossed, this much room is asked for (pressure_want_room); level is ELEVATED then */
+        wanted_bytes;     /* 0, or: no mark was crossed, this much room is asked for (pressure_want_room); level is ELEVATED then */
+    uint64_t deadline_ms; /* by the coordinator's clock: return about then, with PRESSURE_MORE if something is left to do */
 } pressure_event_t;
+
+/**
+ * how a call of a listener ended. MORE: the time was up; it is called again for the same event after all others had their turn,
+ * as long as it makes progress and the episode lasts. FAILED: it could not release what it should have.
+ */
+typedef enum en_pressure_status_t { PRESSURE_DONE, PRESSURE_MORE, PRESSURE_NOTHING_LEFT, PRESSURE_FAILED } pressure_status_t;
 
 typedef struct st_pressure_result_t {
     uint64_t bytes_freed, objects_freed;
+    pressure_status_t status;
 } pressure_result_t;
+
+typedef struct st_pressure_usage_t {
+    uint64_t bytes, capacity_bytes;
+    uint64_t pinned_bytes;    /* beside `bytes`: what was released and is still in use */
+    uint64_t evictable_bytes; /* what an event of the level that is asked about could still release */
+} pressure_usage_t;
 
 /**
  * a listener: called on the coordinator's thread with no lock of the coordinator held. Must not block on a thread that waits for
@@ -121,7 +144,25 @@ typedef struct st_pressure_listener_t {
     int phase;        /* lower runs first */
     pressure_result_t (*on_event)(void *ctx, const pressure_event_t *event);
     void *ctx;
+    /**
+     * what is held; may be NULL: counts as nothing held, and as something that may always be evicted again. Called in every step:
+     * without a lock, a few nanoseconds.
+     */
+    void (*usage)(void *ctx, pressure_level_t level, pressure_usage_t *usage);
+    /**
+     * bounds growth and frees nothing; may be NULL, and needs usage(). See refill.h for when it is called with what; the limit at
+     * first is the capacity.
+     */
+    void (*set_limit)(void *ctx, uint64_t bytes);
 } pressure_listener_t;
+
+/**
+ * what became of the calls of one listener since it was registered. Slow: longer than twice config.tuning.listener_slice_ms.
+ */
+typedef struct st_pressure_listener_record_t {
+    const char *name;
+    uint64_t calls, bytes_freed, objects_freed, slow_calls, failures, last_ms, longest_ms;
+} pressure_listener_record_t;
 
 typedef struct st_pressure_registration_t pressure_registration_t;
 typedef struct st_pressure_t pressure_t;
@@ -131,6 +172,8 @@ typedef struct st_pressure_reclaim_t {
     pressure_level_t level;                               /* the highest event of the generation */
     uint64_t claimed_bytes, objects;                      /* as the listeners say */
     uint64_t resident_before_bytes, resident_after_bytes; /* the same if the sample after failed */
+    uint64_t purged_bytes;                                /* what the purge says it had to give */
+    int unfinished;                                       /* the time was up; it goes on in the next step */
 } pressure_reclaim_t;
 
 typedef struct st_pressure_snapshot_t {
@@ -143,8 +186,18 @@ typedef struct st_pressure_snapshot_t {
     uint64_t failed_in_row;           /* samples that failed since the last good one */
     uint64_t samples, failed_samples; /* at the creation, one per step, one after each reclaim; `samples` are the good ones */
     uint64_t generations, events[PRESSURE_NUM_LEVELS]; /* repeated ones included */
+    uint64_t repeats[PRESSURE_NUM_LEVELS];             /* those of them that repeat a level */
     uint64_t level_since_ms;
     pressure_reclaim_t last_reclaim; /* all zero: none yet */
+    /* how reclaims fare; the bytes are as of the last step */
+    uint64_t accounted_bytes; /* held by listeners, or reserved */
+    uint64_t residual_bytes;  /* the resident set less that: what nobody accounts for */
+    uint64_t evictable_bytes; /* what an event of the present level could still release */
+    uint64_t reclaims, poor_reclaims, unfinished_reclaims;
+    uint64_t skipped_reclaims; /* repetitions left out because nothing was evictable */
+    uint64_t backoff_ms;       /* the pause while ineffective */
+    int ineffective;           /* see backoff.h */
+    int gate_released;         /* the level would be critical or worse, but high is published, see gate.h */
 } pressure_snapshot_t;
 
 /**
@@ -152,7 +205,7 @@ typedef struct st_pressure_snapshot_t {
  */
 void pressure_config_init(pressure_config_t *config);
 /**
- * returns a sentence that names what is wrong with the marks, the gap or the budget, or NULL if nothing is
+ * returns a sentence that names what is wrong with the numbers, or NULL if nothing is
  */
 const char *pressure_config_check(const pressure_config_t *config);
 /**
@@ -172,8 +225,8 @@ void pressure_destroy(pressure_t **pressure);
 int pressure_start(pressure_t *pressure);
 /**
  * one step: sample, decide, publish, tell. What the thread does each period; for tests that have no thread. Returns the
- * milliseconds until the next step is due: 1000 when calm, 250 from 60 % or while the level is above normal or the reading failed,
- * 100 from 70 %, 25 from 85 % of the budget. While another thread is in a step it returns at once.
+ * milliseconds until the next step is due, which are fewer the nearer the budget is (config.tuning); while the level is above
+ * normal or the reading failed, at most period_warm_ms. While another thread is in a step it returns at once.
  */
 uint64_t pressure_step(pressure_t *pressure);
 /**
@@ -224,6 +277,10 @@ void pressure_release(pressure_t *pressure, pressure_class_t resource_class, uin
 void pressure_want_room(pressure_t *pressure, uint64_t bytes);
 
 void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot);
+/**
+ * fills in the records of the first `max` listeners in the order in which they are called. Returns how many that were.
+ */
+size_t pressure_get_listener_records(pressure_t *pressure, pressure_listener_record_t *records, size_t max);
 const char *pressure_level_name(pressure_level_t level);
 
 /**

@@ -3,7 +3,7 @@
  *
  * Locks: listeners.lock (the registry), record_lock (the snapshot), queue.lock (operation.c). Each is held for a few instructions
  * (the queue's for as long as it takes to look at what waits), no two at once, and never during a callback. What a step works on
- * (`step`, `state`, `told_ms`) belongs to the
+ * (`step`, `state`, `reclaimer`) belongs to the
  * thread that holds `stepping`. The ledger has no lock, see reservation.c.
  */
 #ifndef pressure__pressure_private_h
@@ -12,9 +12,12 @@
 #include <pthread.h>
 #include <stdalign.h>
 #include <stddef.h>
+#include "pressure/backoff.h"
+#include "pressure/gate.h"
 #include "pressure/level.h"
 #include "pressure/nap.h"
 #include "pressure/operation.h"
+#include "pressure/refill.h"
 
 /* --- listeners.c --- */
 
@@ -29,11 +32,33 @@ typedef struct st_pressure_listeners_t {
 
 int pressure_listeners_init(pressure_listeners_t *listeners);
 void pressure_listeners_dispose(pressure_listeners_t *listeners);
+
+typedef struct st_pressure_told_t {
+    uint64_t bytes_freed, objects_freed;
+    int unfinished; /* a listener had more to do when the time was up */
+    int failed;     /* a listener failed */
+} pressure_told_t;
+
 /**
  * tells each level of the set (bits 1u << level), ascending, to every listener that was registered before the call. Fills in
- * event->level and adds up what was freed. One caller at a time.
+ * event->level, final_level and deadline_ms. One caller at a time.
  */
-pressure_result_t pressure_listeners_broadcast(pressure_listeners_t *listeners, unsigned levels, pressure_event_t *event);
+pressure_told_t pressure_listeners_broadcast(pressure_listeners_t *listeners, const pressure_config_t *config, unsigned levels,
+                                             pressure_event_t *event);
+
+typedef struct st_pressure_survey_t {
+    pressure_level_t event_level; /* of which event it is asked what could still be evicted */
+    int set_limits;
+    pressure_refill_facts_t facts; /* for set_limits; but for those of each listener */
+    uint64_t now_ms;
+    uint64_t bytes, evictable_bytes; /* out: sums */
+    int unknown;                     /* out: a listener cannot tell what is evictable */
+} pressure_survey_t;
+
+/**
+ * asks all listeners what they hold, and sets their limits if asked to. One caller at a time, the same as for a broadcast.
+ */
+void pressure_listeners_survey(pressure_listeners_t *listeners, const pressure_tuning_t *tuning, pressure_survey_t *survey);
 
 /* --- reservation.c --- */
 
@@ -132,6 +157,31 @@ uint64_t pressure_run_queue(pressure_t *pressure, uint64_t now_ms);
  * compares what is counted with the operations that exist, if that is due. Returns the milliseconds until it is due again.
  */
 uint64_t pressure_reconcile(pressure_t *pressure, uint64_t now_ms);
+/* --- reclaim.c --- */
+
+/**
+ * what the reclaims of the past leave to those to come; belongs to the thread that holds `stepping`
+ */
+typedef struct st_pressure_reclaimer_t {
+    uint64_t wish_ms;                      /* when the last wish for room was granted */
+    uint64_t told_ms[PRESSURE_NUM_LEVELS]; /* when the last reclaim for this event was over */
+    int unfinished;                        /* the last one ran out of its time */
+    int shrunk;                            /* there was an episode since the last survey */
+    pressure_backoff_t backoff;
+    pressure_gate_t gate;
+} pressure_reclaimer_t;
+
+#define PRESSURE_MARKS_WITH_EVENT                                                                                                  \
+    (1u << PRESSURE_ELEVATED | 1u << PRESSURE_HIGH | 1u << PRESSURE_CRITICAL | 1u << PRESSURE_EMERGENCY)
+/**
+ * what a reading leads to, once its level is published: the events of the marks that it crossed (bits 1u << level, of
+ * PRESSURE_MARKS_WITH_EVENT), or the repetition of one, or the grant of a wish for room
+ */
+void pressure_reclaim(pressure_t *pressure, unsigned crossed, uint64_t reading_bytes, uint64_t now_ms);
+/**
+ * after a step: asks the listeners what they hold, sets their limits, and writes down the sums
+ */
+void pressure_survey(pressure_t *pressure);
 
 /* --- pressure.c, step.c --- */
 
@@ -154,8 +204,7 @@ struct st_pressure_t {
 
     atomic_flag stepping;
     pressure_level_state_t state;
-    uint64_t wish_ms;                      /* when the last wish for room was granted */
-    uint64_t told_ms[PRESSURE_NUM_LEVELS]; /* when the last reclaim for this event was over */
+    pressure_reclaimer_t reclaimer;
     struct {
         uint64_t good_ms; /* of the last good sample */
         int failing;      /* the last sample failed */
@@ -188,8 +237,18 @@ int pressure_is_stood_in(const pressure_t *pressure);
  */
 int pressure_take_sample(pressure_t *pressure, uint64_t *reading_bytes);
 /**
+ * one line for the operator
+ */
+__attribute__((format(printf, 2, 3))) void pressure_say(pressure_t *pressure, const char *format, ...);
+void pressure_say_level(pressure_t *pressure, uint64_t reading_bytes, const char *rest);
+unsigned pressure_percent_of_budget(const pressure_t *pressure, uint64_t bytes);
+/**
+ * milliseconds since *then_ms. A clock that was set back makes it start anew instead of lasting for ages.
+ */
+uint64_t pressure_elapsed_ms(uint64_t *then_ms, uint64_t now_ms);
+/**
  * pure: the time until the next step
  */
-uint64_t pressure_period_ms(uint64_t resident_bytes, uint64_t budget_bytes, pressure_level_t level);
+uint64_t pressure_period_ms(const pressure_tuning_t *tuning, uint64_t reading_bytes, uint64_t budget_bytes, pressure_level_t level);
 
 #endif

@@ -162,13 +162,28 @@ def test_shipped_configuration_with_all_defaults_written_out(tmp_path):
 MARKS = [f"pressure.{level}" for level in ("elevated", "degraded", "high", "critical", "emergency")]
 
 
+PERIODS = [f"pressure.sample-period{which}" for which in ("-hot", "-busy", "-warm", "")]
+ASCENDING = [
+    MARKS,
+    [*MARKS[:4], "pressure.release-ceiling"],
+    PERIODS,
+    [*PERIODS[:3], "pressure.stale-after"],
+    ["pressure.sample-warm", "pressure.sample-busy", "pressure.sample-hot"],
+    ["pressure.listener-slice", "pressure.reclaim-limit"],
+    ["pressure.backoff", "pressure.backoff-max"],
+]
+
+
 def neighbours(setting, number):
-    """What else must be said for an extreme value to be taken: marks ascend, and the gap is below the lowest."""
-    if setting.name in MARKS:
-        at = MARKS.index(setting.name)
-        others = {mark: "1%" for mark in MARKS[:at] if number <= 10} | {mark: "100%" for mark in MARKS[at + 1 :] if number >= 1000}
-        return others | {"pressure.down-gap": "0.1%"}
-    return {}
+    """What else must be said for an extreme value to be taken: some settings ascend, and the gap is below the lowest mark."""
+    others = {}
+    for order in ASCENDING:
+        at = order.index(setting.name) if setting.name in order else -1
+        for place, other in enumerate(order):
+            default = base(BY_NAME[other].default)
+            if at >= 0 and ((place < at and default > number) or (place > at and default < number)):
+                others[other] = written(BY_NAME[other], number)
+    return others | ({"pressure.down-gap": "0.1%"} if {setting.name, *others} & set(MARKS) else {})
 
 
 def place_of(setting):
@@ -273,10 +288,16 @@ def test_lines_are_those_of_the_file(check, site):
         ({"emergency": "89%"}, "the mark of emergency must not be below that of critical"),
         ({"elevated": "5%"}, "the gap must be below the mark of elevated"),
         ({"elevated": "40%", "down-gap": "40%"}, "the gap must be below the mark of elevated"),
+        ({"sample-period": "200ms"}, "sample-period-warm must not be above sample-period"),
+        ({"sample-hot": "65%"}, "sample-hot must not be below sample-busy"),
+        ({"stale-after": "200ms"}, "stale-after must not be below sample-period-warm"),
+        ({"reclaim-limit": "10ms"}, "reclaim-limit must not be below listener-slice"),
+        ({"backoff": "2m"}, "backoff-max must not be below backoff"),
+        ({"release-ceiling": "89%"}, "release-ceiling must not be below the mark of critical"),
     ],
     ids=str,
 )
-def test_marks_must_ascend(check, site, marks, sentence):
+def test_what_must_ascend(check, site, marks, sentence):
     done = check(site({f"pressure.{name}": value for name, value in marks.items()}))
     assert done.returncode == EX_CONFIG and "h2o.conf:" in done.stderr and f"pressure.*: {sentence}" in done.stderr, done.stderr
 

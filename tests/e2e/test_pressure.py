@@ -264,6 +264,114 @@ def test_emergency_flushes_every_cache(site):
     assert here.server.get("/images/baseline.jpg?w=100").status == 200
 
 
+# --- reclaims that do not help, and what comes after
+
+
+def code_of(here, path):
+    return here.server.get(path).status
+
+
+def test_the_gate_opens_when_nothing_is_left_to_reclaim(site):
+    here = site(6, **{"pressure.release-after": "1s", "image.queue-timeout": "200ms"})
+    assert code_of(here, "/images/baseline.jpg?w=100") == 200
+    here.reach(0.92, "critical")
+    assert code_of(here, "/files/a.txt") == 503
+    # the ballast is nobody's: no reclaim brings the reading down, and it does not rise
+    wait_for(lambda: code_of(here, "/files/a.txt") == 200, 10, "the gate opens")
+    health = here.server.get("/api/health")
+    memory, reclaims = health.json()["memory"], health.json()["reclaims"]
+    assert (health.status, health.json()["status"], memory["level"], reclaims["unreclaimable"]) == (200, "degraded", "high", True)
+    assert memory["resident_bytes"] > 0.9 * here.budget and memory["evictable_bytes"] == 0
+    assert memory["residual_bytes"] > 0.6 * here.budget > memory["accounted_bytes"]
+    assert any("unreclaimable" in reason for reason in health.json()["reasons"])
+    assert metrics(here.server)["sluice_pressure_unreclaimable"] == 1
+    cold = here.server.get("/images/rgb.png?w=100")
+    assert (cold.status, cold.json()["code"]) == (503, "no-room")  # admission is still shut
+    assert here.server.log().count("nothing is left to reclaim") == 1
+
+    here.set_resident(0.94)  # it rises: shut at once, and open again when it has come to rest
+    wait_for(lambda: "everybody is refused again" in here.server.log(), 10, "the gate shuts")
+    wait_for(lambda: code_of(here, "/files/a.txt") == 200, 10, "the gate opens again")
+
+    here.set_resident(0)
+    here.wait_for_level("normal")
+    assert code_of(here, "/images/baseline.jpg?w=100") == 200
+    assert here.health()["reclaims"]["unreclaimable"] is False
+    assert_settles(here.server)
+
+
+def test_the_gate_stays_shut_where_memory_may_run_out(site):
+    # over the budget, and nothing known of a limit: who knows what the machine can bear. A container's limit, where the test runs in
+    # one, is made to count as reached
+    here = site(6, **{"pressure.release-after": "1s", "pressure.release-headroom": "100%"})
+    here.reach(1.04, "emergency")
+    skipped = "sluice_pressure_skipped_reclaims_total"
+    before = metrics(here.server)[skipped]
+    wait_for(lambda: metrics(here.server)[skipped] >= before + 3, 20, "three repetitions are left out, which takes 3 s")
+    assert code_of(here, "/files/a.txt") == 503 and here.health()["reclaims"]["unreclaimable"] is False
+    here.set_resident(0)
+    here.wait_for_level("normal")
+    assert code_of(here, "/files/a.txt") == 200
+
+
+def test_a_cache_that_was_shrunk_refills_step_by_step(site):
+    here = site(5, **{"image-cache.capacity": "1GiB", "pressure.refill-period": "1s", "pressure.refill-rise": "100%"})
+    capacity = here.health()["caches"]["image"]["capacity_bytes"]
+    here.fill_images(0.7 * capacity)
+    assert here.health()["caches"]["image"]["limit_bytes"] == capacity
+    here.reach(0.73, "elevated")
+    limited = wait_for(lambda: here.health()["caches"]["image"]["limit_bytes"] < capacity, 10, "a limit")
+    assert limited
+    shrunk = here.health()["caches"]["image"]
+    assert shrunk["bytes"] <= shrunk["limit_bytes"] <= 0.61 * capacity
+    here.set_resident(0)
+    here.wait_for_level("normal")
+    began, seen = time.monotonic(), []
+    with contextlib.closing(here.server.connection()) as connection:
+        for number in range(100000):
+            store_source(here, connection, f"/more-{number}.jpg")
+            image = here.health()["caches"]["image"]
+            assert image["bytes"] <= image["limit_bytes"]
+            seen.append(image["limit_bytes"])
+            if image["bytes"] > 0.75 * capacity:
+                break
+    took = time.monotonic() - began
+    assert seen == sorted(seen)
+    steps = {after - before for before, after in zip(seen, seen[1:]) if after != before}
+    assert max(steps) <= 0.0501 * capacity  # of 5 % each
+    assert took >= len(steps) and seen[-1] >= 0.75 * capacity  # the product's own clock: a second between two of them
+    wait_for(lambda: here.health()["caches"]["image"]["limit_bytes"] == capacity, 20, "all of it is given back")
+
+
+def store_source(here, connection, path):
+    body = (pictures.tests() / "grey.jpg").read_bytes() + os.urandom(100000)
+    here.origin.script(path, body=body)
+    assert request(connection, f"/images{path}?w=20").status == 200
+    here.origin.unscript(path)
+
+
+def test_ineffective_reclaims_are_said_once(site):
+    here = site(5, **{"image-cache.capacity": "1GiB", "pressure.release-after": "1s"})
+    here.fill_images(0.8 * here.health()["caches"]["image"]["capacity_bytes"])
+    if code_of(here, "/ballast?lock") != 200:
+        pytest.skip("the server may not lock its memory (mlockall), so what it frees cannot be made to stay")
+    here.reach(0.73, "elevated")
+    first = wait_for(lambda: here.health()["last_reclaim"], 10, "a reclaim")
+    gone = first["resident_before_bytes"] - first["resident_after_bytes"]
+    print(f"claimed {first['claimed_bytes'] / MIB:.1f} MiB, gone {gone / MIB:.1f} MiB")
+    assert gone < first["claimed_bytes"] / 2
+    assert here.health()["reclaims"]["ineffective"] is False  # once is no pattern
+    here.reach(0.92, "critical")
+    reclaims = wait_for(lambda: (r := here.health()["reclaims"])["ineffective"] and r, 10, "a verdict")
+    assert reclaims["poor"] >= 2 and reclaims["backoff_ms"] >= 1000
+    assert metrics(here.server)["sluice_pressure_ineffective"] == 1
+    assert any("ineffective" in reason for reason in here.health()["reasons"])
+    # the caches are empty and are not told again; the gate opens, since nothing helps or since enough went with a whole heap
+    wait_for(lambda: code_of(here, "/files/a.txt") == 200, 10, "the gate opens")
+    assert here.health()["caches"]["image"]["entries"] == 0
+    assert here.server.log().count("reclaim is INEFFECTIVE") == 1
+
+
 # --- the storm
 
 STORM_BUDGET, STORM_PICTURES, STORM_CLIENTS, STORM_REQUESTS = 256 * MIB, 24, 64, 4

@@ -72,7 +72,7 @@ static pressure_result_t hear(void *ctx, const pressure_event_t *event)
     ear->generation = event->generation;
     ear->level = event->level;
     atomic_fetch_add(&stress.num_events, 1);
-    return (pressure_result_t){event->generation % 2 * MIB, 1};
+    return (pressure_result_t){.bytes_freed = event->generation % 2 * MIB, .objects_freed = 1};
 }
 
 static void *run_ear(void *arg)

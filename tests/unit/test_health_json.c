@@ -25,6 +25,14 @@ static void fill_cache(health_cache_t *cache, const char *name)
 {
     cache->name = name;
     cache->capacity_bytes = value();
+    cache->limit_bytes = value();
+    cache->reclaim.calls = value();
+    cache->reclaim.released_bytes = value();
+    cache->reclaim.released_objects = value();
+    cache->reclaim.slow_calls = value();
+    cache->reclaim.failures = value();
+    cache->reclaim.last_ms = value();
+    cache->reclaim.longest_ms = value();
     cache->used_bytes = value();
     cache->pinned_bytes = value();
     cache->entries = value();
@@ -84,6 +92,15 @@ static void fill(health_snapshot_t *snapshot)
     snapshot->last_reclaim.resident_after_bytes = value();
     snapshot->last_reclaim.duration_ms = value();
     snapshot->last_reclaim.age_ms = value();
+    snapshot->last_reclaim.purged_bytes = value();
+    snapshot->accounted_bytes = value();
+    snapshot->residual_bytes = value();
+    snapshot->evictable_bytes = value();
+    snapshot->reclaim.total = value();
+    snapshot->reclaim.poor = value();
+    snapshot->reclaim.unfinished = value();
+    snapshot->reclaim.skipped = value();
+    snapshot->reclaim.backoff_ms = value();
     static health_route_t route;
 
     snapshot->queue.waiting = value();
@@ -213,7 +230,7 @@ static void health_by_field(void **state)
 
     json_t *watchdog = member(root, "watchdog");
 
-    assert_int_equal(json_object_size(root), 14);
+    assert_int_equal(json_object_size(root), 15);
     check_quotas(root, snapshot.quotas);
     assert_int_equal(json_object_size(watchdog), 4);
     check_integer(watchdog, "checks", snapshot.watchdog_checks);
@@ -224,7 +241,7 @@ static void health_by_field(void **state)
     check_string(root, "status", "degraded");
     check_string(root, "version", "1.2.3");
     check_real(root, "uptime_seconds", 1234.568, 1e-9);
-    assert_int_equal(json_object_size(memory), 9);
+    assert_int_equal(json_object_size(memory), 12);
     check_string(memory, "level", "high");
     check_integer(memory, "resident_bytes", snapshot.resident_bytes);
     check_integer(memory, "peak_resident_bytes", snapshot.peak_resident_bytes);
@@ -233,6 +250,9 @@ static void health_by_field(void **state)
     check_integer(memory, "group_limit_bytes", snapshot.group_limit_bytes);
     check_integer(memory, "failed_group_reads", snapshot.failed_group_reads);
     check_real(memory, "ratio", 0.8123, 1e-9);
+    check_integer(memory, "accounted_bytes", snapshot.accounted_bytes);
+    check_integer(memory, "residual_bytes", snapshot.residual_bytes);
+    check_integer(memory, "evictable_bytes", snapshot.evictable_bytes);
     assert_int_equal(json_object_size(member(memory, "reserved_bytes")), 2);
     check_integer(member(memory, "reserved_bytes"), "source", snapshot.reserved_bytes[0]);
     check_integer(member(memory, "reserved_bytes"), "decode", snapshot.reserved_bytes[1]);
@@ -240,7 +260,8 @@ static void health_by_field(void **state)
     for (size_t i = 0; i != 2; ++i) {
         const health_cache_t *cache = &snapshot.caches[i];
         json_t *object = member(caches, cache->name);
-        assert_int_equal(json_object_size(object), 5);
+        assert_int_equal(json_object_size(object), 6);
+        check_integer(object, "limit_bytes", cache->limit_bytes);
         check_integer(object, "bytes", cache->used_bytes);
         check_integer(object, "capacity_bytes", cache->capacity_bytes);
         check_integer(object, "pinned_bytes", cache->pinned_bytes);
@@ -255,7 +276,7 @@ static void health_by_field(void **state)
     check_integer(operations, "requests", snapshot.requests_in_progress);
     check_integer(root, "shed_total", snapshot.shed);
     json_t *reclaim = member(root, "last_reclaim");
-    assert_int_equal(json_object_size(reclaim), 7);
+    assert_int_equal(json_object_size(reclaim), 8);
     check_integer(reclaim, "generation", snapshot.last_reclaim.generation);
     check_integer(reclaim, "claimed_bytes", snapshot.last_reclaim.claimed_bytes);
     check_integer(reclaim, "objects", snapshot.last_reclaim.objects);
@@ -263,7 +284,34 @@ static void health_by_field(void **state)
     check_integer(reclaim, "resident_after_bytes", snapshot.last_reclaim.resident_after_bytes);
     check_integer(reclaim, "duration_ms", snapshot.last_reclaim.duration_ms);
     check_integer(reclaim, "age_ms", snapshot.last_reclaim.age_ms);
+    check_integer(reclaim, "purged_bytes", snapshot.last_reclaim.purged_bytes);
+    json_t *reclaims = member(root, "reclaims");
+    assert_int_equal(json_object_size(reclaims), 7);
+    check_integer(reclaims, "total", snapshot.reclaim.total);
+    check_integer(reclaims, "poor", snapshot.reclaim.poor);
+    check_integer(reclaims, "unfinished", snapshot.reclaim.unfinished);
+    check_integer(reclaims, "skipped", snapshot.reclaim.skipped);
+    check_integer(reclaims, "backoff_ms", snapshot.reclaim.backoff_ms);
+    assert_true(json_is_false(member(reclaims, "ineffective")));
+    assert_true(json_is_false(member(reclaims, "unreclaimable")));
     json_decref(root);
+}
+
+static void states_of_the_reclaim(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits != 4; ++bits) {
+        health_snapshot_t snapshot;
+        size_t len;
+        fill(&snapshot);
+        snapshot.reclaim.ineffective = bits & 1;
+        snapshot.reclaim.unreclaimable = bits >> 1;
+        char *text = health_json(&snapshot, &len);
+        json_t *root = parse(text, len), *reclaims = member(root, "reclaims");
+        assert_int_equal(json_is_true(member(reclaims, "ineffective")), bits & 1);
+        assert_int_equal(json_is_true(member(reclaims, "unreclaimable")), bits >> 1);
+        json_decref(root);
+    }
 }
 
 static void health_repeats_the_verdict(void **state)
@@ -308,6 +356,7 @@ static void check_counts(const json_t *object, const health_cache_t *cache)
     check_integer(object, "refreshes", cache->refreshes);
     check_integer(object, "inserts", cache->inserts);
     check_integer(object, "not_admitted", cache->not_admitted);
+    check_integer(object, "limit_bytes", cache->limit_bytes);
     check_real(object, "hit_ratio", ratio_of(cache), 5e-5);
     assert_int_equal(json_object_size(evictions), HEALTH_NUM_REASONS);
     assert_int_equal(json_object_size(evicted_bytes), HEALTH_NUM_REASONS);
@@ -316,6 +365,18 @@ static void check_counts(const json_t *object, const health_cache_t *cache)
         check_integer(evictions, reasons[i], cache->evictions[i]);
         check_integer(evicted_bytes, reasons[i], cache->evicted_bytes[i]);
     }
+}
+
+static void check_calls(const json_t *object, const health_cache_t *cache)
+{
+    assert_int_equal(json_object_size(object), 7);
+    check_integer(object, "calls", cache->reclaim.calls);
+    check_integer(object, "released_bytes", cache->reclaim.released_bytes);
+    check_integer(object, "released_objects", cache->reclaim.released_objects);
+    check_integer(object, "slow_calls", cache->reclaim.slow_calls);
+    check_integer(object, "failures", cache->reclaim.failures);
+    check_integer(object, "last_ms", cache->reclaim.last_ms);
+    check_integer(object, "longest_ms", cache->reclaim.longest_ms);
 }
 
 static void caches_by_field(void **state)
@@ -328,6 +389,7 @@ static void caches_by_field(void **state)
     json_t *root = parse(text, len), *caches = member(root, "caches"), *totals = member(root, "totals");
     const health_cache_t *a = &snapshot.caches[0], *b = &snapshot.caches[1];
     health_cache_t sum = {.capacity_bytes = a->capacity_bytes + b->capacity_bytes,
+                          .limit_bytes = a->limit_bytes + b->limit_bytes,
                           .used_bytes = a->used_bytes + b->used_bytes,
                           .pinned_bytes = a->pinned_bytes + b->pinned_bytes,
                           .entries = a->entries + b->entries,
@@ -349,11 +411,12 @@ static void caches_by_field(void **state)
     assert_int_equal(json_array_size(caches), 2);
     for (size_t i = 0; i != 2; ++i) {
         json_t *object = json_array_get(caches, i);
-        assert_int_equal(json_object_size(object), 17);
+        assert_int_equal(json_object_size(object), 19);
         check_string(object, "name", snapshot.caches[i].name);
         check_counts(object, &snapshot.caches[i]);
+        check_calls(member(object, "reclaim"), &snapshot.caches[i]);
     }
-    assert_int_equal(json_object_size(totals), 16);
+    assert_int_equal(json_object_size(totals), 17);
     check_counts(totals, &sum);
     json_decref(root);
 }
@@ -546,6 +609,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(health_by_field),
+        cmocka_unit_test(states_of_the_reclaim),
         cmocka_unit_test(health_repeats_the_verdict),
         cmocka_unit_test(caches_by_field),
         cmocka_unit_test(empty_snapshot),

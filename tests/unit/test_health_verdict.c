@@ -183,6 +183,28 @@ static void futile_reclaim(void **state)
     }
 }
 
+/* nothing can be reclaimed: degraded, never 503 by itself, and what to do is said. Ineffective alone explains, no more */
+static void reclaim_that_does_not_help(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot = calm();
+    snapshot.reclaim.ineffective = 1;
+    check_explains(snapshot, "ineffective", "image-cache.capacity", 1);
+
+    snapshot = calm();
+    snapshot.reclaim.unreclaimable = 1;
+    health_verdict_t verdict = judge(&snapshot);
+    assert_int_equal(verdict.status, HEALTH_DEGRADED);
+    assert_int_equal(verdict.http_status, 200);
+    assert_true(says(&verdict, "unreclaimable", "restart"));
+    snapshot.level = 3;
+    verdict = judge(&snapshot);
+    assert_int_equal(verdict.http_status, 200);
+    assert_int_equal(verdict.num_reasons, 2);
+    snapshot.level = 4;
+    assert_int_equal(judge(&snapshot).http_status, 503);
+}
+
 static void everything_at_once_and_nothing_set(void **state)
 {
     (void)state;
@@ -201,6 +223,7 @@ static void everything_at_once_and_nothing_set(void **state)
             snapshot.caches[i].capacity_bytes = snapshot.caches[i].pinned_bytes = UINT64_MAX;
         snapshot.reserved_bytes[0] = snapshot.reserved_bytes[1] = UINT64_MAX;
         snapshot.last_reclaim.generation = snapshot.last_reclaim.claimed_bytes = 1;
+        snapshot.reclaim.ineffective = snapshot.reclaim.unreclaimable = 1;
         assert_int_equal(judge(&snapshot).num_reasons, HEALTH_MAX_REASONS);
     }
 }
@@ -214,6 +237,7 @@ int main(void)
         cmocka_unit_test(never_a_good_sample),
         cmocka_unit_test(explanations),
         cmocka_unit_test(futile_reclaim),
+        cmocka_unit_test(reclaim_that_does_not_help),
         cmocka_unit_test(everything_at_once_and_nothing_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

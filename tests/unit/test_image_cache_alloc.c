@@ -182,7 +182,7 @@ static void use_metadata_cache(void)
         if (i % 100 == 0)
             assert_int_equal(icache_meta_check(meta), 0);
     }
-    icache_meta_drop_oldest(meta, 50);
+    icache_meta_drop_segment(meta);
     assert_int_equal(icache_meta_check(meta), 0);
     icache_meta_destroy(&meta);
 }

@@ -202,6 +202,15 @@ static void step_shrink(int clear)
     assert_int_equal(unlinked, before - m.expected.used_bytes - m.ghost_bytes);
 }
 
+/* frees nothing, whatever is used; what the other steps may store from here on is what compare() looks at */
+static void step_set_limit(void)
+{
+    m.limit = draw(3) == 0 ? m.capacity : draw(m.capacity + m.capacity / 4 + 1);
+    icache_set_limit(m.cache, m.limit);
+    if (m.limit > m.capacity)
+        m.limit = m.capacity;
+}
+
 static int is_taken(icache_purge_kind_t kind, const char *text, int key)
 {
     icache_key_t real_key = make_key(key);
@@ -469,6 +478,8 @@ static void step(void)
         step_purge();
     else if (draw(4) == 0)
         step_sweep();
+    else if (draw(3) == 0)
+        step_set_limit();
     else if (draw(2) == 0)
         step_shrink(draw(8) == 0);
 }
@@ -523,8 +534,10 @@ static void compare(void)
 {
     const icache_policy_t *policy = &m.cache->index.policy;
     icache_stats_t stats, expected;
+    icache_usage_t usage;
 
     m.expected.capacity_bytes = m.capacity;
+    m.expected.limit_bytes = model_limit_of_objects() + model_reserved_bytes();
     m.expected.pinned_bytes = model_pinned_bytes();
     expected = m.expected;
     expected.used_bytes += m.ghost_bytes;
@@ -534,6 +547,11 @@ static void compare(void)
     assert_memory_equal(m.removed, expected.removed, sizeof(m.removed));
     assert_true(stats.used_bytes <= m.capacity);
     compare_groups();
+    icache_get_usage(m.cache, &usage);
+    assert_int_equal(usage.capacity_bytes, m.capacity);
+    assert_int_equal(usage.evictable_bytes, m.expected.used_bytes);
+    assert_int_equal(usage.used_bytes, m.expected.used_bytes + model_reserved_bytes());
+    assert_int_equal(usage.pinned_bytes, m.expected.pinned_bytes);
     assert_int_equal(icache_check(m.cache), 0);
     uint64_t in_main = m.policy == ICACHE_POLICY_COST ? compare_heap(&policy->heap) : compare_queue(&policy->main, 0);
     assert_int_equal(compare_queue(&policy->small, 1) + in_main, m.expected.entries);
@@ -592,7 +610,7 @@ static void run_model(icache_policy_kind_t policy, uint64_t num_keys, uint64_t s
     m.random = seed;
     m.policy = policy;
     m.num_keys = num_keys;
-    m.capacity = capacity;
+    m.capacity = m.limit = capacity;
     m.max_object = max_object;
     m.now_ms = 1000;
     model_init_policy();

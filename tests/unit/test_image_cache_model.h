@@ -66,7 +66,7 @@ struct st_model_waiter_t {
 static struct {
     icache_t *cache;
     icache_policy_kind_t policy;
-    uint64_t capacity, max_object, max_entries, max_age_ms[ICACHE_NUM_CLASSES];
+    uint64_t capacity, limit, max_object, max_entries, max_age_ms[ICACHE_NUM_CLASSES];
     uint64_t num_keys, now_ms, tick, random, num_purges;
     uint64_t removed[ICACHE_NUM_REASONS]; /* as the listener was told */
     const icache_object_t *swept[MAX_OBJECTS];
@@ -342,10 +342,14 @@ static struct st_model_object_t *model_victim(void)
     return object;
 }
 
+static uint64_t model_limit_of_objects(void)
+{
+    return m.limit > model_reserved_bytes() ? m.limit - model_reserved_bytes() : 0;
+}
+
 static int model_is_full(uint64_t charge)
 {
-    return m.expected.used_bytes + charge > m.capacity - model_reserved_bytes() ||
-           (m.max_entries != 0 && m.expected.entries >= m.max_entries);
+    return m.expected.used_bytes + charge > model_limit_of_objects() || (m.max_entries != 0 && m.expected.entries >= m.max_entries);
 }
 
 /* returns whether the object is let in; in_small says where */
@@ -407,6 +411,10 @@ static int model_store(struct st_model_object_t *object, size_t body_len, const 
         return -1;
     if (existing != NULL && flight != NULL && flight->abandoned && m.now_ms < existing->expires_ms)
         return -1;
+    if (object->charge > model_limit_of_objects()) {
+        ++m.expected.not_admitted;
+        return -1;
+    }
     if (!model_place(object, existing != NULL))
         return -1;
     if (existing != NULL)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "module/knobs.h"
+#include "pressure/pressure.h"
 
 #define MB UINT64_C(1000000)
 #define MiB (UINT64_C(1) << 20)
@@ -117,6 +118,26 @@ static void test_promised_defaults(void **state)
     assert_int_equal(p.max_pixels, 50000000);
     assert_int_equal(p.max_side, 8192);
     assert_int_equal(p.strict, 1);
+}
+
+/* the coordinator's own defaults and those of the table are the same numbers */
+static void test_defaults_of_the_coordinator(void **state)
+{
+    pressure_config_t config;
+    sluice_settings_t s;
+
+    (void)state;
+    pressure_config_init(&config);
+    sluice_knobs_default(SLUICE_SCOPE_PROCESS, &s);
+    assert_memory_equal(&config.tuning, &s.tuning, sizeof(s.tuning));
+    assert_int_equal(config.mark_permille[PRESSURE_ELEVATED], s.elevated_permille);
+    assert_int_equal(config.mark_permille[PRESSURE_DEGRADED], s.degraded_permille);
+    assert_int_equal(config.mark_permille[PRESSURE_HIGH], s.high_permille);
+    assert_int_equal(config.mark_permille[PRESSURE_CRITICAL], s.critical_permille);
+    assert_int_equal(config.mark_permille[PRESSURE_EMERGENCY], s.emergency_permille);
+    assert_int_equal(config.down_gap_permille, s.down_gap_permille);
+    assert_int_equal(config.dwell_ms, s.dwell_ms);
+    assert_int_equal(config.dwell_critical_ms, s.dwell_critical_ms);
 }
 
 static void test_environment(void **state)
@@ -269,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_promised_defaults),
+        cmocka_unit_test(test_defaults_of_the_coordinator),
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_set),
         cmocka_unit_test(test_bounds_and_refusals),

@@ -138,12 +138,16 @@ static void step_remove(void)
 
 static void step_drop(void)
 {
-    unsigned percent = (unsigned)draw(120);
-    size_t segments = (size_t)(m.newest - m.oldest + 1), count = (segments * (percent < 100 ? percent : 100) + 99) / 100;
+    size_t segments = (size_t)(m.newest - m.oldest + 1), count = draw(segments + 2);
+    uint64_t index_bytes, segment_bytes;
 
-    for (size_t i = 0; i < count; ++i)
-        model_drop_oldest();
-    assert_int_equal(icache_meta_drop_oldest(m.meta, percent), (uint64_t)count * SEG);
+    for (size_t i = 0; i < count; ++i) {
+        assert_int_equal(icache_meta_drop_segment(m.meta), i < segments ? SEG : 0);
+        if (i < segments)
+            model_drop_oldest();
+    }
+    icache_meta_get_usage(m.meta, &index_bytes, &segment_bytes);
+    assert_int_equal(segment_bytes, (count < segments ? segments - count : 0) * SEG);
 }
 
 static void compare(uint64_t index_bytes)
@@ -317,9 +321,12 @@ static void dropped_segments_leave_the_resident_set(void **state)
         assert_int_equal(icache_meta_put(meta, key, make_key(key, sizeof(key), i), value, sizeof(value), UINT64_MAX, 0), 0);
     icache_meta_stats_t stats = get_stats(meta);
     assert_true(stats.used_bytes > 50 << 20);
-    static const unsigned percents[] = {25, 50, 100};
+    static const uint64_t portions[] = {12 << 20, 20 << 20, UINT64_MAX};
     for (int i = 0; i < 3; ++i) {
-        uint64_t before = rss_bytes(), claimed = icache_meta_drop_oldest(meta, percents[i]), after = rss_bytes();
+        uint64_t before = rss_bytes(), claimed = 0, dropped = 1;
+        while (claimed < portions[i] && dropped != 0)
+            claimed += dropped = icache_meta_drop_segment(meta);
+        uint64_t after = rss_bytes();
         print_message("claimed %.1f MiB, gone %.1f MiB\n", (double)claimed / 1048576, (double)(before - after) / 1048576);
         assert_true(claimed >= (5 << 20));
         assert_true(before > after && (before - after) * 100 >= claimed * 95);

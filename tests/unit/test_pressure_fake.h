@@ -23,7 +23,7 @@ static struct {
     unsigned num_samples, num_purges, num_lines;
     uint64_t purge_returns_bytes; /* what a purge takes off the resident set */
     uint64_t purge_lasts_ms;
-    char lines[32][256];
+    char lines[32][512];
 } fake;
 
 static inline uint64_t fake_now_ms(void)
@@ -41,12 +41,16 @@ static inline int fake_sample(void *ctx, pressure_sample_t *sample)
     return 0;
 }
 
-static inline void fake_purge(void)
+static inline uint64_t fake_purge(void *ctx)
 {
+    uint64_t returned_bytes = fake.purge_returns_bytes;
+
+    (void)ctx;
     ++fake.num_purges;
-    fake.resident_bytes -= fake.purge_returns_bytes;
+    fake.resident_bytes -= returned_bytes;
     fake.purge_returns_bytes = 0;
     fake.now_ms += fake.purge_lasts_ms;
+    return returned_bytes;
 }
 
 static inline void fake_log(void *ctx, const char *line)

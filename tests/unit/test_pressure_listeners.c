@@ -29,9 +29,29 @@ static pressure_result_t hear(void *ctx, const pressure_event_t *event)
     return (pressure_result_t){0};
 }
 
+static void tell_usage(void *ctx, pressure_level_t level, pressure_usage_t *usage)
+{
+    ear_t *ear = ctx;
+
+    (void)level;
+    if (atomic_load(&ear->gone))
+        atomic_fetch_add(&ear->num_late, 1);
+    usage->capacity_bytes = usage->evictable_bytes = FAKE_MIB;
+}
+
+static void set_limit(void *ctx, uint64_t bytes)
+{
+    ear_t *ear = ctx;
+
+    (void)bytes;
+    if (atomic_load(&ear->gone))
+        atomic_fetch_add(&ear->num_late, 1);
+}
+
 static void listen_to(pressure_t *pressure, ear_t *ear, int phase)
 {
-    pressure_listener_t listener = {.name = "ear", .phase = phase, .on_event = hear, .ctx = ear};
+    pressure_listener_t listener = {
+        .name = "ear", .phase = phase, .on_event = hear, .usage = tell_usage, .set_limit = set_limit, .ctx = ear};
 
     ear->pressure = pressure;
     assert_int_equal(pressure_register(pressure, &listener, &ear->registration), 0);

@@ -257,13 +257,13 @@ static void test_room_that_appears_by_itself(void **state)
 static pressure_result_t note_wish(void *ctx, const pressure_event_t *event)
 {
     *(uint64_t *)ctx = event->wanted_bytes;
-    return (pressure_result_t){0, 0};
+    return (pressure_result_t){.bytes_freed = 0};
 }
 
 static void test_only_the_head_asks_for_room(void **state)
 {
     uint64_t wanted_bytes = 0;
-    pressure_listener_t listener = {"ear", 1, note_wish, &wanted_bytes};
+    pressure_listener_t listener = {.name = "ear", .phase = 1, .on_event = note_wish, .ctx = &wanted_bytes};
     pressure_registration_t *registration;
 
     (void)state;

@@ -1,5 +1,6 @@
 /* a module with one directive, `ballast: ON` (path), whose handler makes the process hold and touch the number of MiB that the
- * query names, and answers when it is so: GET /ballast?100, and GET /ballast?0 to let go */
+ * query names, and answers when it is so: GET /ballast?100, and GET /ballast?0 to let go. GET /ballast?lock keeps the pages of all
+ * memory that is mapped, so that the heap cannot give any back; answers 500 where the process may not do that */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,8 +49,11 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
                             ? h2o_strdup(&req->pool, req->path.base + req->query_at + 1, req->path.len - req->query_at - 1).base
                             : "0";
 
+    int failed =
+        strcmp(query, "lock") == 0 ? mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) : hold(strtoul(query, NULL, 10) << 20);
+
     (void)self;
-    req->res.status = hold(strtoul(query, NULL, 10) << 20) == 0 ? 200 : 500;
+    req->res.status = failed == 0 ? 200 : 500;
     req->res.reason = "as asked";
     h2o_send_inline(req, H2O_STRLIT(""));
     return 0;
