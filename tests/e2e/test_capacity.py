@@ -121,7 +121,7 @@ def test_no_slot_in_time(start):
 
 @pytest.mark.skipif(SLACK != 1, reason="the sanitizers' own memory is most of it")
 def test_small_pictures_go_on_while_a_large_one_waits(start):
-    server = start({"images": {}}, **{"image.workers": 4, "pressure.budget": "700MB"})
+    server = start({"images": {}}, **{"image.workers": 4, "pressure.budget": "350MB"})
     with at_work(server, "/images/baseline.jpg?w=8000&output=png"):
         waits = Asked(server, "/images/progressive.jpg?w=7990&output=jpg")
         wait_until_waiting(server, 1)
@@ -135,7 +135,7 @@ def test_small_pictures_go_on_while_a_large_one_waits(start):
 @pytest.mark.skipif(SLACK != 1, reason="the sanitizers' own memory is most of it")
 def test_a_large_picture_gets_its_turn(start):
     """Others that always fill most of the memory, each small enough to fit where it does not."""
-    server = start({"images": {}}, **{"image.workers": 12, "pressure.budget": "560MB"})
+    server = start({"images": {}}, **{"image.workers": 12, "pressure.budget": "350MB"})
     stop, faults, numbers = threading.Event(), [], iter(range(10**6))
 
     def ask_for_ever():
