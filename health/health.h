@@ -51,6 +51,12 @@ typedef struct st_health_ratios_t {
     double sum;
 } health_ratios_t;
 
+typedef struct st_health_route_t {
+    const char *name; /* distinct; the value of the label `route` */
+    uint64_t limit;   /* 0: none */
+    uint64_t in_use, waiting, refused;
+} health_route_t;
+
 typedef struct st_health_snapshot_t {
     const char *version;
     double uptime_seconds;
@@ -69,6 +75,17 @@ typedef struct st_health_snapshot_t {
     struct {
         uint64_t generation, claimed_bytes, objects, resident_before_bytes, resident_after_bytes, duration_ms, age_ms, purged_bytes;
     } last_reclaim; /* generation 0: none yet */
+    /* what waits for memory, a worker or a slot of its route; sums since the start, but for the first two and the last two */
+    struct {
+        uint64_t waiting, waiting_bytes;
+        uint64_t granted, timed_out, cancelled; /* ends of waits */
+        uint64_t refused;                       /* the queue was full */
+        uint64_t overtakes, healed;
+        uint64_t source_bytes;    /* fetched, or being fetched, ahead of their decoding */
+        double drain_bytes_per_s; /* 0: not known */
+    } queue;
+    size_t num_routes;
+    health_route_t *routes;
     struct {
         uint64_t total, poor, unfinished, skipped, backoff_ms;
         uint64_t ineffective;   /* 1: poor ones in a row */

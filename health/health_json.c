@@ -165,6 +165,37 @@ static json_t *new_operations(const health_snapshot_t *snapshot)
     return object;
 }
 
+static json_t *new_queue(const health_snapshot_t *snapshot)
+{
+    json_t *object = json_object();
+    add(&object, "waiting", new_integer(snapshot->queue.waiting));
+    add(&object, "waiting_bytes", new_integer(snapshot->queue.waiting_bytes));
+    add(&object, "granted", new_integer(snapshot->queue.granted));
+    add(&object, "timed_out", new_integer(snapshot->queue.timed_out));
+    add(&object, "cancelled", new_integer(snapshot->queue.cancelled));
+    add(&object, "refused", new_integer(snapshot->queue.refused));
+    add(&object, "overtakes", new_integer(snapshot->queue.overtakes));
+    add(&object, "healed", new_integer(snapshot->queue.healed));
+    add(&object, "source_bytes", new_integer(snapshot->queue.source_bytes));
+    add(&object, "drain_bytes_per_second", new_real(snapshot->queue.drain_bytes_per_s, 1));
+    return object;
+}
+
+static json_t *new_routes(const health_text_t *text, const health_snapshot_t *snapshot)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i != snapshot->num_routes; ++i) {
+        json_t *object = json_object();
+        add(&object, "name", new_string(text, snapshot->routes[i].name));
+        add(&object, "limit", new_integer(snapshot->routes[i].limit));
+        add(&object, "in_use", new_integer(snapshot->routes[i].in_use));
+        add(&object, "waiting", new_integer(snapshot->routes[i].waiting));
+        add(&object, "refused", new_integer(snapshot->routes[i].refused));
+        push(&array, object);
+    }
+    return array;
+}
+
 static json_t *new_sentences(const char *const *sentences, size_t count)
 {
     json_t *array = json_array();
@@ -218,6 +249,8 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     add(&root, "caches", new_cache_sizes(text, snapshot));
     add(&root, "quotas", new_quotas(text, snapshot));
     add(&root, "operations", new_operations(snapshot));
+    add(&root, "queue", new_queue(snapshot));
+    add(&root, "routes", new_routes(text, snapshot));
     add(&root, "shed_total", new_integer(snapshot->shed));
     add(&root, "reasons", new_sentences(verdict.reasons, verdict.num_reasons));
     add(&root, "recommendations", new_sentences(verdict.recommendations, verdict.num_reasons));

@@ -7,9 +7,10 @@
  *        one's type and help are written.
  * type   counter (only ever grows, ends in _total), gauge or histogram
  * unit   bytes, seconds, ratio (the name ends in it, before _total), or none: a plain number
- * scope  CACHE rows are written once per cache, QUOTA rows once per quota, RECLAIM rows only after the first reclaim; all others
- *        once
- * place  where the value stands in health_snapshot_t (CACHE rows: health_cache_t, QUOTA rows: health_quota_t), and its label:
+ * scope  CACHE rows are written once per cache, QUOTA rows once per quota, ROUTE rows once per route, RECLAIM rows only after the
+ *        first reclaim; all others once
+ * place  where the value stands in health_snapshot_t (CACHE, QUOTA, ROUTE rows: in health_cache_t and so on), and its
+ *        label:
  *          U64(f) INT(f) REAL(f)      a field, no label
  *          MS(f)                      a field in milliseconds, written in seconds
  *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
@@ -99,6 +100,31 @@
       "Memory reserved for work under way, by class.") \
     X("sluice_pressure_reservations_granted_total", counter, none, PRESSURE, U64(reservations_granted), "Reservations granted.") \
     X("sluice_pressure_reservations_refused_total", counter, none, PRESSURE, U64(reservations_refused), "Reservations refused.") \
+    X("sluice_pressure_waiting_operations", gauge, none, PRESSURE, U64(queue.waiting), \
+      "Operations that wait for memory, a worker or a slot of their route.") \
+    X("sluice_pressure_waiting_bytes", gauge, bytes, PRESSURE, U64(queue.waiting_bytes), \
+      "Memory that the waiting operations ask for.") \
+    X("sluice_pressure_waits_total", counter, none, PRESSURE, LABELLED(U64, queue.granted, "end", "granted"), \
+      "Operations that had to wait, by how that ended.") \
+    X("sluice_pressure_waits_total", counter, none, PRESSURE, LABELLED(U64, queue.timed_out, "end", "timed_out"), \
+      "Operations that had to wait, by how that ended.") \
+    X("sluice_pressure_waits_total", counter, none, PRESSURE, LABELLED(U64, queue.cancelled, "end", "cancelled"), \
+      "Operations that had to wait, by how that ended.") \
+    X("sluice_pressure_queue_full_total", counter, none, PRESSURE, U64(queue.refused), \
+      "Operations refused because too many or too large ones waited.") \
+    X("sluice_pressure_overtakes_total", counter, none, PRESSURE, U64(queue.overtakes), \
+      "Operations granted before an earlier one that did not fit.") \
+    X("sluice_pressure_healed_slots_total", counter, none, PRESSURE, U64(queue.healed), \
+      "Counts that were found to differ from the operations that exist, and set right.") \
+    X("sluice_pressure_source_ahead_bytes", gauge, bytes, PRESSURE, U64(queue.source_bytes), \
+      "Sources that are being fetched, or are held by what waits.") \
+    X("sluice_pressure_drain_bytes_per_second", gauge, none, PRESSURE, REAL(queue.drain_bytes_per_s), \
+      "Memory of operations that ended per second of the last busy ones, 0: not known.") \
+    X("sluice_route_slots_limit", gauge, none, ROUTE, ROUTE_U64(limit), "Slots of the route (pressure.max-concurrent), 0: any number.") \
+    X("sluice_route_slots_in_use", gauge, none, ROUTE, ROUTE_U64(in_use), "Slots of the route that are taken.") \
+    X("sluice_route_waiting", gauge, none, ROUTE, ROUTE_U64(waiting), "Operations of the route that wait.") \
+    X("sluice_route_refused_total", counter, none, ROUTE, ROUTE_U64(refused), \
+      "Operations of the route that were refused or had waited for too long.") \
     X("sluice_pressure_samples_total", counter, none, PRESSURE, U64(samples), "Samples of the resident set.") \
     X("sluice_pressure_failed_samples_total", counter, none, PRESSURE, U64(failed_samples), \
       "Samples of the resident set that failed.") \

@@ -88,6 +88,7 @@ static double finished_requests(const void *base)
 #define CACHE_EACH(field, label, names) ARRAY(health_cache_t, field, label, names)
 #define CACHE_COMPUTED(function) COMPUTED(function)
 #define QUOTA_U64(field) FIELD(PLACE_U64, health_quota_t, field)
+#define ROUTE_U64(field) FIELD(PLACE_U64, health_route_t, field)
 #define METRIC(name, type, unit, scope, place, help) {name, #type, HEALTH_SCOPE_##scope, place, help},
 
 static const metric_t metrics[] = {HEALTH_METRICS(METRIC)};
@@ -291,6 +292,20 @@ static void put_quota_metric(health_text_t *text, const metric_t *metric, const 
     }
 }
 
+static void put_route_metric(health_text_t *text, const metric_t *metric, const health_snapshot_t *snapshot)
+{
+    if (snapshot->num_routes != 0)
+        put_head(text, metric, NULL);
+    for (size_t i = 0; i != snapshot->num_routes; ++i) {
+        const health_route_t *route = snapshot->routes + i;
+        health_text_puts(text, metric->name);
+        put_labels(text, NULL, "route", route->name);
+        health_text_puts(text, " ");
+        put_value(text, &metric->place, route, (const char *)route + metric->place.offset);
+        health_text_puts(text, "\n");
+    }
+}
+
 char *health_write_prometheus(health_text_t *text, const health_snapshot_t *snapshot, unsigned scopes, size_t *len)
 {
     if (snapshot->last_reclaim.generation == 0)
@@ -305,6 +320,10 @@ char *health_write_prometheus(health_text_t *text, const health_snapshot_t *snap
         }
         if (metric->scope == HEALTH_SCOPE_QUOTA) {
             put_quota_metric(text, metric, snapshot);
+            continue;
+        }
+        if (metric->scope == HEALTH_SCOPE_ROUTE) {
+            put_route_metric(text, metric, snapshot);
             continue;
         }
         if (i == 0 || strcmp(metric->name, metrics[i - 1].name) != 0)

@@ -17,7 +17,8 @@ typedef enum en_health_scope_t {
     HEALTH_SCOPE_TRANSFORM = 32,
     HEALTH_SCOPE_PROCESS = 64,
     HEALTH_SCOPE_QUOTA = 128,
-    HEALTH_SCOPE_ALL = 255
+    HEALTH_SCOPE_ROUTE = 256,
+    HEALTH_SCOPE_ALL = 511
 } health_scope_t;
 
 /**

@@ -60,6 +60,20 @@ void sluice_answer_instead(sluice_loop_t *loop, h2o_req_t *req, icache_object_t 
     count_response(sluice, sluice_respond_object(req, object, &answer));
 }
 
+/* how long until what waits now is done, where it is the queue that is in the way */
+static uint64_t retry_after_s(sluice_t *sluice, const sluice_error_info_t *info)
+{
+    uint64_t least_ms = sluice->settings.retry_after_ms, wait_ms = least_ms;
+    pressure_queue_snapshot_t queue;
+
+    if (info->kind == SLUICE_ERROR_OF_ROOM) {
+        pressure_get_queue_snapshot(sluice->pressure, &queue);
+        wait_ms = pressure_retry_after_ms(queue.waiting_bytes + queue.granted_bytes, queue.drain_bytes_per_s, least_ms,
+                                          sluice->settings.max_retry_after_ms, (uint32_t)sluice_now_us() * UINT32_C(2654435761));
+    }
+    return (wait_ms + 999) / 1000;
+}
+
 void sluice_answer_failure(sluice_t *sluice, h2o_req_t *req, sluice_failure_t failure, const sluice_cache_status_t *way,
                            uint64_t remembered_ms)
 {
@@ -81,7 +95,7 @@ void sluice_answer_failure(sluice_t *sluice, h2o_req_t *req, sluice_failure_t fa
     count_response(sluice, info->status);
     sluice_add_cache_status(req, &status);
     sluice_respond_problem(req, info->status, info->title, detail, info->code, remembered,
-                           info->retry ? (sluice->settings.retry_after_ms + 999) / 1000 : 0);
+                           info->retry ? retry_after_s(sluice, info) : 0);
 }
 
 void sluice_answer_refusal(sluice_t *sluice, h2o_req_t *req, int status, const char *title, const char *detail, const char *code)

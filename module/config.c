@@ -22,7 +22,9 @@
 
 struct st_vars_t {
     sluice_path_settings_t settings;
-    sluice_quota_t *quota;   /* the innermost */
+    sluice_quota_t *quota; /* the innermost */
+    sluice_route_settings_t route_settings;
+    pressure_route_t *route; /* of the host; NULL at the global level */
     sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
 };
 
@@ -50,6 +52,12 @@ static int on_enter(h2o_configurator_t *_self, h2o_configurator_context_t *ctx, 
     ++self->vars;
     self->vars[0] = self->vars[-1];
     self->vars->origin = NULL;
+    sluice_knobs_default(SLUICE_SCOPE_ROUTE, &self->vars->route_settings);
+    if (ctx->pathconf == NULL) {
+        h2o_iovec_t host = ctx->hostconf->authority.hostport;
+        if ((self->vars->route = sluice_add_route(self->sluice, host.base, host.len, NULL, 0, NULL)) == NULL)
+            return -1;
+    }
     if (ctx->pathconf != NULL)
         sluice_front_filter_create(ctx->pathconf, self->sluice);
     return 0;
@@ -70,6 +78,20 @@ static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
     return -1;
 }
 
+/* of a path that has pictures, which gets its settings here. NULL: it has none */
+static pressure_route_t *add_path_route(struct st_sluice_configurator_t *self, h2o_configurator_context_t *ctx)
+{
+    h2o_iovec_t host = ctx->hostconf->authority.hostport, path = ctx->pathconf->path;
+    sluice_origin_t *origin = self->vars->origin;
+
+    if (origin == NULL)
+        return NULL;
+    origin->settings = self->vars->settings;
+    origin->quota = self->vars->quota;
+    origin->route = sluice_add_route(self->sluice, host.base, host.len, path.base, path.len, self->vars->route);
+    return origin->route;
+}
+
 static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *ctx, yoml_t *node)
 {
     struct st_sluice_configurator_t *self = (void *)_self;
@@ -78,10 +100,11 @@ static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *
         sluice_hold_register(ctx->globalconf);
         return check_settings(self, node);
     }
-    if (self->vars->origin != NULL) {
-        self->vars->origin->settings = self->vars->settings;
-        self->vars->origin->quota = self->vars->quota;
-    }
+    pressure_route_t *route = self->vars->route;
+    if (ctx->pathconf != NULL)
+        route = add_path_route(self, ctx);
+    if (route != NULL)
+        route->max_concurrent = self->vars->route_settings.max_concurrent;
     --self->vars;
     return 0;
 }
@@ -90,11 +113,13 @@ static int on_knob(h2o_configurator_command_t *cmd, h2o_configurator_context_t *
 {
     struct st_sluice_configurator_t *self = (void *)cmd->configurator;
     const sluice_knob_t *knob = sluice_knob_find(cmd->name);
-    void *settings = knob->scope == SLUICE_SCOPE_PROCESS ? (void *)&self->sluice->settings : (void *)&self->vars->settings;
+    void *const settings[] = {[SLUICE_SCOPE_PROCESS] = &self->sluice->settings,
+                              [SLUICE_SCOPE_PATH] = &self->vars->settings,
+                              [SLUICE_SCOPE_ROUTE] = &self->vars->route_settings};
     char error[256];
 
     (void)ctx;
-    if (sluice_knob_set(knob, settings, node->data.scalar, error, sizeof(error)) == 0)
+    if (sluice_knob_set(knob, settings[knob->scope], node->data.scalar, error, sizeof(error)) == 0)
         return 0;
     h2o_configurator_errprintf(cmd, node, "%s", error);
     return -1;
@@ -292,7 +317,9 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     self->vars->origin = NULL;
     self->vars->quota = NULL;
     self->num_quotas = 0;
+    self->vars->route = NULL;
     sluice_knobs_default(SLUICE_SCOPE_PATH, &self->vars->settings);
+    sluice_knobs_default(SLUICE_SCOPE_ROUTE, &self->vars->route_settings);
     set_exempt(sluice, default_exempt, sizeof(default_exempt) / sizeof(default_exempt[0]) - 1);
     c->enter = on_enter;
     c->exit = on_exit_level;
@@ -300,7 +327,7 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     for (size_t i = 0; i != sluice_num_knobs; ++i)
         h2o_configurator_define_command(c, sluice_knobs[i].name,
                                         levels[sluice_knobs[i].scope] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
-                                        sluice_knobs[i].scope == SLUICE_SCOPE_ROUTE ? on_quota : on_knob);
+                                        strcmp(sluice_knobs[i].name, "image-cache.quota") == 0 ? on_quota : on_knob);
     h2o_configurator_define_command(c, "image-cache.policy", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
                                     on_policy);
     h2o_configurator_define_command(c, "health.admin-token", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,

@@ -35,6 +35,7 @@ static void respond_health(struct st_health_handler_t *self, h2o_req_t *req)
     sluice_health_snapshot(self->sluice, &snapshot);
     health_judge(&snapshot, &verdict);
     char *text = health_json(&snapshot, &len);
+    sluice_health_snapshot_dispose(&snapshot);
     respond_written(req, verdict.http_status, JSON_TYPE, text, len);
 }
 
@@ -45,6 +46,7 @@ static void respond_metrics(struct st_health_handler_t *self, h2o_req_t *req, wr
 
     sluice_health_snapshot(self->sluice, &snapshot);
     char *text = write(&snapshot, &len);
+    sluice_health_snapshot_dispose(&snapshot);
     respond_written(req, 200, content_type, text, len);
 }
 

@@ -64,6 +64,42 @@ static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
     }
 }
 
+static void read_queue(sluice_t *sluice, health_snapshot_t *out)
+{
+    pressure_queue_snapshot_t q;
+
+    pressure_get_queue_snapshot(sluice->pressure, &q);
+    out->queue.waiting = q.waiting;
+    out->queue.waiting_bytes = q.waiting_bytes;
+    out->queue.granted = q.waited;
+    out->queue.timed_out = q.timed_out;
+    out->queue.cancelled = q.cancelled;
+    out->queue.refused = q.refused_full;
+    out->queue.overtakes = q.overtakes;
+    out->queue.healed = q.healed;
+    out->queue.drain_bytes_per_s = q.drain_bytes_per_s;
+    out->queue.source_bytes = sluice_source_share_ahead(&sluice->source_share);
+}
+
+/* without memory for it, they are left out */
+static void read_routes(sluice_t *sluice, health_snapshot_t *out)
+{
+    size_t count = 0;
+
+    for (const sluice_route_t *route = sluice->routes; route != NULL; route = route->next)
+        ++count;
+    health_route_t *at = calloc(count, sizeof(*at));
+    if ((out->routes = at) == NULL)
+        return;
+    out->num_routes = count;
+    for (const sluice_route_t *route = sluice->routes; route != NULL; route = route->next)
+        *at++ = (health_route_t){.name = route->name,
+                                 .limit = route->super.max_concurrent,
+                                 .in_use = sluice_counted(&route->super.in_use),
+                                 .waiting = sluice_counted(&route->super.waiting),
+                                 .refused = sluice_counted(&route->super.refused)};
+}
+
 static void read_image_cache(sluice_t *sluice, health_cache_t *out)
 {
     icache_stats_t s;
@@ -188,7 +224,7 @@ static void read_work(sluice_t *sluice, health_snapshot_t *out)
         read_ratios(stats->memory_ratios + SLUICE_FORMAT_JPEG + i, out->memory_ratios + i);
     out->transform_overruns = sluice_counted(&stats->transform_overruns);
     out->transforms_in_progress = sluice_pool_running(sluice->workers);
-    out->transforms_queued = sluice_pool_waiting(sluice->workers);
+    out->transforms_queued = sluice_pool_waiting(sluice->planners) + sluice_pool_waiting(sluice->workers) + out->queue.waiting;
     out->vips_memory_bytes = sluice_transform_memory();
     out->vips_memory_peak_bytes = sluice_transform_memory_peak();
 }
@@ -235,6 +271,8 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
 {
     *snapshot = (health_snapshot_t){.version = SLUICE_VERSION, .num_caches = 2};
     read_pressure(sluice, snapshot);
+    read_queue(sluice, snapshot);
+    read_routes(sluice, snapshot);
     read_image_cache(sluice, snapshot->caches);
     read_metadata_cache(sluice, snapshot->caches + 1);
     read_quotas(sluice, snapshot);
@@ -242,4 +280,11 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     read_requests(sluice, snapshot);
     read_work(sluice, snapshot);
     read_process(sluice, snapshot);
+}
+
+void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)
+{
+    free(snapshot->routes);
+    snapshot->routes = NULL;
+    snapshot->num_routes = 0;
 }

@@ -8,6 +8,10 @@
 #include "health/health.h"
 #include "module/sluice.h"
 
+/**
+ * fills in a snapshot, which is to be disposed of
+ */
 void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot);
+void sluice_health_snapshot_dispose(health_snapshot_t *snapshot);
 
 #endif

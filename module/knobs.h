@@ -18,7 +18,8 @@ typedef struct st_sluice_settings_t {
     uint64_t budget_bytes; /* 0: auto */
     uint64_t elevated_permille, degraded_permille, high_permille, critical_permille, emergency_permille;
     uint64_t watchdog_period_ms, watchdog_deadline_ms;
-    uint64_t down_gap_permille, dwell_ms, dwell_critical_ms, retry_after_ms;
+    uint64_t down_gap_permille, dwell_ms, dwell_critical_ms, retry_after_ms, max_retry_after_ms;
+    uint64_t max_waiting_bytes, source_permille, reconcile_period_ms; /* max_waiting_bytes 0: auto */
     pressure_tuning_t tuning;
     uint64_t purge_min_permille, purge_pause_ms;
     uint64_t elevated_size_permille, room_kept_permille,
@@ -45,10 +46,11 @@ typedef struct st_sluice_path_settings_t {
  * settings of a host or a path that hold for all that is in it, beside those of the other level: nothing is inherited
  */
 typedef struct st_sluice_route_settings_t {
-    uint64_t quota_bytes; /* 0: none */
+    uint64_t quota_bytes;    /* 0: none */
+    uint64_t max_concurrent; /* 0: any number */
 } sluice_route_settings_t;
 
-typedef enum en_sluice_scope_t { SLUICE_SCOPE_PROCESS, SLUICE_SCOPE_PATH, SLUICE_SCOPE_ROUTE } sluice_scope_t;
+typedef enum en_sluice_scope_t { SLUICE_SCOPE_PROCESS, SLUICE_SCOPE_PATH, SLUICE_SCOPE_ROUTE, SLUICE_NUM_SCOPES } sluice_scope_t;
 
 typedef struct st_sluice_knob_t {
     const char *name; /* of the directive */

@@ -110,8 +110,7 @@ static sluice_error_t grow(struct st_transfer_t *transfer, size_t more)
     if (transfer->object != NULL) {
         memcpy(object->body, transfer->object->body, transfer->filled);
         icache_object_unref(&transfer->object);
-        pressure_release(fetch->sluice->pressure, PRESSURE_CLASS_SOURCE, old_len);
-        fetch->reserved_bytes -= old_len;
+        sluice_source_unreserve(fetch, old_len);
     }
     transfer->object = object;
     return SLUICE_OK;

@@ -6,18 +6,24 @@
  *                                            WAIT ------------------------------+-> on_source -> use_source
  *   use_source --> the old rendition was made of the same bytes --> renewed --> finish
  *              --> only the hash came, and there is no such rendition --> the source again, without a condition
- *              --> workers: run
- *   run (worker): plan --> reserve --no room--> parked, run again until the deadline
- *                             +--> transform --> publish --> finish
+ *              --> planners: run_plan
+ *   run_plan (planner): plan, in little memory --> operation --granted--------> workers: run_granted
+ *                                                      +--waits--> on_grant --> workers: run_granted, or finish with an error
+ *   run_granted (worker): transform --> end of the operation --> publish --> finish
+ *
+ * No worker waits, and all that waits is known to the queue, even when each worker is at a picture for seconds: that is why plans
+ * are made on threads of their own. The operation (pressure/operation.h) holds a slot for a worker, a slot of the route and the
+ * memory when the transform is pushed. What waits holds on to its source only within the share of sources (source_share.h). Beyond
+ * that it looks the source up again when it needs it; if that has been evicted, the source is asked for again, once, and then held.
  *
  * The old rendition is the one that has expired and is still in the cache. A rendition is as fresh as its source, to the
  * millisecond: both count from when the origin made its answer.
  *
  * Whoever takes the job one step further owns it; there is never more than one. The exception is the report that nobody waits any
  * more (on_abandon), which may come at any time and from any thread: it sets `cancelled`, and ends the job itself only if it could
- * take it out of its wait for the source. icache_flight_complete() waits for that report to be over, so the job may be freed then.
- * A flight that renews what is served stale meanwhile has no waiters and is never abandoned; it ends early only when the server
- * stops.
+ * take it out of its wait for the source, or for memory. icache_flight_complete() waits for that report to be over, so the job may
+ * be freed then. A flight that renews what is served stale meanwhile has no waiters and is never abandoned; it ends early only when
+ * the server stops.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +38,16 @@
 
 struct st_rendition_t {
     sluice_task_t task;
+    pressure_operation_t operation;
     icache_waiter_t source_waiter;
     sluice_t *sluice;
     const sluice_origin_t *origin;
     sluice_options_t options;
     icache_flight_t *flight;
-    icache_object_t *old, *source;
+    icache_object_t *old, *source; /* source: NULL while it is not held */
+    int holds;                     /* the source counts in the share of sources */
+    int fetched_again;
+    uint64_t source_hash[2];
     uint64_t made_of[2]; /* what the old one was made of */
     sluice_plan_t plan;
     sluice_transform_meter_t meter;
@@ -52,6 +62,8 @@ struct st_rendition_t {
     size_t source_key_len, path_len;
     char text[]; /* key of the rendition, key of the source, path below the origin */
 };
+
+#define JOB_OF(member, field) ((struct st_rendition_t *)(void *)((char *)(member)-offsetof(struct st_rendition_t, field)))
 
 static const char *source_key_of(const struct st_rendition_t *job)
 {
@@ -77,15 +89,24 @@ static void drop_old(struct st_rendition_t *job, const icache_object_t *object, 
     icache_object_unref(&job->old);
 }
 
+static void stop_holding(struct st_rendition_t *job)
+{
+    sluice_source_meta_t *meta = job->source != NULL ? job->source->meta : NULL;
+
+    if (job->holds) {
+        sluice_source_share_drop(&job->sluice->source_share, &meta->holders, job->source->body_len);
+        sluice_pool_unpark(job->sluice->readers);
+    }
+    job->holds = 0;
+}
+
 static void finish_with(struct st_rendition_t *job, icache_object_t *object, sluice_failure_t failure)
 {
     sluice_t *sluice = job->sluice;
     int store = object != NULL && object != job->old && job->store;
 
-    if (job->source != NULL) {
-        sluice_uncount(&sluice->held_source_bytes, job->source->body_len);
-        icache_object_unref(&job->source);
-    }
+    stop_holding(job);
+    icache_object_unref(&job->source);
     drop_old(job, object, sluice_failure_error(failure));
     sluice_uncount(&sluice->renditions_in_progress, 1);
     icache_flight_complete(&job->flight, object, failure, store, sluice_now_ms());
@@ -117,7 +138,7 @@ static void on_abandon(void *_job)
     struct st_rendition_t *job = _job;
 
     atomic_store(&job->cancelled, 1);
-    if (icache_waiter_detach(&job->source_waiter))
+    if (icache_waiter_detach(&job->source_waiter) || pressure_operation_cancel(job->sluice->pressure, &job->operation))
         finish(job, NULL, SLUICE_ERROR_CANCELLED);
 }
 
@@ -241,73 +262,176 @@ static sluice_error_t fits_ever(struct st_rendition_t *job)
     return SLUICE_OK;
 }
 
-/* returns 1 when the job has been parked */
-static int wait_for_memory(struct st_rendition_t *job)
-{
-    if (sluice_now_ms() >= job->deadline_ms)
-        return 0;
-    pressure_want_room(job->sluice->pressure, job->plan.estimate_bytes);
-    sluice_pool_park(job->sluice->workers, &job->task);
-    return 1;
-}
-
-static sluice_error_t run_reserved(struct st_rendition_t *job, icache_object_t **object)
-{
-    pressure_t *pressure = job->sluice->pressure;
-    sluice_error_t error = transform(job, object);
-
-    pressure_release(pressure, PRESSURE_CLASS_DECODE, job->plan.estimate_bytes);
-    sluice_pool_unpark(job->sluice->workers);
-    return error;
-}
-
 /* what is wrong with the picture, for all its renditions */
 static void remember_error(struct st_rendition_t *job, sluice_error_t error)
 {
     uint64_t ttl_ms = job->origin->settings.negative_ttl_ms;
     sluice_life_t life;
 
+    if (!sluice_errors[error].negative || ttl_ms == 0)
+        return;
     sluice_source_life(job->source, &life);
-    if (sluice_errors[error].negative && ttl_ms != 0 && life.store)
+    if (life.store)
         sluice_source_remember_error(job->origin, source_key_of(job), job->source_key_len,
                                      sluice_failure_with_need(sluice_failure(error, 0), job->need_bytes), sluice_now_ms() + ttl_ms,
                                      job->epoch);
 }
 
-static void run(sluice_task_t *task)
+static icache_object_t *find_source(struct st_rendition_t *job)
 {
-    struct st_rendition_t *job = (struct st_rendition_t *)(void *)task;
+    icache_key_t key = icache_key(job->sluice->cache, source_key_of(job), job->source_key_len);
+
+    return icache_get_stale(job->sluice->cache, &key, sluice_now_ms());
+}
+
+static int is_made_of(const uint64_t hash[2], const icache_object_t *source)
+{
+    return memcmp(hash, ((const sluice_source_meta_t *)source->meta)->known.hash, 2 * sizeof(*hash)) == 0;
+}
+
+/* makes sure that job->source is there; returns 0 if it has been evicted, or replaced by another one */
+static int recover_source(struct st_rendition_t *job)
+{
+    if (job->source == NULL && (job->source = find_source(job)) != NULL && !is_made_of(job->source_hash, job->source))
+        icache_object_unref(&job->source);
+    return job->source != NULL;
+}
+
+static void get_source(struct st_rendition_t *job, const uint64_t *made_of);
+
+static void fetch_again(struct st_rendition_t *job)
+{
+    job->fetched_again = 1;
+    job->planned = 0;
+    get_source(job, NULL);
+}
+
+static void end_run(struct st_rendition_t *job, icache_object_t *object, sluice_error_t error)
+{
+    remember_error(job, error);
+    finish_with(job, object, sluice_failure_with_need(sluice_failure(error, job->origin_status), job->need_bytes));
+}
+
+static void run_granted(sluice_task_t *task)
+{
+    struct st_rendition_t *job = JOB_OF(task, task);
     icache_object_t *object = NULL;
+    sluice_error_t error = SLUICE_ERROR_CANCELLED;
+    int has_source = recover_source(job);
+
+    stop_holding(job);
+    job->run_us = sluice_now_us();
+    if (has_source && is_wanted(job))
+        error = transform(job, &object);
+    pressure_operation_end(job->sluice->pressure, &job->operation);
+    if (has_source)
+        end_run(job, object, error);
+    else
+        fetch_again(job);
+}
+
+static sluice_error_t never_fits(struct st_rendition_t *job)
+{
+    job->need_bytes = job->plan.estimate_bytes;
+    return SLUICE_ERROR_NEVER_FITS;
+}
+
+static void on_grant(pressure_operation_t *operation, int result)
+{
+    struct st_rendition_t *job = JOB_OF(operation, operation);
+
+    if (result != PRESSURE_OK) {
+        end_run(job, NULL, result == PRESSURE_NEVER ? never_fits(job) : SLUICE_ERROR_NO_ROOM);
+        return;
+    }
+    job->task.run = run_granted;
+    sluice_pool_push(job->sluice->workers, &job->task);
+}
+
+static void describe_operation(struct st_rendition_t *job)
+{
+    pressure_operation_t *operation = &job->operation;
+
+    operation->resource_class = PRESSURE_CLASS_DECODE;
+    operation->bytes = job->plan.estimate_bytes;
+    operation->party = XXH3_64bits(source_key_of(job), job->source_key_len);
+    operation->deadline_ms = job->deadline_ms;
+    operation->route = job->origin->route;
+    operation->on_done = on_grant;
+}
+
+/* the job may have been finished by others when this returns, except with an error */
+static sluice_error_t ask_for_room(struct st_rendition_t *job)
+{
+    pressure_t *pressure = job->sluice->pressure;
+    sluice_error_t error = SLUICE_OK;
+
+    describe_operation(job);
+    if (!job->holds)
+        icache_object_unref(&job->source);
+    atomic_fetch_add(&job->refs, 1);
+    switch (pressure_operation_start(pressure, &job->operation)) {
+    case PRESSURE_OK:
+        on_grant(&job->operation, PRESSURE_OK);
+        break;
+    case PRESSURE_WAITING:
+        if (atomic_load(&job->cancelled) && pressure_operation_cancel(pressure, &job->operation))
+            error = SLUICE_ERROR_CANCELLED;
+        break;
+    case PRESSURE_NEVER:
+        error = never_fits(job);
+        break;
+    case PRESSURE_FULL:
+        error = SLUICE_ERROR_QUEUE_FULL;
+        break;
+    default:
+        error = SLUICE_ERROR_NO_ROOM;
+        break;
+    }
+    unref_job(job);
+    return error;
+}
+
+static void run_plan(sluice_task_t *task)
+{
+    struct st_rendition_t *job = JOB_OF(task, task);
     sluice_error_t error = SLUICE_ERROR_CANCELLED;
 
     job->run_us = sluice_now_us();
-    if (is_wanted(job) && (error = plan(job)) == SLUICE_OK && (error = fits_ever(job)) == SLUICE_OK) {
-        switch (pressure_reserve(job->sluice->pressure, PRESSURE_CLASS_DECODE, job->plan.estimate_bytes)) {
-        case PRESSURE_OK:
-            error = run_reserved(job, &object);
-            break;
-        case PRESSURE_NEVER:
-            error = SLUICE_ERROR_NEVER_FITS;
-            break;
-        default:
-            if (wait_for_memory(job))
-                return;
-            error = SLUICE_ERROR_NO_ROOM;
-            break;
+    if (is_wanted(job)) {
+        if (!recover_source(job)) {
+            fetch_again(job);
+            return;
         }
+        if ((error = plan(job)) == SLUICE_OK && (error = fits_ever(job)) == SLUICE_OK && (error = ask_for_room(job)) == SLUICE_OK)
+            return;
     }
-    remember_error(job, error);
-    finish_with(job, object, sluice_failure_with_need(sluice_failure(error, job->origin_status), job->need_bytes));
+    end_run(job, NULL, error);
+}
+
+/* one that is not in the cache cannot be found again */
+static int hold_source(struct st_rendition_t *job)
+{
+    sluice_source_meta_t *meta = job->source->meta;
+    icache_object_t *cached = find_source(job);
+    int must = job->fetched_again || cached != job->source;
+
+    icache_object_unref(&cached);
+    return sluice_source_share_hold(&job->sluice->source_share, &meta->holders, job->source->body_len, must);
 }
 
 static void take_source(struct st_rendition_t *job, icache_object_t *source)
 {
     job->source = source;
-    sluice_count(&job->sluice->held_source_bytes, source->body_len);
-    job->queued_us = sluice_now_us();
-    job->deadline_ms = sluice_now_ms() + job->sluice->settings.queue_timeout_ms;
-    job->task.run = run;
-    sluice_pool_push(job->sluice->workers, &job->task);
+    memcpy(job->source_hash, ((const sluice_source_meta_t *)source->meta)->known.hash, sizeof(job->source_hash));
+    if (!(job->holds = hold_source(job)))
+        icache_object_unref(&job->source);
+    if (job->deadline_ms == 0) {
+        job->queued_us = sluice_now_us();
+        job->deadline_ms = sluice_now_ms() + job->sluice->settings.queue_timeout_ms;
+    }
+    job->task.run = run_plan;
+    sluice_pool_push(job->sluice->planners, &job->task);
 }
 
 /* consumes the reference to the source */
@@ -325,12 +449,8 @@ static void renew(struct st_rendition_t *job, icache_object_t *source)
 
 static int old_is_made_of(const struct st_rendition_t *job, const icache_object_t *source)
 {
-    const sluice_source_meta_t *meta = source->meta;
-
-    return job->old != NULL && memcmp(job->made_of, meta->known.hash, sizeof(job->made_of)) == 0;
+    return job->old != NULL && is_made_of(job->made_of, source);
 }
-
-static void get_source(struct st_rendition_t *job, const uint64_t *made_of);
 
 /* consumes the reference to the source */
 static void use_source(struct st_rendition_t *job, icache_object_t *source)
@@ -347,7 +467,7 @@ static void use_source(struct st_rendition_t *job, icache_object_t *source)
 
 static void on_source(icache_waiter_t *waiter, icache_object_t *source, int64_t failure)
 {
-    struct st_rendition_t *job = (struct st_rendition_t *)(void *)((char *)waiter - offsetof(struct st_rendition_t, source_waiter));
+    struct st_rendition_t *job = JOB_OF(waiter, source_waiter);
 
     job->asked = 1;
     job->origin_status = source != NULL ? ((const sluice_source_meta_t *)source->meta)->fwd_status : sluice_failure_status(failure);

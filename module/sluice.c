@@ -14,6 +14,7 @@
 #define NUM_READERS 2
 #define PROC_ROOT "/proc"
 #define CGROUP_ROOT "/sys/fs/cgroup"
+#define AUTO_WAITING 32 /* budgets that may wait: more than drains within any sensible image.queue-timeout */
 
 static void log_line(void *ctx, const char *line)
 {
@@ -82,6 +83,9 @@ void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_con
     config->down_gap_permille = (unsigned)settings->down_gap_permille;
     config->dwell_ms = settings->dwell_ms;
     config->dwell_critical_ms = settings->dwell_critical_ms;
+    config->max_waiting = settings->max_queue;
+    config->reconcile_period_ms = settings->reconcile_period_ms;
+    config->operation_classes = 1u << PRESSURE_CLASS_DECODE;
     config->tuning = settings->tuning;
 }
 
@@ -99,6 +103,10 @@ static void start_pressure(sluice_t *sluice)
 
     sluice_fill_pressure_config(&sluice->settings, &config);
     config.budget_bytes = sluice->budget_bytes;
+    config.max_operations = sluice->settings.workers;
+    config.max_waiting_bytes = sluice->settings.max_waiting_bytes;
+    if (config.max_waiting_bytes == 0)
+        config.max_waiting_bytes = config.budget_bytes * AUTO_WAITING;
     config.now_ms = sluice_exact_ms;
     if ((sluice->meter = create_meter(config.tuning.stale_after_ms)) == NULL)
         fail_start("the memory meter: out of memory");
@@ -114,6 +122,9 @@ static void start_pressure(sluice_t *sluice)
     if ((sluice->pressure = pressure_create(&config)) == NULL || (sluice->reclaim = sluice_reclaim_create(sluice)) == NULL ||
         pressure_start(sluice->pressure) != 0)
         fail_start("the pressure coordinator");
+    for (sluice_route_t *route = sluice->routes; route != NULL; route = route->next)
+        pressure_add_route(sluice->pressure, &route->super);
+    sluice_source_share_init(&sluice->source_share, sluice->budget_bytes / 1000 * sluice->settings.source_permille);
 }
 
 /* the last resort, in the watchdog's thread: no listener, no slices */
@@ -192,6 +203,8 @@ void sluice_start_locked(sluice_t *sluice)
     start_pressure(sluice);
     start_watchdog(sluice);
     if ((sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
+        (sluice->planners =
+             sluice_pool_create("sluice-plan", 1 + (size_t)settings->workers / 4, NULL, sluice_transform_thread_exit)) == NULL ||
         (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
             NULL ||
         (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
@@ -207,6 +220,7 @@ static void drain(sluice_t *sluice)
     const struct timespec a_moment = {0, 1000000};
 
     atomic_store(&sluice->stopping, 1);
+    pressure_close_queue(sluice->pressure);
     sluice_fetcher_wake(sluice->fetcher);
     while (sluice_counted(&sluice->renditions_in_progress) != 0 || sluice_counted(&sluice->stats.fetches_in_progress) != 0)
         nanosleep(&a_moment, NULL);
@@ -218,6 +232,7 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);
+    sluice_pool_destroy(&sluice->planners);
     sluice_pool_destroy(&sluice->workers);
     icache_lane_destroy(&sluice->pipeline);
     sluice_reclaim_destroy(&sluice->reclaim);
@@ -226,6 +241,7 @@ void sluice_stop_locked(sluice_t *sluice)
     pressure_destroy(&sluice->pressure);
     pressure_wake_close(&sluice->wake);
     pressure_meter_destroy(&sluice->meter);
+    sluice_source_share_dispose(&sluice->source_share);
     icache_clear(sluice->cache);
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);
@@ -253,6 +269,31 @@ static void free_quotas(sluice_quota_t *quota)
     }
 }
 
+pressure_route_t *sluice_add_route(sluice_t *sluice, const char *host, size_t host_len, const char *path, size_t path_len,
+                                   pressure_route_t *parent)
+{
+    sluice_route_t *route = calloc(1, sizeof(*route) + host_len + path_len + 1);
+
+    if (route == NULL)
+        return NULL;
+    memcpy(route->name, host, host_len);
+    if (path_len != 0)
+        memcpy(route->name + host_len, path, path_len);
+    route->super.name = route->name;
+    route->super.parent = parent;
+    route->next = sluice->routes;
+    sluice->routes = route;
+    return &route->super;
+}
+
+static void free_routes(sluice_t *sluice)
+{
+    for (sluice_route_t *route = sluice->routes, *next; route != NULL; route = next) {
+        next = route->next;
+        free(route);
+    }
+}
+
 void sluice_destroy(sluice_t **_sluice)
 {
     sluice_t *sluice = *_sluice;
@@ -263,6 +304,7 @@ void sluice_destroy(sluice_t **_sluice)
         free(*prefix);
     free(sluice->exempt);
     free_quotas(sluice->quotas);
+    free_routes(sluice);
     sluice_admin_destroy(&sluice->admin);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);

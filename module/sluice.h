@@ -18,6 +18,7 @@
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/meter.h"
+#include "pressure/operation.h"
 #include "pressure/pressure.h"
 #include "pressure/wake.h"
 #include "pressure/watchdog.h"
@@ -26,6 +27,7 @@
 #include "module/errors.h"
 #include "module/heap.h"
 #include "module/knobs.h"
+#include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
 
@@ -46,12 +48,22 @@ typedef struct st_sluice_quota_t {
     struct st_sluice_quota_t *next;
 } sluice_quota_t;
 
+/**
+ * A host or a path, as pressure/ and /metrics know it. Made while the configuration is read.
+ */
+typedef struct st_sluice_route_t {
+    pressure_route_t super;
+    struct st_sluice_route_t *next;
+    char name[]; /* the host, or host and path */
+} sluice_route_t;
+
 typedef struct st_sluice_t {
     sluice_settings_t settings; /* fixed once the configuration is read */
     icache_policy_kind_t policy;
     char **exempt;             /* NULL-terminated prefixes that the front filter lets pass */
     uint64_t budget_bytes;     /* as it came out of `auto` */
     sluice_quota_t *quotas;    /* the latest first, so that children come before their parents */
+    sluice_route_t *routes;    /* all hosts and paths */
     sluice_admin_t *admin;     /* NULL: there are no admin routes */
     int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
 
@@ -65,15 +77,16 @@ typedef struct st_sluice_t {
     sluice_heap_t heap;
     pressure_meter_t *watchdog_meter; /* of its own, as a meter serves one thread */
     pressure_watchdog_t *watchdog;
+    sluice_source_share_t source_share;
     sluice_fetcher_t *fetcher;
-    sluice_pool_t *readers; /* blocking reads of local files */
+    sluice_pool_t *readers;  /* blocking reads of local files */
+    sluice_pool_t *planners; /* read headers, to know what memory to ask for */
     sluice_pool_t *workers;
     sluice_housekeeper_t *housekeeper;
 
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;
-    sluice_counter_t held_source_bytes; /* of sources that renditions in progress hold on to */
     uint64_t started_us;
 
     pthread_mutex_t loops_mutex; /* guards the next two and the start and stop of everything above */
@@ -83,6 +96,12 @@ typedef struct st_sluice_t {
 
 sluice_t *sluice_create(void);
 void sluice_destroy(sluice_t **sluice);
+/**
+ * adds a route, which the sluice owns. Returns NULL when memory is out.
+ * @param parent whose caps hold for it too
+ */
+pressure_route_t *sluice_add_route(sluice_t *sluice, const char *host, size_t host_len, const char *path, size_t path_len,
+                                   pressure_route_t *parent);
 /**
  * the part of the coordinator's configuration that settings decide; the budget is 0 when it is `auto`
  */
@@ -106,6 +125,7 @@ typedef struct st_sluice_origin_t {
     char *key_prefix; /* the URL, or file://DIRECTORY/ */
     sluice_path_settings_t settings;
     const sluice_quota_t *quota; /* the innermost, or NULL */
+    pressure_route_t *route;     /* of the path */
 } sluice_origin_t;
 
 /**

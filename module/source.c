@@ -114,29 +114,29 @@ void sluice_source_start(const sluice_source_request_t *request, icache_flight_t
         sluice_file_start(fetch);
 }
 
-/* sources that were fetched and wait for a worker may take a third of what is granted at most; one is always let in */
-static int sources_have_share(sluice_t *sluice, uint64_t bytes)
-{
-    uint64_t share = sluice->budget_bytes / 1000 * sluice->settings.high_permille / 3;
-    uint64_t held = sluice_counted(&sluice->held_source_bytes);
-
-    return held == 0 || held + bytes <= share;
-}
-
 sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes)
 {
-    if (!sources_have_share(fetch->sluice, bytes))
+    sluice_t *sluice = fetch->sluice;
+    int result;
+
+    if (!sluice_source_share_take(&sluice->source_share, fetch, fetch->started_us, bytes))
         return SLUICE_ERROR_NO_ROOM;
-    switch (pressure_reserve(fetch->sluice->pressure, PRESSURE_CLASS_SOURCE, bytes)) {
-    case PRESSURE_OK:
+    if ((result = pressure_reserve(sluice->pressure, PRESSURE_CLASS_SOURCE, bytes)) == PRESSURE_OK) {
         fetch->reserved_bytes += bytes;
         return SLUICE_OK;
-    case PRESSURE_NEVER:
-        fetch->need_bytes = bytes;
-        return SLUICE_ERROR_SOURCE_NEVER_FITS;
-    default:
-        return SLUICE_ERROR_NO_ROOM;
     }
+    sluice_source_share_give(&sluice->source_share, bytes);
+    if (result != PRESSURE_NEVER)
+        return SLUICE_ERROR_NO_ROOM;
+    fetch->need_bytes = bytes;
+    return SLUICE_ERROR_SOURCE_NEVER_FITS;
+}
+
+void sluice_source_unreserve(sluice_fetch_t *fetch, uint64_t bytes)
+{
+    pressure_resize(fetch->sluice->pressure, PRESSURE_CLASS_SOURCE, bytes, 0);
+    sluice_source_share_give(&fetch->sluice->source_share, bytes);
+    fetch->reserved_bytes -= bytes;
 }
 
 sluice_error_t sluice_source_check(sluice_fetch_t *fetch, const uint8_t *bytes, size_t len, uint64_t source_bytes)
@@ -169,6 +169,8 @@ static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_err
                            sluice_failure_with_need(sluice_failure(error, fetch->status), fetch->need_bytes), store,
                            sluice_now_ms());
     icache_object_unref(&fetch->old);
+    sluice_source_share_end(&sluice->source_share, fetch, fetch->started_us, fetch->reserved_bytes);
+    sluice_pool_unpark(sluice->readers);
     if (fetch->reserved_bytes != 0) {
         /* the bytes are in the resident set now, where the next sample sees them: let that be soon */
         pressure_kick(sluice->pressure);

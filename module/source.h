@@ -40,6 +40,7 @@ typedef struct st_sluice_source_meta_t {
     _Atomic uint64_t stale_ms, stale_if_error_ms; /* of renditions; sources are never used stale */
     _Atomic uint32_t max_age_s, cache_control, store;
     _Atomic uint32_t fwd_status; /* 200 or 304; 0: of a file */
+    uint32_t holders;            /* see sluice_source_share_hold() */
 } sluice_source_meta_t;
 
 typedef struct st_sluice_source_request_t {
@@ -86,7 +87,7 @@ void sluice_source_rules(const sluice_origin_t *origin, sluice_freshness_rules_t
 
 /**
  * asks for memory for `bytes` more of the source. SLUICE_OK, SLUICE_ERROR_NO_ROOM (try again until fetch->deadline_ms), or a final
- * error. Sources that wait for a decoder count too, so that downloads cannot fill the memory that decoding them needs.
+ * error. Beyond the share of sources (source_share.h) there is no room either.
  */
 sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes);
 /**
@@ -94,6 +95,10 @@ sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes);
  * @param source_bytes that it has, as far as it is known
  */
 sluice_error_t sluice_source_check(sluice_fetch_t *fetch, const uint8_t *bytes, size_t len, uint64_t source_bytes);
+/**
+ * gives back a part of what was reserved, which has been freed
+ */
+void sluice_source_unreserve(sluice_fetch_t *fetch, uint64_t bytes);
 icache_object_t *sluice_source_new_object(sluice_fetch_t *fetch, size_t body_len);
 /**
  * These two end the flight, give back what was reserved and free the fetch. With an object (its reference is consumed) or, if that

@@ -2,7 +2,7 @@
  * transform.h - from the bytes of a source to the bytes of a rendition, with libvips. The only file that knows libvips.
  *
  * In two steps, so that memory can be reserved in between: the plan reads the header only, the run decodes. Both block and belong
- * on worker threads. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, chosen by content.
+ * on threads of their own. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, chosen by content.
  */
 #ifndef module__transform_h
 #define module__transform_h

@@ -48,6 +48,10 @@ void pressure_config_init(pressure_config_t *config)
                                   .down_gap_permille = 50,
                                   .dwell_ms = 5000,
                                   .dwell_critical_ms = 10000,
+                                  .max_operations = UINT64_MAX,
+                                  .max_waiting = UINT64_MAX,
+                                  .max_waiting_bytes = UINT64_MAX,
+                                  .reconcile_period_ms = 10000,
                                   .tuning = default_tuning};
 }
 
@@ -129,10 +133,14 @@ static int init_locks(pressure_t *pressure)
         return -1;
     if ((err = pthread_mutex_init(&pressure->record_lock, NULL)) != 0)
         goto ErrorListeners;
+    if ((err = pressure_queue_init(&pressure->queue)) != 0)
+        goto ErrorRecord;
     if (pressure_nap_init(&pressure->nap, pressure->config.wake) == 0)
         return 0;
 
     err = errno;
+    pressure_queue_dispose(&pressure->queue);
+ErrorRecord:
     pthread_mutex_destroy(&pressure->record_lock);
 ErrorListeners:
     pressure_listeners_dispose(&pressure->listeners);
@@ -173,6 +181,7 @@ pressure_t *pressure_create(const pressure_config_t *config)
         return NULL;
     }
     now_ms = config->now_ms();
+    pressure->queue.reconciled_ms = now_ms;
     pressure->state.since_ms = pressure->record.level_since_ms = now_ms;
     pressure->step.good_ms = now_ms;
     /* so that the first reservation need not wait for the first step; if it fails, that step tells */
@@ -198,6 +207,7 @@ void pressure_destroy(pressure_t **pressure)
         stop_thread(gone);
     for (unsigned i = 0; i < PRESSURE_NUM_CLASSES; ++i)
         assert(atomic_load(&gone->ledger.class_bytes[i]) == 0);
+    pressure_queue_dispose(&gone->queue);
     pressure_listeners_dispose(&gone->listeners);
     pressure_nap_dispose(&gone->nap);
     pthread_mutex_destroy(&gone->record_lock);

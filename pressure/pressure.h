@@ -84,8 +84,13 @@ typedef struct st_pressure_config_t {
     unsigned mark_permille[PRESSURE_NUM_LEVELS]; /* [PRESSURE_NORMAL] is 0; never descending, at most 1000 */
     unsigned down_gap_permille;                  /* 50 */
     uint64_t dwell_ms, dwell_critical_ms;        /* 5000, 10000 */
-    pressure_tuning_t tuning;                    /* all other numbers */
-    pressure_sample_cb sample;                   /* pressure_meter_sample (meter.h), or a test's own */
+    /* of operations, see operation.h */
+    uint64_t max_operations;                 /* that are granted at the same time; UINT64_MAX */
+    uint64_t max_waiting, max_waiting_bytes; /* in the queue; one may always wait if max_waiting is not 0. UINT64_MAX */
+    uint64_t reconcile_period_ms;            /* 10000 */
+    unsigned operation_classes;              /* bits 1u << class: all reservations of the class belong to operations; 0 */
+    pressure_tuning_t tuning;                /* all other numbers */
+    pressure_sample_cb sample;               /* pressure_meter_sample (meter.h), or a test's own */
     void *sample_ctx;
     uint64_t (*now_ms)(void);              /* a monotonic clock; the thread's own nap uses CLOCK_MONOTONIC */
     const struct st_pressure_wake_t *wake; /* reasons to sample at once (wake.h); open until the destruction; NULL: none */

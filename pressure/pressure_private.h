@@ -1,8 +1,9 @@
 /*
  * pressure_private.h - what the files of pressure/ share. Nothing else includes it, except tests.
  *
- * Locks: listeners.lock (the registry), record_lock (the snapshot). Each is held for a few instructions, never both at once, and
- * never during a callback. What a step works on (`step`, `state`, `reclaimer`) belongs to the
+ * Locks: listeners.lock (the registry), record_lock (the snapshot), queue.lock (operation.c). Each is held for a few instructions
+ * (the queue's for as long as it takes to look at what waits), no two at once, and never during a callback. What a step works on
+ * (`step`, `state`, `reclaimer`) belongs to the
  * thread that holds `stepping`. The ledger has no lock, see reservation.c.
  */
 #ifndef pressure__pressure_private_h
@@ -15,6 +16,7 @@
 #include "pressure/gate.h"
 #include "pressure/level.h"
 #include "pressure/nap.h"
+#include "pressure/operation.h"
 #include "pressure/refill.h"
 
 /* --- listeners.c --- */
@@ -94,6 +96,14 @@ pressure_reading_t pressure_next_reading(const pressure_reading_t *last, uint64_
  */
 uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes);
 /**
+ * whether a reservation would be granted now; counts and kicks nothing
+ */
+int pressure_looks_grantable(pressure_t *pressure, uint64_t bytes);
+/**
+ * pressure_want_room() without the kick
+ */
+void pressure_note_wish(pressure_t *pressure, uint64_t bytes);
+/**
  * takes a sample and publishes it to the ledger. Returns 0 or -1 (the sample failed, nothing is changed). One caller at a time.
  */
 int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *config, pressure_sample_t *sample);
@@ -114,6 +124,39 @@ int pressure_parse_statm(const char *text, size_t len, uint64_t *pages);
  */
 size_t pressure_parse_digits(const char *text, size_t len, uint64_t *value);
 
+/* --- operation.c, reconcile.c --- */
+
+#define PRESSURE_QUEUE_BUCKETS 256
+
+typedef struct st_pressure_queue_t {
+    pthread_mutex_t lock; /* guards the rest */
+    pressure_link_t turns, waiting, granted;
+    pressure_operation_t *buckets[PRESSURE_QUEUE_BUCKETS];
+    pressure_route_t *routes; /* all that were added */
+    int closed;
+    pressure_queue_snapshot_t record; /* but for drain_bytes_per_s */
+    pressure_drain_t drain;
+    uint64_t reconciled_ms;
+    int64_t class_difference[PRESSURE_NUM_CLASSES]; /* found by the last reconciliation */
+} pressure_queue_t;
+
+/* the owner of a link of a list of operations */
+#define PRESSURE_OPERATION_OF(link, field) ((pressure_operation_t *)(void *)((char *)(link)-offsetof(pressure_operation_t, field)))
+
+/**
+ * returns 0 or an errno
+ */
+int pressure_queue_init(pressure_queue_t *queue);
+void pressure_queue_dispose(pressure_queue_t *queue);
+/**
+ * grants what fits, turns away what has waited for too long, and reconciles when that is due. For each step, after its sample.
+ * Returns the milliseconds until it has to be called again at the latest.
+ */
+uint64_t pressure_run_queue(pressure_t *pressure, uint64_t now_ms);
+/**
+ * compares what is counted with the operations that exist, if that is due. Returns the milliseconds until it is due again.
+ */
+uint64_t pressure_reconcile(pressure_t *pressure, uint64_t now_ms);
 /* --- reclaim.c --- */
 
 /**
@@ -152,6 +195,8 @@ struct st_pressure_t {
     alignas(64) pressure_ledger_t ledger;
 
     alignas(64) pressure_listeners_t listeners;
+
+    alignas(64) pressure_queue_t queue;
 
     _Atomic uint64_t wanted_bytes; /* the largest wish for room since the last step */
 

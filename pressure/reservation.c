@@ -170,13 +170,25 @@ uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes)
                             pressure->mark_bytes[PRESSURE_HIGH]);
 }
 
-void pressure_want_room(pressure_t *pressure, uint64_t bytes)
+int pressure_looks_grantable(pressure_t *pressure, uint64_t bytes)
+{
+    return pressure_level(pressure) < PRESSURE_CRITICAL &&
+           atomic_load_explicit(&pressure->ledger.num_readings, memory_order_relaxed) != 0 &&
+           pressure_shortage_bytes(pressure, bytes) == 0;
+}
+
+void pressure_note_wish(pressure_t *pressure, uint64_t bytes)
 {
     uint64_t before = atomic_load_explicit(&pressure->wanted_bytes, memory_order_relaxed);
 
     while (before < bytes && !atomic_compare_exchange_weak_explicit(&pressure->wanted_bytes, &before, bytes, memory_order_relaxed,
                                                                     memory_order_relaxed))
         ;
+}
+
+void pressure_want_room(pressure_t *pressure, uint64_t bytes)
+{
+    pressure_note_wish(pressure, bytes);
     pressure_kick(pressure);
 }
 

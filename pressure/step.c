@@ -186,7 +186,8 @@ uint64_t pressure_step(pressure_t *pressure)
     period_ms = pressure_period_ms(tuning, pressure->record.reading_bytes, pressure->config.budget_bytes, pressure_level(pressure));
     if (pressure->step.failing && period_ms > tuning->period_warm_ms)
         period_ms = tuning->period_warm_ms;
+    uint64_t queue_ms = pressure_run_queue(pressure, pressure->config.now_ms());
     atomic_fetch_add(&pressure->steps_ended, 1);
     atomic_flag_clear_explicit(&pressure->stepping, memory_order_release);
-    return period_ms;
+    return queue_ms < period_ms ? queue_ms : period_ms;
 }

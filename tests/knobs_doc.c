@@ -12,7 +12,7 @@
 #define BEGIN "settings: written by `make docs`"
 #define END "settings: end"
 
-static const char *const levels[] = {
+static const char *const levels[SLUICE_NUM_SCOPES] = {
     [SLUICE_SCOPE_PROCESS] = "global", [SLUICE_SCOPE_PATH] = "path", [SLUICE_SCOPE_ROUTE] = "host, path"};
 
 static void write_markdown(FILE *out)

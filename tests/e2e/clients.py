@@ -172,12 +172,14 @@ def metrics(server):
 def left_over(server):
     """What a server without clients still holds on to: {} if nothing."""
     values = metrics(server)
-    gauges = re.compile(r"sluice_(\w+_in_progress|transform_queued|pressure_reserved_bytes|image_cache_pinned_bytes|image_cache_detached_objects)")
+    gauges = re.compile(r"sluice_(\w+_in_progress|transform_queued|pressure_(reserved|waiting|source_ahead)_bytes|pressure_waiting_operations|route_slots_in_use"
+                        r"|route_waiting|image_cache_pinned_bytes|image_cache_detached_objects)")
     return {name: value for name, value in values.items() if value and gauges.match(name)}
 
 
 def assert_settles(server, deadline_s=30):
-    """Whatever was under way has ended: no request, fetch, transform, reserved or pinned byte, or object outside of the cache is left."""
+    """Whatever was under way has ended: no request, fetch, transform, operation that waits, slot, reserved or
+    pinned byte, or object outside of the cache is left."""
     with contextlib.suppress(AssertionError):
         harness.wait_for(lambda: not left_over(server), deadline_s, "")
     assert left_over(server) == {}

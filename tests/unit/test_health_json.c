@@ -102,6 +102,21 @@ static void fill(health_snapshot_t *snapshot)
     snapshot->reclaim.unfinished = value();
     snapshot->reclaim.skipped = value();
     snapshot->reclaim.backoff_ms = value();
+    static health_route_t route;
+
+    snapshot->queue.waiting = value();
+    snapshot->queue.waiting_bytes = value();
+    snapshot->queue.granted = value();
+    snapshot->queue.timed_out = value();
+    snapshot->queue.cancelled = value();
+    snapshot->queue.refused = value();
+    snapshot->queue.overtakes = value();
+    snapshot->queue.healed = value();
+    snapshot->queue.source_bytes = value();
+    snapshot->queue.drain_bytes_per_s = 12345678.25;
+    route = (health_route_t){"default/images", value(), value(), value(), value()};
+    snapshot->num_routes = 1;
+    snapshot->routes = &route;
     snapshot->num_caches = 2;
     fill_cache(&snapshot->caches[0], "image");
     fill_cache(&snapshot->caches[1], "metadata");
@@ -181,6 +196,30 @@ static void check_quotas(const json_t *root, const health_quota_t *quotas)
     }
 }
 
+static void check_queue(const json_t *root, const health_snapshot_t *snapshot)
+{
+    json_t *queue = member(root, "queue"), *routes = member(root, "routes"), *route = json_array_get(routes, 0);
+
+    assert_int_equal(json_object_size(queue), 10);
+    check_integer(queue, "waiting", snapshot->queue.waiting);
+    check_integer(queue, "waiting_bytes", snapshot->queue.waiting_bytes);
+    check_integer(queue, "granted", snapshot->queue.granted);
+    check_integer(queue, "timed_out", snapshot->queue.timed_out);
+    check_integer(queue, "cancelled", snapshot->queue.cancelled);
+    check_integer(queue, "refused", snapshot->queue.refused);
+    check_integer(queue, "overtakes", snapshot->queue.overtakes);
+    check_integer(queue, "healed", snapshot->queue.healed);
+    check_integer(queue, "source_bytes", snapshot->queue.source_bytes);
+    check_real(queue, "drain_bytes_per_second", 12345678, 1e-9);
+    assert_int_equal(json_array_size(routes), 1);
+    assert_int_equal(json_object_size(route), 5);
+    check_string(route, "name", "default/images");
+    check_integer(route, "limit", snapshot->routes[0].limit);
+    check_integer(route, "in_use", snapshot->routes[0].in_use);
+    check_integer(route, "waiting", snapshot->routes[0].waiting);
+    check_integer(route, "refused", snapshot->routes[0].refused);
+}
+
 static void health_by_field(void **state)
 {
     (void)state;
@@ -192,13 +231,14 @@ static void health_by_field(void **state)
 
     json_t *watchdog = member(root, "watchdog");
 
-    assert_int_equal(json_object_size(root), 13);
+    assert_int_equal(json_object_size(root), 15);
     check_quotas(root, snapshot.quotas);
     assert_int_equal(json_object_size(watchdog), 4);
     check_integer(watchdog, "checks", snapshot.watchdog_checks);
     check_integer(watchdog, "failures", snapshot.watchdog_failures);
     check_integer(watchdog, "interventions", snapshot.watchdog_interventions);
     assert_true(json_is_true(member(watchdog, "stands_in")));
+    check_queue(root, &snapshot);
     check_string(root, "status", "degraded");
     check_string(root, "version", "1.2.3");
     check_real(root, "uptime_seconds", 1234.568, 1e-9);

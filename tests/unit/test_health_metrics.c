@@ -15,6 +15,8 @@
 /* every family and every series, with values that look like something */
 static void fill(health_snapshot_t *snapshot)
 {
+    static health_route_t routes[] = {{"default", 0, 1, 2, 3}, {"default/a", 4, 1, 2, 3}};
+
     memset(snapshot, 0, sizeof(*snapshot));
     snapshot->version = "1.2.3";
     snapshot->uptime_seconds = 1.5;
@@ -28,6 +30,9 @@ static void fill(health_snapshot_t *snapshot)
     snapshot->num_quotas = 2;
     snapshot->quotas[0] = (health_quota_t){.route = "example.com", .limit_bytes = 1 << 20};
     snapshot->quotas[1] = (health_quota_t){.route = "example.com/a\"\\\n}", .evictions = 3};
+    snapshot->queue.drain_bytes_per_s = 1e6;
+    snapshot->num_routes = 2;
+    snapshot->routes = routes;
     snapshot->num_caches = 2;
     snapshot->caches[0] = (health_cache_t){.name = "image", .hits = 2, .misses = 1};
     snapshot->caches[1] = (health_cache_t){.name = "metadata", .evictions = {1, 2, 3, 4, 5, 6}};

@@ -183,6 +183,35 @@ static void set_pressure(health_snapshot_t *snapshot)
     set(&snapshot->reclaim.unreclaimable, "sluice_pressure_unreclaimable");
 }
 
+static void set_queue(health_snapshot_t *snapshot)
+{
+    static const char *const names[] = {"*", "default/images"};
+    static health_route_t routes[2];
+
+    set(&snapshot->queue.waiting, "sluice_pressure_waiting_operations");
+    set(&snapshot->queue.waiting_bytes, "sluice_pressure_waiting_bytes");
+    set(&snapshot->queue.granted, "sluice_pressure_waits_total{end=\"granted\"}");
+    set(&snapshot->queue.timed_out, "sluice_pressure_waits_total{end=\"timed_out\"}");
+    set(&snapshot->queue.cancelled, "sluice_pressure_waits_total{end=\"cancelled\"}");
+    set(&snapshot->queue.refused, "sluice_pressure_queue_full_total");
+    set(&snapshot->queue.overtakes, "sluice_pressure_overtakes_total");
+    set(&snapshot->queue.healed, "sluice_pressure_healed_slots_total");
+    set(&snapshot->queue.source_bytes, "sluice_pressure_source_ahead_bytes");
+    set_real(&snapshot->queue.drain_bytes_per_s, "sluice_pressure_drain_bytes_per_second");
+    snapshot->num_routes = 2;
+    snapshot->routes = routes;
+    for (size_t i = 0; i != 2; ++i) {
+        routes[i].name = names[i];
+        set(&routes[i].limit,
+            i == 0 ? "sluice_route_slots_limit{route=\"*\"}" : "sluice_route_slots_limit{route=\"default/images\"}");
+        set(&routes[i].in_use,
+            i == 0 ? "sluice_route_slots_in_use{route=\"*\"}" : "sluice_route_slots_in_use{route=\"default/images\"}");
+        set(&routes[i].waiting, i == 0 ? "sluice_route_waiting{route=\"*\"}" : "sluice_route_waiting{route=\"default/images\"}");
+        set(&routes[i].refused,
+            i == 0 ? "sluice_route_refused_total{route=\"*\"}" : "sluice_route_refused_total{route=\"default/images\"}");
+    }
+}
+
 static void set_reclaim(health_snapshot_t *snapshot)
 {
     set(&snapshot->last_reclaim.generation, "sluice_pressure_last_reclaim_generation");
@@ -266,6 +295,7 @@ static void fill(health_snapshot_t *snapshot)
     set_caches(snapshot);
     set_quotas(snapshot);
     set_pressure(snapshot);
+    set_queue(snapshot);
     set_reclaim(snapshot);
     set_work(snapshot);
     snapshot->version = "1.2.3";

@@ -16,12 +16,17 @@
 union un_settings_t {
     sluice_settings_t process;
     sluice_path_settings_t path;
+    sluice_route_settings_t route;
     uint64_t words[(sizeof(sluice_settings_t) + sizeof(sluice_path_settings_t)) / sizeof(uint64_t)];
 };
 
 static size_t scope_size(sluice_scope_t scope)
 {
-    return scope == SLUICE_SCOPE_PROCESS ? sizeof(sluice_settings_t) : sizeof(sluice_path_settings_t);
+    static const size_t sizes[SLUICE_NUM_SCOPES] = {[SLUICE_SCOPE_PROCESS] = sizeof(sluice_settings_t),
+                                                    [SLUICE_SCOPE_PATH] = sizeof(sluice_path_settings_t),
+                                                    [SLUICE_SCOPE_ROUTE] = sizeof(sluice_route_settings_t)};
+
+    return sizes[scope];
 }
 
 static const sluice_knob_t *find(const char *name)
@@ -77,7 +82,7 @@ static void test_rows(void **state)
 static void test_defaults(void **state)
 {
     (void)state;
-    for (int scope = SLUICE_SCOPE_PROCESS; scope <= SLUICE_SCOPE_PATH; ++scope) {
+    for (int scope = SLUICE_SCOPE_PROCESS; scope < SLUICE_NUM_SCOPES; ++scope) {
         union un_settings_t settings;
         size_t count = scope_size((sluice_scope_t)scope) / sizeof(uint64_t), rows = 0;
 

@@ -1,0 +1,169 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "module/source_share.h"
+
+static sluice_source_share_t share;
+static const int fetches[4];
+
+static int set_up(void **state)
+{
+    (void)state;
+    sluice_source_share_init(&share, 1000);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    assert_int_equal(sluice_source_share_ahead(&share), 0);
+    assert_null(share.exempt);
+    sluice_source_share_dispose(&share);
+    return 0;
+}
+
+static int take(int fetch, uint64_t bytes)
+{
+    return sluice_source_share_take(&share, fetches + fetch, (uint64_t)fetch, bytes);
+}
+
+static void end(int fetch, uint64_t bytes)
+{
+    sluice_source_share_end(&share, fetches + fetch, (uint64_t)fetch, bytes);
+}
+
+static int hold(uint32_t *holders, uint64_t bytes, int must)
+{
+    return sluice_source_share_hold(&share, holders, bytes, must);
+}
+
+static void test_small_ones_find_room_beside_large_ones(void **state)
+{
+    uint32_t holders = 0;
+
+    (void)state;
+    assert_true(hold(&holders, 100, 0)); /* the workers have something to do */
+    assert_false(take(0, 226));
+    assert_true(take(0, 225));
+    assert_false(take(1, 169));
+    assert_true(take(1, 168));
+    for (unsigned i = 0; i < 400; ++i)
+        assert_true(take(2, 1));
+    assert_int_equal(sluice_source_share_ahead(&share), 893);
+    assert_false(take(3, 27));
+    sluice_source_share_give(&share, 225);
+    assert_true(take(3, 27));
+    end(0, 0);
+    end(1, 168);
+    end(2, 400);
+    end(3, 27);
+    sluice_source_share_drop(&share, &holders, 100);
+}
+
+/* with nothing to do for the workers, one download may take what it likes, and grow; not two of them */
+static void test_one_may_always(void **state)
+{
+    uint32_t holders = 0;
+
+    (void)state;
+    assert_true(take(0, 5000));
+    assert_true(take(0, 10000));
+    assert_false(take(1, 1));
+    sluice_source_share_give(&share, 5000);
+    assert_false(take(1, 1));
+    assert_true(hold(&holders, 10000, 0)); /* its rendition waits with it now */
+    end(0, 10000);
+    assert_false(take(1, 1));
+    sluice_source_share_drop(&share, &holders, 10000);
+    assert_true(take(1, 5000));
+    assert_false(take(2, 5000));
+    end(2, 0);
+    assert_false(take(2, 5000)); /* the end of another one is not the end of this */
+    end(1, 5000);
+    end(2, 0);
+}
+
+/* two that grow cannot block one another: one of them goes on to its end */
+static void test_no_deadlock_of_two_that_grow(void **state)
+{
+    (void)state;
+    assert_true(take(0, 200));
+    assert_true(take(1, 200));
+    assert_true(take(0, 400));
+    assert_false(take(1, 400));
+    assert_true(take(0, 800));
+    end(0, 1400);
+    assert_true(take(1, 400));
+    end(1, 600);
+}
+
+/* whoever asks first: it is the oldest one's turn, until it goes away */
+static void test_the_oldest_is_the_next(void **state)
+{
+    (void)state;
+    assert_true(take(3, 5000));
+    assert_false(take(2, 5000));
+    assert_false(take(1, 5000));
+    assert_false(take(0, 5000));
+    end(3, 5000);
+    assert_false(take(2, 5000));
+    assert_false(take(1, 5000));
+    assert_true(take(0, 5000));
+    assert_false(take(1, 5000)); /* they ask again while it is at work */
+    assert_false(take(2, 5000));
+    end(0, 5000);
+    assert_false(take(2, 5000));
+    end(1, 0); /* that one has given up */
+    assert_true(take(2, 5000));
+    end(2, 5000);
+}
+
+static void test_a_source_counts_once(void **state)
+{
+    uint32_t a = 0, b = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 10; ++i)
+        assert_true(hold(&a, 600, 0));
+    assert_int_equal(sluice_source_share_ahead(&share), 600);
+    assert_false(hold(&b, 401, 0));
+    assert_int_equal(b, 0);
+    assert_true(hold(&b, 400, 0));
+    for (unsigned i = 0; i < 10; ++i) {
+        assert_int_equal(sluice_source_share_ahead(&share), 1000);
+        sluice_source_share_drop(&share, &a, 600);
+    }
+    assert_int_equal(sluice_source_share_ahead(&share), 400);
+    sluice_source_share_drop(&share, &b, 400);
+}
+
+static void test_holds_beyond_the_share(void **state)
+{
+    uint32_t a = 0, b = 0, c = 0;
+
+    (void)state;
+    assert_true(hold(&a, 5000, 0)); /* one may always be held */
+    assert_false(hold(&b, 1, 0));
+    assert_true(hold(&c, 5000, 1)); /* it cannot be had again */
+    assert_int_equal(sluice_source_share_ahead(&share), 10000);
+    sluice_source_share_drop(&share, &a, 5000);
+    assert_false(hold(&b, 1, 0));
+    sluice_source_share_drop(&share, &c, 5000);
+    assert_true(hold(&b, 1, 0));
+    sluice_source_share_drop(&share, &b, 1);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_small_ones_find_room_beside_large_ones, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_may_always, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_deadlock_of_two_that_grow, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_oldest_is_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_source_counts_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_holds_beyond_the_share, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
