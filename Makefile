@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
     python3-pytest python3-pil libvips-tools nginx-light varnish nghttp2-client prometheus
-BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind
+BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2
 
 # pkg-config is asked when a recipe runs, not when this file is read: the packages may be what is about to be installed
 MODULE_PKGS := vips libcurl jansson
@@ -55,8 +55,8 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-pressure bench-policies bench-estimates \
-    install uninstall clean units stress samples docs check-docs check-format check-includes format
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates \
+    torture install uninstall clean units stress samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
@@ -120,6 +120,12 @@ build/sluice-no-pressure.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS) bench/no_pres
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) $$(sed -n 's/^WRAP([^,]*, \([a-z_]*\),.*/-Wl,--wrap=\1/p' bench/no_pressure.c) \
 	    -Wl,--version-script=module/sluice.map -o $@ $(filter %.o,$^) $(PKG_LIBS)
+LAYOUT_SRCS := bench/bench_layout.c $(patsubst %,image_cache/%.c,arena runs reserve)
+build/bench_layout: $(call obj,$(LAYOUT_SRCS))
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm -ldl
+# the same with whole pages for granules
+build/bench_layout_4k: $(LAYOUT_SRCS) build/bench_layout
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -DICACHE_ARENA_GRANULE_BYTES=4096 -o $@ $(LAYOUT_SRCS) -lm -ldl
 $(B)/bench_policies: $(B)/obj/bench/policies.o $(B)/obj/bench/traces.o $(call obj,$(wildcard image_cache/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 
@@ -183,8 +189,16 @@ bench-estimates: deps-bench ## the memory that transforms take, beside what is r
 	@$(MAKE) --no-print-directory build/bench-estimates
 	@$(PYTHON) bench/estimates.py $(BENCH_OPTIONS)
 
+bench-layout: deps-bench ## what stays resident, and who has to wait, with allocators and layouts for the cache's blobs
+	@$(MAKE) --no-print-directory build/bench_layout build/bench_layout_4k
+	@$(PYTHON) bench/layout.py $(BENCH_OPTIONS)
+
 bench-policies: $(B)/bench_policies ## miss ratios of the cache's policies over generated traces, or over TRACES="format:path ..."
 	@$(B)/bench_policies $(TRACES)
+
+torture: deps-test ## storms of large pictures in memory cgroups: kills, peak memory, health; beside ipx where there is npm
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) bench/torture.py $(TORTURE_OPTIONS)
 
 check-format:
 	$(Q)clang-format --dry-run --Werror $(FORMATTED)

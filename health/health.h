@@ -30,6 +30,7 @@ extern const char *const health_level_names[HEALTH_NUM_LEVELS]; /* normal, eleva
 typedef struct st_health_cache_t {
     const char *name; /* "image", "metadata": distinct; part of the metrics' names, and the value of their label `cache` */
     uint64_t capacity_bytes, used_bytes, pinned_bytes, entries;
+    uint64_t free_bytes;       /* resident, held for use again */
     uint64_t capacity_entries; /* 0: any number */
     uint64_t detached_objects; /* that are not in the cache: being made, or sent after they left */
     uint64_t hits, stale_hits, misses, coalesced, refreshes, inserts, not_admitted;

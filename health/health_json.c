@@ -117,6 +117,7 @@ static void add_size(json_t **object, const health_cache_t *cache)
     add(object, "capacity_bytes", new_integer(cache->capacity_bytes));
     add(object, "limit_bytes", new_integer(cache->limit_bytes));
     add(object, "pinned_bytes", new_integer(cache->pinned_bytes));
+    add(object, "free_bytes", new_integer(cache->free_bytes));
     add(object, "entries", new_integer(cache->entries));
 }
 
@@ -299,6 +300,7 @@ static void sum_up(health_cache_t *sum, const health_cache_t *cache)
     sum->capacity_bytes = saturate_sum(sum->capacity_bytes, cache->capacity_bytes);
     sum->limit_bytes = saturate_sum(sum->limit_bytes, cache->limit_bytes);
     sum->pinned_bytes = saturate_sum(sum->pinned_bytes, cache->pinned_bytes);
+    sum->free_bytes = saturate_sum(sum->free_bytes, cache->free_bytes);
     sum->entries = saturate_sum(sum->entries, cache->entries);
     sum->capacity_entries = saturate_sum(sum->capacity_entries, cache->capacity_entries);
     sum->detached_objects = saturate_sum(sum->detached_objects, cache->detached_objects);

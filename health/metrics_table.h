@@ -35,6 +35,8 @@
       "What of the capacity may be used for now; less for a while after the cache was shrunk.") \
     X("sluice_*_cache_pinned_bytes", gauge, bytes, CACHE, CACHE_U64(pinned_bytes), \
       "Memory of objects that left the cache and are still being sent.") \
+    X("sluice_*_cache_free_bytes", gauge, bytes, CACHE, CACHE_U64(free_bytes), \
+      "Memory without content that the cache holds for use again; goes back to the system under pressure.") \
     X("sluice_*_cache_entries", gauge, none, CACHE, CACHE_U64(entries), "Objects in the cache.") \
     X("sluice_*_cache_capacity_entries", gauge, none, CACHE, CACHE_U64(capacity_entries), \
       "Upper bound for the number of objects, 0: none.") \

@@ -74,8 +74,8 @@ static int check_index_locked(const icache_t *cache)
     uint64_t gone = 0;
     int line;
 
-    if ((line = icache_slab_check(cache->slab)) != 0 || (line = check_table(&cache->index.table)) != 0 ||
-        (line = check_policy(cache)) != 0)
+    if ((line = icache_slab_check(cache->slab)) != 0 || (line = icache_arena_check(cache->slab->arena)) != 0 ||
+        (line = check_table(&cache->index.table)) != 0 || (line = check_policy(cache)) != 0)
         return line;
     ICACHE_CHECK(cache->index.table.num_objects <= icache_slab_num_used(cache->slab));
     for (int i = 0; i < ICACHE_NUM_REASONS; ++i)

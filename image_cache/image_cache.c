@@ -35,7 +35,7 @@ icache_t *icache_create(const icache_config_t *config)
     if (cache == NULL)
         return NULL;
     *cache = (icache_t){.config = *config};
-    if ((cache->slab = icache_slab_create(max_objects)) == NULL)
+    if ((cache->slab = icache_slab_create(max_objects, config->capacity_bytes)) == NULL)
         goto fail_slab;
     if (icache_table_init(&cache->index.table, max_objects) != 0)
         goto fail_table;
@@ -250,9 +250,15 @@ static int was_purged_locked(const icache_t *cache, const icache_flight_t *fligh
            (abandoned && flight->purges_seen != atomic_load_explicit(&cache->flights.num_purges, memory_order_relaxed));
 }
 
+/* whatever its size is */
+static int is_hopeless(const icache_object_t *object, uint64_t now_ms)
+{
+    return object->_was_linked || now_ms >= keep_until(object);
+}
+
 static int refuse_locked(icache_t *cache, const icache_object_t *object, uint64_t now_ms)
 {
-    if (object->_was_linked || now_ms >= keep_until(object))
+    if (is_hopeless(object, now_ms))
         return 1;
     if (!is_too_large(cache, object))
         return 0;

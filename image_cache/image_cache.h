@@ -18,17 +18,18 @@
  *                    |  last waiter detached: on_abandon, unlinked          the result object itself goes to every waiter,
  *                    +--> ABANDONED --complete()--> (freed)                 whether or not it could be stored
  *
- * Threads: every function may be called from any thread, except where it says otherwise. Nothing here blocks but on three short
+ * Threads: every function may be called from any thread, except where it says otherwise. Nothing here blocks but on four short
  * mutexes, save that icache_flight_complete() waits for an on_abandon that is running, and icache_lane_destroy() for a wake().
- * Order of locks: flights, index, slab. No callback, no free of a payload and no I/O happens under any. A hit takes none of them,
- * except with ICACHE_POLICY_LRU, which has to relink the object and takes that of the index.
+ * Order of locks: flights, index, slab or arena. No callback, no free of a payload and no I/O happens under any. A hit takes none
+ * of them, except with ICACHE_POLICY_LRU, which has to relink the object and takes that of the index.
  *
- * Bytes: the charge of an object is what the allocator really gave for its block, plus its header, plus its share of the index
- * (ICACHE_INDEX_SHARE_BYTES). The used bytes (the sum of charges and what the policy remembers of evicted objects) never exceed the
- * capacity, not even during an insert: room is made first, then the object is linked. A charge is taken when the object is created
- * and again, if its tail can be given back, when it is handed over; it never changes after. Resident beyond the charges are headers
- * that are free: those that share three pages with one in use, and ICACHE_SLAB_MAX_IDLE times three pages at most; all headers
- * together are never more than there were objects at a time, rounded up.
+ * Bytes: the charge of an object is what its block really takes (arena.h, or the pages of its mapping), plus its header, plus its
+ * share of the index (ICACHE_INDEX_SHARE_BYTES). The used bytes (the sum of charges and what the policy remembers of evicted
+ * objects) never exceed the capacity, not even during an insert: room is made first, then the object is linked. A charge is taken
+ * when the object is created and again, if its tail can be given back, when it is handed over; it never changes after. Resident
+ * beyond the charges are free pages of the arena until they are trimmed, and what it knows of them (arena.h); and headers that are
+ * free: those that share three pages with one in use, and ICACHE_SLAB_MAX_IDLE times three pages at most; all headers together are
+ * never more than there were objects at a time, rounded up.
  *
  * Quotas: an object that was named a group is charged to it, and to the group's parents, while it is linked: what a group has is at
  * any time the exact sum of the charges of its linked objects, and never exceeds its limit, since room is made first here as well.
@@ -147,8 +148,7 @@ typedef struct st_icache_object_t {
     size_t key_len;
     _Atomic uint64_t expires_ms;
     uint8_t *body;   /* body_len bytes */
-    size_t body_len; /* may be lowered by the creator before the object is handed over; a block with a mapping of its own then
-                        gives its tail pages back, one from the heap keeps its size and charge */
+    size_t body_len; /* may be lowered by the creator before the object is handed over; what is behind is then given back */
     void *meta;      /* meta_len bytes, 16-byte aligned, zeroed at creation */
     /* what a hit writes, and what is read beside it */
     _Alignas(64) _Atomic uint32_t _refs;
@@ -170,7 +170,7 @@ typedef struct st_icache_object_t {
             uint32_t _rank_seq, _heap_at;
         };
     };
-    size_t _mapped_bytes; /* non-zero: the block has its own mapping of that size */
+    size_t _block_bytes; /* that the block takes, in the arena or as a mapping of its own */
     struct st_icache_slab_t *_slab;
     uint8_t _sealed, _was_linked, _pinned; /* was handed over; was linked (an object is linked once in its life); and unlinked */
     uint8_t _reason;                       /* icache_reason_t, once it is unlinked */
@@ -219,8 +219,9 @@ typedef struct st_icache_waiter_t {
 typedef struct st_icache_stats_t {
     uint64_t capacity_bytes, used_bytes, pinned_bytes; /* pinned: unlinked, still referenced */
     uint64_t limit_bytes;                              /* see icache_set_limit(); the capacity where there is none */
-    uint64_t objects;                                  /* gauge: all there are, those that readers or creators hold included */
-    uint64_t entries, flights, waiters;                /* gauges; abandoned flights are not counted, waiters not yet called are */
+    uint64_t arena_bytes, free_bytes;   /* gauges: what is resident of the arena, and what of it icache_trim() would give back */
+    uint64_t objects;                   /* gauge: all there are, those that readers or creators hold included */
+    uint64_t entries, flights, waiters; /* gauges; abandoned flights are not counted, waiters not yet called are */
     uint64_t class_bytes[ICACHE_NUM_CLASSES], class_entries[ICACHE_NUM_CLASSES];
     uint64_t hits, misses, coalesced, inserts, abandoned; /* counters; misses = LEAD answers, coalesced = WAIT answers */
     uint64_t stale, refreshes;                            /* counters; STALE answers, and those of them with a flight */
@@ -250,7 +251,8 @@ icache_key_t icache_key(const icache_t *cache, const char *text, size_t len);
 /**
  * creates an object for this cache, with one reference, or returns NULL when memory is out, or the number of objects (more than
  * twice what fits into the capacity; slab.h). The body is writable, 16-byte aligned and uninitialised. Blocks (key, meta and body
- * together) of ICACHE_MAP_BYTES and more get a mapping of their own, whose pages go back to the system with the last reference.
+ * together) of ICACHE_MAP_BYTES and more get a mapping of their own, whose pages go back to the system with the last reference;
+ * smaller ones are in the cache's arena, where what is free is used again, and goes back with icache_trim().
  * created_ms, stale_ms and keep_ms are 0 and expires_ms is UINT64_MAX until the creator sets them.
  */
 #define ICACHE_MAP_BYTES (256 * 1024)
@@ -267,7 +269,7 @@ void icache_object_set_group(icache_object_t *object, const icache_group_t *grou
  */
 void icache_object_unref(icache_object_t **object);
 /**
- * what the object costs: what the allocator gave, plus its header and its share of the index
+ * what the object costs: what its block takes, plus its header and its share of the index
  */
 uint64_t icache_object_charge(const icache_object_t *object);
 /**
@@ -432,6 +434,16 @@ typedef struct st_icache_group_stats_t {
  * copies the figures of the first `max` groups, in the order of their creation, and returns how many there are
  */
 size_t icache_get_group_stats(icache_t *cache, icache_group_stats_t *stats, size_t max);
+/**
+ * gives pages of the arena that hold nothing to the system, at least so many bytes of them if there are, and returns what went.
+ * Those who create or free objects meanwhile do not wait for it, but some milliseconds per 10 MiB are the caller's: to be called
+ * from a thread that has time, in parts if it has to look at a clock.
+ */
+uint64_t icache_trim(icache_t *cache, uint64_t bytes);
+/**
+ * what icache_trim() would give back now: free, but resident, and used again by what comes next. Takes no lock.
+ */
+uint64_t icache_free_bytes(const icache_t *cache);
 /**
  * a snapshot; the counters are exact at rest and may be torn by a few while threads run
  */

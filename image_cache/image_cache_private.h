@@ -15,12 +15,14 @@
  *   reconcile.c    groups compared with the objects that are there; takes the index lock.
  *   object.c       one object: its block, its charge, its references. No lock.
  *   slab.h, slab.c the objects' headers; a lock of its own.
+ *   arena.h, arena.c the objects' blocks; a lock of its own.
+ *   runs.h, runs.c what is free in the arena. Called with its lock held.
  *   flight.c       flights and waiters; the flights lock.
  *   lane.c         lanes, and the lists of waiters; the flights lock.
  *   purge.c        removal by key, under way or not; the flights lock.
  *   check.c        the consistency walk, with both locks held.
  *
- * Locks: flights before index before the slab's. Each may be taken alone.
+ * Locks: flights before index before the slab's or the arena's. Each may be taken alone.
  */
 #ifndef image_cache__image_cache_private_h
 #define image_cache__image_cache_private_h
@@ -29,6 +31,14 @@
 #include <stdalign.h>
 #include "image_cache/policy.h"
 #include "image_cache/slab.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ICACHE_HAS_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ICACHE_HAS_ASAN
+#endif
+#endif
 
 #define ICACHE_CACHE_LINE_BYTES 64
 #define ICACHE_FLIGHT_BUCKETS 1024

@@ -1,10 +1,12 @@
 /*
  * One object: a header from the slab, and a block of key, meta and body.
  *
- * Below ICACHE_MAP_BYTES the block is malloc's, above it has a mapping of its own, which goes back to the system with the last
- * reference whatever the heap around it looks like. The charge is what was really given: malloc_usable_size() or the mapping, plus
- * the header and the share of the index. A creator that asked for more than it needed lowers body_len: a mapping then gives its
- * tail back, but a heap block keeps its size and its charge, because pointers into it are out already and realloc could move it.
+ * Below ICACHE_MAP_BYTES the block comes from the arena, where what was freed is used again without a page fault. Above it has a
+ * mapping of its own, which leaves the resident set with the last reference: of blocks that large a few in a region would cut it to
+ * pieces, a page fault costs little beside what was done to make them, and a source of many megabytes that is done with must not
+ * count any more when room is looked for. When the arena is full, which takes pinned and unfinished objects of more than the
+ * capacity together, small blocks get mappings too. The charge is what was really given, plus the header and the share of the
+ * index. A creator that asked for more than it needed lowers body_len: what is behind it goes back at handover.
  *
  * References are counted with atomics of our own. The last one frees, and if the cache has let go of the object before, takes the
  * bytes off the ledger of pinned ones. `_pinned` is written while the cache still holds its reference, so whoever drops the last
@@ -15,7 +17,6 @@
  * `_refs` last: it is 0 from the end of one life to the store of 1 at creation, which whoever raises it from there on has seen, and
  * all that came before it.
  */
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -42,18 +43,23 @@ static size_t round_to_pages(size_t n)
     return round_up(n, (size_t)sysconf(_SC_PAGESIZE));
 }
 
-static char *allocate_block(size_t bytes, size_t *mapped_bytes)
+static char *map_block(size_t bytes, size_t *block_bytes)
 {
-    *mapped_bytes = 0;
-    if (bytes < ICACHE_MAP_BYTES)
-        return malloc(bytes);
-    *mapped_bytes = round_to_pages(bytes);
-    void *block = mmap(NULL, *mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *block_bytes = round_to_pages(bytes);
+    void *block = mmap(NULL, *block_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return block != MAP_FAILED ? block : NULL;
 }
 
+static char *allocate_block(icache_arena_t *arena, size_t bytes, size_t *block_bytes)
+{
+    char *block = bytes < ICACHE_MAP_BYTES ? icache_arena_take(arena, bytes) : NULL;
+
+    *block_bytes = icache_arena_round(bytes);
+    return block != NULL ? block : map_block(bytes, block_bytes);
+}
+
 /* a neighbouring mapping may have become one with ours, and then cutting it can fail for want of map entries; the pages still go */
-static int give_back(void *start, size_t bytes)
+static int unmap(void *start, size_t bytes)
 {
     if (munmap(start, bytes) == 0)
         return 0;
@@ -61,12 +67,23 @@ static int give_back(void *start, size_t bytes)
     return -1;
 }
 
-static void free_block(char *block, size_t mapped_bytes)
+static void free_block(icache_arena_t *arena, char *block, size_t block_bytes)
 {
-    if (mapped_bytes != 0)
-        give_back(block, mapped_bytes);
+    if (icache_arena_has(arena, block))
+        icache_arena_give(arena, block, block_bytes);
     else
-        free(block);
+        unmap(block, block_bytes);
+}
+
+/* returns what the block takes now */
+static size_t shrink_block(icache_arena_t *arena, char *block, size_t block_bytes, size_t bytes)
+{
+    if (icache_arena_has(arena, block)) {
+        icache_arena_shrink(arena, block, block_bytes, bytes);
+        return icache_arena_round(bytes);
+    }
+    size_t keep = round_to_pages(bytes);
+    return keep < block_bytes && unmap(block + keep, block_bytes - keep) == 0 ? keep : block_bytes;
 }
 
 /* all but _serial, _hash_lo, _next_in_bucket, _linked and _refs, which others may be looking at */
@@ -86,17 +103,17 @@ static void clear_header(icache_object_t *object)
 icache_object_t *icache_object_create(icache_t *cache, icache_class_t object_class, const icache_key_t *key, size_t meta_len,
                                       size_t body_len)
 {
-    size_t mapped_bytes;
+    size_t block_bytes;
 
     if (key->len > MAX_PART_BYTES || meta_len > MAX_PART_BYTES || body_len > MAX_PART_BYTES)
         return NULL;
     size_t meta_at = round_up(key->len + 1, 16), body_at = round_up(meta_at + meta_len, 16);
-    char *block = allocate_block(body_at + body_len, &mapped_bytes);
+    char *block = allocate_block(cache->slab->arena, body_at + body_len, &block_bytes);
     if (block == NULL)
         return NULL;
     icache_object_t *object = icache_slab_take(cache->slab);
     if (object == NULL) {
-        free_block(block, mapped_bytes);
+        free_block(cache->slab->arena, block, block_bytes);
         return NULL;
     }
 
@@ -111,7 +128,7 @@ icache_object_t *icache_object_create(icache_t *cache, icache_class_t object_cla
     object->body_len = body_len;
     object->object_class = object_class;
     object->_hash_hi = key->hi;
-    object->_mapped_bytes = mapped_bytes;
+    object->_block_bytes = block_bytes;
     object->_slab = cache->slab;
     object->_charge_bytes = icache_object_measure(object);
     atomic_store_explicit(&object->_hash_lo, key->lo, memory_order_relaxed);
@@ -121,9 +138,7 @@ icache_object_t *icache_object_create(icache_t *cache, icache_class_t object_cla
 
 uint64_t icache_object_measure(const icache_object_t *object)
 {
-    /* malloc_usable_size wants a pointer that is not const, and only reads */
-    uint64_t block_bytes = object->_mapped_bytes != 0 ? object->_mapped_bytes : malloc_usable_size((void *)(uintptr_t)object->key);
-    return block_bytes + sizeof(*object) + ICACHE_INDEX_SHARE_BYTES;
+    return object->_block_bytes + sizeof(*object) + ICACHE_INDEX_SHARE_BYTES;
 }
 
 uint64_t icache_object_charge(const icache_object_t *object)
@@ -141,12 +156,9 @@ void icache_object_seal(icache_object_t *object)
     if (object->_sealed)
         return;
     object->_sealed = 1;
-    if (object->_mapped_bytes == 0)
-        return;
     char *block = (char *)(uintptr_t)object->key;
-    size_t keep = round_to_pages((size_t)((char *)object->body - block) + object->body_len);
-    if (keep < object->_mapped_bytes && give_back(block + keep, object->_mapped_bytes - keep) == 0)
-        object->_mapped_bytes = keep;
+    size_t bytes = (size_t)((char *)object->body - block) + object->body_len;
+    object->_block_bytes = shrink_block(object->_slab->arena, block, object->_block_bytes, bytes);
     object->_charge_bytes = icache_object_measure(object);
 }
 
@@ -166,7 +178,7 @@ static void free_object(icache_object_t *object)
 {
     icache_slab_t *slab = object->_slab;
 
-    free_block((char *)(uintptr_t)object->key, object->_mapped_bytes);
+    free_block(slab->arena, (char *)(uintptr_t)object->key, object->_block_bytes);
     object->key = NULL;
     object->meta = object->body = NULL;
     if (object->_pinned)
@@ -186,4 +198,14 @@ void icache_object_unref(icache_object_t **_object)
     *_object = NULL;
     if (object != NULL && atomic_fetch_sub_explicit(&object->_refs, 1, memory_order_acq_rel) == 1)
         free_object(object);
+}
+
+uint64_t icache_trim(icache_t *cache, uint64_t bytes)
+{
+    return icache_arena_trim(cache->slab->arena, bytes);
+}
+
+uint64_t icache_free_bytes(const icache_t *cache)
+{
+    return icache_arena_usage(cache->slab->arena).free_bytes;
 }

@@ -6,9 +6,9 @@
  * whichever it is by now, stays while it is looked at (table.c). A header that is free has no reference and is not linked;
  * `_serial` tells one life from the next.
  *
- * One reservation holds the headers, and behind them the map of those in use: a tree of words, with a bit set for a header in use,
- * and above for a word that is full. All zero is all free, so nothing is to be initialised. The lowest free header is the one that
- * is taken, so that they pack at the bottom.
+ * One reservation holds the headers, which become usable as they are needed, and one the map of those in use: a tree of words, with
+ * a bit set for a header in use, and above for a word that is full. All zero is all free, so nothing is to be initialised. The
+ * lowest free header is the one that is taken, so that they pack at the bottom.
  *
  * A unit is what a word of the map stands for. When the last header of a unit is given back, its pages can go back to the system;
  * they read as zeros then, which is a free header. ICACHE_SLAB_MAX_IDLE units are kept, the lowest ones, since these are used next:
@@ -20,14 +20,7 @@
 #include <sys/mman.h>
 #include "image_cache/image_cache_private.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_LEAK_CHECKER
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_LEAK_CHECKER
-#endif
-#endif
-#ifdef HAS_LEAK_CHECKER
+#ifdef ICACHE_HAS_ASAN
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -59,7 +52,7 @@ static size_t measure_map(icache_slab_t *slab)
  */
 static void tell_leak_checker(const icache_slab_t *slab, int created)
 {
-#ifdef HAS_LEAK_CHECKER
+#ifdef ICACHE_HAS_ASAN
     size_t bytes = slab->num_words[0] * ICACHE_SLAB_UNIT_BYTES;
     if (created)
         __lsan_register_root_region(slab->headers, bytes);
@@ -73,40 +66,53 @@ static void tell_leak_checker(const icache_slab_t *slab, int created)
 
 static int reserve(icache_slab_t *slab)
 {
-    size_t map_words = measure_map(slab), header_bytes = slab->num_words[0] * ICACHE_SLAB_UNIT_BYTES;
-
-    slab->reserved_bytes = header_bytes + map_words * sizeof(uint64_t);
-    void *area = icache_reserve(slab->reserved_bytes);
-    if (area == NULL)
+    slab->map_bytes = measure_map(slab) * sizeof(uint64_t);
+    uint64_t *map = icache_reserve(slab->map_bytes);
+    if (map == NULL)
         return -1;
-    slab->headers = area;
-    uint64_t *map = (uint64_t *)((char *)area + header_bytes);
+    if (icache_span_reserve(&slab->header_span, slab->num_words[0] * ICACHE_SLAB_UNIT_BYTES) != 0) {
+        munmap(map, slab->map_bytes);
+        return -1;
+    }
+    slab->headers = (icache_object_t *)(void *)slab->header_span.base;
     for (unsigned level = 0; level < slab->num_levels; ++level) {
         slab->map[level] = map;
         map += slab->num_words[level];
     }
-    tell_leak_checker(slab, 1);
     return 0;
 }
 
-icache_slab_t *icache_slab_create(uint64_t max_objects)
+static uint64_t count_arena_bytes(uint64_t block_bytes)
+{
+    return block_bytes < UINT64_MAX / 4 ? block_bytes * 2 + ICACHE_SLAB_SPARE_BYTES : UINT64_MAX;
+}
+
+icache_slab_t *icache_slab_create(uint64_t max_objects, uint64_t block_bytes)
 {
     icache_slab_t *slab = malloc(sizeof(*slab));
 
     if (slab == NULL)
         return NULL;
     *slab = (icache_slab_t){.max_headers = count_headers(max_objects)};
-    if (reserve(slab) != 0) {
-        free(slab);
-        return NULL;
-    }
+    if ((slab->arena = icache_arena_create(count_arena_bytes(block_bytes))) == NULL)
+        goto fail_arena;
+    if (reserve(slab) != 0)
+        goto fail_headers;
     pthread_mutex_init(&slab->lock, NULL);
+    tell_leak_checker(slab, 1);
     return slab;
+fail_headers:
+    icache_arena_destroy(&slab->arena);
+fail_arena:
+    free(slab);
+    return NULL;
 }
 
 static void dispose(icache_slab_t *slab)
 {
-    munmap(slab->headers, slab->reserved_bytes);
+    icache_span_release(&slab->header_span);
+    munmap(slab->map[0], slab->map_bytes);
+    icache_arena_destroy(&slab->arena);
     pthread_mutex_destroy(&slab->lock);
     free(slab);
 }
@@ -163,13 +169,19 @@ static void forget_idle_locked(icache_slab_t *slab, size_t unit)
             slab->idle[i] = slab->idle[--slab->num_idle];
 }
 
+/* the lowest free header is never far behind those that were used before */
+static int commit_unit_locked(icache_slab_t *slab, size_t unit)
+{
+    return icache_span_commit(&slab->header_span, (unit + 1) * ICACHE_SLAB_UNIT_BYTES);
+}
+
 icache_object_t *icache_slab_take(icache_slab_t *slab)
 {
     icache_object_t *object = NULL;
 
     pthread_mutex_lock(&slab->lock);
     size_t at = find_free_locked(slab), unit = at / ICACHE_SLAB_UNIT_HEADERS;
-    if (at != slab->max_headers) {
+    if (at != slab->max_headers && commit_unit_locked(slab, unit) == 0) {
         if (slab->map[0][unit] == 0)
             forget_idle_locked(slab, unit);
         mark_locked(slab, at);

@@ -44,6 +44,9 @@ void icache_get_stats(icache_t *cache, icache_stats_t *stats)
     *stats = (icache_stats_t){.capacity_bytes = cache->config.capacity_bytes};
     copy_index_stats(cache, stats);
     copy_flight_stats(cache, stats);
+    icache_arena_usage_t usage = icache_arena_usage(cache->slab->arena);
+    stats->arena_bytes = usage.resident_bytes;
+    stats->free_bytes = usage.free_bytes;
     stats->objects = icache_slab_num_used(cache->slab);
     stats->pinned_bytes = atomic_load_explicit(&cache->slab->pinned_bytes, memory_order_relaxed);
 }

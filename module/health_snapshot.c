@@ -110,6 +110,7 @@ static void read_image_cache(sluice_t *sluice, health_cache_t *out)
                             .limit_bytes = s.limit_bytes,
                             .used_bytes = s.used_bytes,
                             .pinned_bytes = s.pinned_bytes,
+                            .free_bytes = s.free_bytes,
                             .entries = s.entries,
                             .capacity_entries = sluice->settings.max_entries,
                             .detached_objects = s.objects > s.entries ? s.objects - s.entries : 0,

@@ -128,6 +128,8 @@ const sluice_knob_t sluice_knobs[] = {
         "how often what is counted as reserved is compared with what really runs"),
     ROW("image-cache.capacity", PROCESS(cache_capacity_bytes), BYTES, 0, 1024 * TiB, 512 * MiB, "IMAGE_RAM_BUDGET_BYTES",
         "bytes that renditions and sources may take, every byte counted; at most half of the budget is used"),
+    ROW("image-cache.kept-for-hits", PROCESS(room_kept_permille), PERMILLE, 0, 1000, 50, NULL,
+        "of its capacity: what is left of the image cache when it makes room for one picture"),
     ROW("image-cache.elevated-size", PROCESS(elevated_size_permille), PERMILLE, 0, 1000, 600, NULL,
         "of its capacity: what pressure.elevated leaves of the image cache"),
     ROW("image-cache.metadata-elevated-drop", PROCESS(metadata_drop_permille), PERMILLE, 0, 1000, 250, NULL,

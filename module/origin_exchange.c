@@ -51,7 +51,7 @@ static sluice_error_t error_of_answer(const sluice_http_outcome_t *outcome)
 
 sluice_error_t sluice_http_error(const sluice_http_outcome_t *outcome)
 {
-    if (outcome->stopped != SLUICE_OK)
+    if (outcome->stopped != SLUICE_OK) /* whatever curl says: all may have been received by then */
         return outcome->stopped;
     switch (outcome->result) {
     case CURLE_OK:

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include "module/reclaim.h"
 
+#define TRIM_BYTES ((uint64_t)8 << 20) /* at a time, between two looks at the clock */
+
 typedef struct st_goal_t {
     uint64_t generation;
     pressure_level_t level;
@@ -43,6 +45,42 @@ static uint64_t images_left(const sluice_t *sluice, pressure_level_t level, cons
     return level < PRESSURE_HIGH ? usage->capacity_bytes / 1000 * sluice->settings.elevated_size_permille : UINT64_MAX;
 }
 
+/*
+ * What is to be left. One picture that wants room does not get all: the cheapest of what is in the cache goes, mostly sources, but
+ * the hits on many small pictures are worth more than one large picture that comes a little sooner.
+ */
+static uint64_t set_goal(const sluice_t *sluice, const pressure_event_t *event, const icache_usage_t *usage)
+{
+    uint64_t kept_bytes = usage->capacity_bytes / 1000 * sluice->settings.room_kept_permille;
+    uint64_t left_bytes = subtract_floored(usage->used_bytes, event->wanted_bytes);
+
+    if (event->wanted_bytes == 0)
+        return images_left(sluice, event->level, usage);
+    return left_bytes > kept_bytes ? left_bytes : kept_bytes;
+}
+
+/* gives the pages back that nothing is left in. Returns the bytes, and whether that was all */
+static uint64_t trim_images(icache_t *cache, uint64_t deadline_ms, int *done)
+{
+    uint64_t gone_bytes = 0, part_bytes;
+
+    do {
+        gone_bytes += part_bytes = icache_trim(cache, TRIM_BYTES);
+        *done = part_bytes < TRIM_BYTES;
+    } while (!*done && sluice_exact_ms() < deadline_ms);
+    return gone_bytes;
+}
+
+static uint64_t evict_images(icache_t *cache, uint64_t goal_bytes, uint64_t deadline_ms, int *done)
+{
+    uint64_t freed_bytes = 0;
+
+    do {
+        freed_bytes += icache_shrink_step(cache, goal_bytes, done);
+    } while (!*done && sluice_exact_ms() < deadline_ms);
+    return freed_bytes;
+}
+
 static pressure_result_t shrink_images(void *_reclaim, const pressure_event_t *event)
 {
     sluice_reclaim_t *reclaim = _reclaim;
@@ -50,24 +88,25 @@ static pressure_result_t shrink_images(void *_reclaim, const pressure_event_t *e
     icache_stats_t before, after;
     icache_usage_t usage;
     uint64_t freed_bytes = 0;
-    int done = 0;
+    int evicted = 1, trimmed = 0;
 
+    if (event->level < PRESSURE_CRITICAL && event->final_level >= PRESSURE_CRITICAL)
+        return (pressure_result_t){.status = PRESSURE_NOTHING_LEFT};
     icache_get_stats(cache, &before);
     icache_get_usage(cache, &usage);
     if (is_new(&reclaim->images, event))
-        reclaim->images.bytes = event->wanted_bytes != 0 ? subtract_floored(before.used_bytes, event->wanted_bytes)
-                                                         : images_left(reclaim->sluice, event->level, &usage);
-    if (before.used_bytes <= reclaim->images.bytes || (event->level < PRESSURE_CRITICAL && event->final_level >= PRESSURE_CRITICAL))
-        return (pressure_result_t){.status = PRESSURE_NOTHING_LEFT};
-    do {
-        freed_bytes += icache_shrink_step(cache, reclaim->images.bytes, &done);
-    } while (!done && sluice_exact_ms() < event->deadline_ms);
+        reclaim->images.bytes = set_goal(reclaim->sluice, event, &usage);
+    if (before.used_bytes > reclaim->images.bytes)
+        freed_bytes = evict_images(cache, reclaim->images.bytes, event->deadline_ms, &evicted);
+    uint64_t gone_bytes = trim_images(cache, event->deadline_ms, &trimmed);
     icache_get_stats(cache, &after);
-    /* what is still being sent is not free yet */
-    return (pressure_result_t){.bytes_freed =
-                                   subtract_floored(freed_bytes, subtract_floored(after.pinned_bytes, before.pinned_bytes)),
+    /* what is still being sent is not free yet; what was free before, or what large objects gave back themselves, counts once */
+    freed_bytes = subtract_floored(freed_bytes, subtract_floored(after.pinned_bytes, before.pinned_bytes));
+    if (gone_bytes > freed_bytes)
+        freed_bytes = gone_bytes;
+    return (pressure_result_t){.bytes_freed = freed_bytes,
                                .objects_freed = subtract_floored(before.entries, after.entries),
-                               .status = status_of(done, freed_bytes)};
+                               .status = status_of(evicted && trimmed, freed_bytes)};
 }
 
 static void tell_usage_of_images(void *_reclaim, pressure_level_t level, pressure_usage_t *out)
@@ -80,7 +119,8 @@ static void tell_usage_of_images(void *_reclaim, pressure_level_t level, pressur
     *out = (pressure_usage_t){.bytes = usage.used_bytes,
                               .pinned_bytes = usage.pinned_bytes,
                               .capacity_bytes = usage.capacity_bytes,
-                              .evictable_bytes = above_bytes < usage.evictable_bytes ? above_bytes : usage.evictable_bytes};
+                              .evictable_bytes = (above_bytes < usage.evictable_bytes ? above_bytes : usage.evictable_bytes) +
+                                                 icache_free_bytes(sluice->cache)};
 }
 
 static void limit_images(void *_reclaim, uint64_t bytes)

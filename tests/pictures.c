@@ -334,8 +334,9 @@ static void write_large(canvas_t *canvas, canvas_t *flat, uint32_t n)
     } kinds[] = {{"jpg", ".jpg[Q=80,interlace]", 0},
                  {"png", ".png[interlace,compression=1,filter=none]", 1},
                  {"webp", ".webp[Q=70,effort=0]", 0},
-                 {"jpg", ".jpg[Q=80]", 0}};
-    unsigned kind = n % 4;
+                 {"jpg", ".jpg[Q=80]", 0},
+                 {"png", ".png[compression=1,filter=none]", 1}};
+    unsigned kind = n % (sizeof(kinds) / sizeof(kinds[0]));
     canvas_t *from = kinds[kind].flat ? flat : canvas;
     char name[64];
     double began = seconds_now();

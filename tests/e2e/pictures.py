@@ -50,6 +50,8 @@ TRUNCATED = ("truncated.jpg", "truncated.png", "truncated.webp", "truncated.gif"
 NO_PICTURE = ("empty.jpg", "one-byte.jpg", "text.jpg")
 ABSURD = {"absurd.jpg": (65500, 65500), "bomb.png": (60000, 60000)}  # small files that say so in their headers
 
+LARGE_KINDS = ("progressive-jpeg", "interlaced-png", "webp", "baseline-jpeg", "plain-png")  # of large(), in turns
+
 UPRIGHT_SIZE = (320, 240)  # of exif-1.jpg to exif-8.jpg, once turned
 MARKS = ("red", "green", "blue", "white")  # their corners, in reading order
 

@@ -91,7 +91,7 @@ class Site:
         return {level: values[f'sluice_pressure_events_total{{level="{level}"}}'] for level in levels}
 
     def fill_images(self, target_bytes):
-        """Stores sources of 20 to 200 KB, which live in the heap, and renditions of them."""
+        """Stores sources of 20 to 200 KB, and renditions of them: none is large enough for a mapping of its own."""
         chance, small = random.Random(1), (pictures.tests() / "grey.jpg").read_bytes()
         numbers = iter(range(1000000))
         with contextlib.closing(self.server.connection()) as connection:
@@ -142,6 +142,7 @@ def test_elevated_shrinks_both_caches_and_the_pages_go(site):
           f"{reclaim['resident_after_bytes'] / MIB:.1f} MiB in {reclaim['duration_ms']} ms")  # fmt: skip
     assert reclaim["claimed_bytes"] > 0.15 * capacity
     assert gone >= 0.95 * reclaim["claimed_bytes"]
+    assert images["free_bytes"] < 0.02 * capacity  # nothing was kept for use again
 
 
 # --- high
@@ -160,6 +161,18 @@ def test_hits_go_on_at_high_and_new_work_is_refused(site):
     assert here.health()["status"] == "degraded"
     here.set_resident(0)
     wait_for(lambda: here.server.get("/images/rgb.png?w=100").status == 200, 10, "there is room again")
+    assert_settles(here.server)
+
+
+@pytest.mark.parametrize("name", ["rgb.png", "grey.jpg", "alpha.webp"])  # in many pieces, and all there when it had to wait
+def test_a_source_that_waited_in_vain_is_no_broken_picture(site, name):
+    here = site(6, **{"image.queue-timeout": "300ms", "image.negative-ttl": "10m"})
+    here.reach(0.84, "high")
+    cold = here.server.get(f"/images/{name}?w=50")
+    assert (cold.status, cold.json()["code"]) == (503, "no-room")
+    assert here.origin.count(f"/{name}") == 1
+    here.set_resident(0)
+    wait_for(lambda: here.server.get(f"/images/{name}?w=50").status == 200, 10, "there is room again")
     assert_settles(here.server)
 
 

@@ -35,6 +35,7 @@ static void fill_cache(health_cache_t *cache, const char *name)
     cache->reclaim.longest_ms = value();
     cache->used_bytes = value();
     cache->pinned_bytes = value();
+    cache->free_bytes = value();
     cache->entries = value();
     cache->capacity_entries = value();
     cache->detached_objects = value();
@@ -260,11 +261,12 @@ static void health_by_field(void **state)
     for (size_t i = 0; i != 2; ++i) {
         const health_cache_t *cache = &snapshot.caches[i];
         json_t *object = member(caches, cache->name);
-        assert_int_equal(json_object_size(object), 6);
+        assert_int_equal(json_object_size(object), 7);
         check_integer(object, "limit_bytes", cache->limit_bytes);
         check_integer(object, "bytes", cache->used_bytes);
         check_integer(object, "capacity_bytes", cache->capacity_bytes);
         check_integer(object, "pinned_bytes", cache->pinned_bytes);
+        check_integer(object, "free_bytes", cache->free_bytes);
         check_integer(object, "entries", cache->entries);
         check_real(object, "hit_ratio", ratio_of(cache), 5e-5);
     }
@@ -346,6 +348,7 @@ static void check_counts(const json_t *object, const health_cache_t *cache)
     check_integer(object, "bytes", cache->used_bytes);
     check_integer(object, "capacity_bytes", cache->capacity_bytes);
     check_integer(object, "pinned_bytes", cache->pinned_bytes);
+    check_integer(object, "free_bytes", cache->free_bytes);
     check_integer(object, "entries", cache->entries);
     check_integer(object, "capacity_entries", cache->capacity_entries);
     check_integer(object, "detached_objects", cache->detached_objects);
@@ -392,6 +395,7 @@ static void caches_by_field(void **state)
                           .limit_bytes = a->limit_bytes + b->limit_bytes,
                           .used_bytes = a->used_bytes + b->used_bytes,
                           .pinned_bytes = a->pinned_bytes + b->pinned_bytes,
+                          .free_bytes = a->free_bytes + b->free_bytes,
                           .entries = a->entries + b->entries,
                           .capacity_entries = a->capacity_entries + b->capacity_entries,
                           .detached_objects = a->detached_objects + b->detached_objects,
@@ -411,12 +415,12 @@ static void caches_by_field(void **state)
     assert_int_equal(json_array_size(caches), 2);
     for (size_t i = 0; i != 2; ++i) {
         json_t *object = json_array_get(caches, i);
-        assert_int_equal(json_object_size(object), 19);
+        assert_int_equal(json_object_size(object), 20);
         check_string(object, "name", snapshot.caches[i].name);
         check_counts(object, &snapshot.caches[i]);
         check_calls(member(object, "reclaim"), &snapshot.caches[i]);
     }
-    assert_int_equal(json_object_size(totals), 17);
+    assert_int_equal(json_object_size(totals), 18);
     check_counts(totals, &sum);
     json_decref(root);
 }

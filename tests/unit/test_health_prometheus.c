@@ -71,6 +71,7 @@ static void set_cache(health_cache_t *cache, const char *name)
         {&cache->used_bytes, "bytes"},
         {&cache->capacity_bytes, "capacity_bytes"},
         {&cache->pinned_bytes, "pinned_bytes"},
+        {&cache->free_bytes, "free_bytes"},
         {&cache->entries, "entries"},
         {&cache->hits, "hits_total"},
         {&cache->misses, "misses_total"},

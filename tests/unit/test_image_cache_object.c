@@ -67,7 +67,7 @@ static void absurd_sizes_are_out_of_memory(void **state)
     icache_destroy(&cache);
 }
 
-static void charge_is_what_the_allocator_gave(void **state)
+static void charge_is_what_the_block_takes(void **state)
 {
     (void)state;
     icache_t *cache = create_cache_of(64 << 20, 64 << 20);
@@ -77,12 +77,10 @@ static void charge_is_what_the_allocator_gave(void **state)
     for (int i = 0; i < 200; ++i) {
         snprintf(text, sizeof(text), "key-%d", i);
         icache_object_t *object = make_object(cache, text, (size_t)i * i * 10);
-        uint64_t block = object->_mapped_bytes != 0 ? object->_mapped_bytes : malloc_usable_size(block_of(object));
         size_t needed = (size_t)(object->body - (uint8_t *)block_of(object)) + object->body_len;
-        assert_true(block >= needed);
-        assert_int_equal(object->_mapped_bytes != 0, needed >= ICACHE_MAP_BYTES);
-        if (object->_mapped_bytes != 0)
-            assert_int_equal(object->_mapped_bytes, (needed + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES);
+        size_t unit = needed >= ICACHE_MAP_BYTES ? PAGE_BYTES : ICACHE_ARENA_GRANULE_BYTES;
+        uint64_t block = (needed + unit - 1) / unit * unit;
+        assert_int_equal(icache_arena_has(cache->slab->arena, block_of(object)), needed < ICACHE_MAP_BYTES);
         assert_int_equal(icache_object_charge(object), block + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES);
         sum += block + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES;
         assert_int_equal(icache_insert(cache, object, 0), 0);
@@ -98,22 +96,61 @@ static void lowered_body_gives_its_tail_back(void **state)
 {
     (void)state;
     icache_t *cache = create_cache_of(64 << 20, 64 << 20);
-    icache_object_t *mapped = make_object(cache, "mapped", 10 << 20), *heap = make_object(cache, "heap", 100000);
-    uint64_t heap_charge = icache_object_charge(heap);
+    icache_object_t *mapped = make_object(cache, "mapped", 10 << 20), *small = make_object(cache, "small", 100000);
 
     memset(mapped->body, 7, 10 << 20);
+    memset(small->body, 8, 100000);
     mapped->body_len = 5000;
-    heap->body_len = 10;
+    small->body_len = 600;
     icache_object_ref(mapped);
-    icache_object_ref(heap);
+    icache_object_ref(small);
     assert_int_equal(icache_insert(cache, mapped, 0), 0);
-    assert_int_equal(icache_insert(cache, heap, 0), 0);
+    assert_int_equal(icache_insert(cache, small, 0), 0);
     assert_int_equal(icache_object_charge(mapped), 2 * PAGE_BYTES + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES);
-    assert_int_equal(icache_object_charge(heap), heap_charge);
+    assert_int_equal(icache_object_charge(small), 2 * ICACHE_ARENA_GRANULE_BYTES + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES);
     assert_int_equal(mapped->body[4999], 7);
-    assert_int_equal(get_stats(cache).used_bytes, icache_object_charge(mapped) + heap_charge);
+    assert_int_equal(small->body[599], 8);
+    assert_int_equal(get_stats(cache).used_bytes, icache_object_charge(mapped) + icache_object_charge(small));
+    /* what was behind the small one is used next, and is not its own any more */
+    icache_object_t *next = make_object(cache, "next", 90000);
+    assert_ptr_equal(block_of(next), (char *)block_of(small) + 2 * ICACHE_ARENA_GRANULE_BYTES);
+    assert_int_equal(small->body[599], 8);
+    icache_object_unref(&next);
     icache_object_unref(&mapped);
-    icache_object_unref(&heap);
+    icache_object_unref(&small);
+    icache_destroy(&cache);
+}
+
+/* pinned and unfinished objects of more than twice the capacity: their blocks are outside, and nothing else is different */
+static void a_full_arena_is_not_the_end(void **state)
+{
+    (void)state;
+    enum { NUM = 400, BYTES = 250000 };
+    static icache_object_t *objects[NUM];
+    icache_t *cache = create_cache_of(1 << 20, 1 << 20);
+    size_t outside = 0;
+
+    for (int i = 0; i < NUM; ++i) {
+        char text[16];
+        snprintf(text, sizeof(text), "%d", i);
+        objects[i] = make_object(cache, text, BYTES);
+        int inside = icache_arena_has(cache->slab->arena, block_of(objects[i]));
+        size_t unit = inside ? ICACHE_ARENA_GRANULE_BYTES : PAGE_BYTES,
+               needed = (size_t)(objects[i]->body + BYTES - (uint8_t *)block_of(objects[i]));
+        assert_int_equal(icache_object_charge(objects[i]),
+                         (needed + unit - 1) / unit * unit + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES);
+        outside += !inside;
+    }
+    assert_true(outside > 0 && outside < NUM / 2);
+    icache_object_ref(objects[NUM - 1]);
+    objects[NUM - 1]->body_len = 10000;
+    assert_int_equal(icache_insert(cache, objects[NUM - 1], 0), 0);
+    assert_int_equal(get_stats(cache).used_bytes, 3 * PAGE_BYTES + HEADER_BYTES + ICACHE_INDEX_SHARE_BYTES);
+    for (int i = 0; i < NUM; ++i)
+        icache_object_unref(&objects[i]);
+    icache_object_t *again = make_object(cache, "again", BYTES);
+    assert_true(icache_arena_has(cache->slab->arena, block_of(again)));
+    icache_object_unref(&again);
     icache_destroy(&cache);
 }
 
@@ -363,8 +400,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layout),
         cmocka_unit_test(absurd_sizes_are_out_of_memory),
-        cmocka_unit_test(charge_is_what_the_allocator_gave),
+        cmocka_unit_test(charge_is_what_the_block_takes),
         cmocka_unit_test(lowered_body_gives_its_tail_back),
+        cmocka_unit_test(a_full_arena_is_not_the_end),
         cmocka_unit_test(order_of_eviction),
         cmocka_unit_test(insert_evicts_oldest_and_no_more_than_needed),
         cmocka_unit_test(too_large_leaves_the_cache_alone),

@@ -45,7 +45,7 @@ static void give(icache_slab_t *slab, icache_object_t *object)
 static void exhausted_at_the_last_header(void **state)
 {
     (void)state;
-    icache_slab_t *slab = icache_slab_create(0);
+    icache_slab_t *slab = icache_slab_create(0, 0);
 
     for (size_t i = 0; i < NUM_HEADERS; ++i)
         assert_ptr_equal(take(slab), &slab->headers[i]);
@@ -67,7 +67,7 @@ static void exhausted_at_the_last_header(void **state)
 static void room_for_as_many_again(void **state)
 {
     (void)state;
-    icache_slab_t *slab = icache_slab_create(1000);
+    icache_slab_t *slab = icache_slab_create(1000, 0);
     assert_int_equal(slab->max_headers, 2000 + ICACHE_SLAB_SPARE_HEADERS);
     icache_slab_close(slab);
 }
@@ -86,7 +86,7 @@ static void random_steps_against_a_model(void **state)
     (void)state;
     enum { NUM = 12000 };
     static uint32_t model[NUM]; /* what was written, 0: free */
-    icache_slab_t *slab = icache_slab_create(0);
+    icache_slab_t *slab = icache_slab_create(0, 0);
     uint64_t last_serial = 0;
     size_t num_used = 0, level = 0;
 
@@ -147,7 +147,7 @@ enum { UNITS = 100, PAGES_PER_UNIT = 3 };
 
 static icache_slab_t *create_full(void)
 {
-    icache_slab_t *slab = icache_slab_create(0);
+    icache_slab_t *slab = icache_slab_create(0, 0);
 
     for (int i = 0; i < UNITS * ICACHE_SLAB_UNIT_HEADERS; ++i)
         take(slab);
