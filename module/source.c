@@ -122,12 +122,15 @@ sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes)
     if (!sluice_source_share_take(&sluice->source_share, fetch, fetch->started_us, bytes))
         return SLUICE_ERROR_NO_ROOM;
     if ((result = pressure_reserve(sluice->pressure, PRESSURE_CLASS_SOURCE, bytes)) == PRESSURE_OK) {
+        sluice_source_share_keep(&sluice->source_share, fetch->started_us);
         fetch->reserved_bytes += bytes;
         return SLUICE_OK;
     }
-    sluice_source_share_give(&sluice->source_share, bytes);
-    if (result != PRESSURE_NEVER)
+    sluice_source_share_return(&sluice->source_share, fetch->started_us, bytes);
+    if (result != PRESSURE_NEVER) {
+        pressure_want_room(sluice->pressure, bytes);
         return SLUICE_ERROR_NO_ROOM;
+    }
     fetch->need_bytes = bytes;
     return SLUICE_ERROR_SOURCE_NEVER_FITS;
 }

@@ -15,24 +15,46 @@ void sluice_source_share_dispose(sluice_source_share_t *share)
 static int may_take_locked(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes)
 {
     uint64_t ahead = share->fetching_bytes + share->held_bytes;
+    int is_oldest = started_us <= share->oldest_us;
 
-    if (share->exempt == fetch || (ahead < share->share_bytes && bytes <= (share->share_bytes - ahead) / 4))
+    if (share->exempt == fetch)
         return 1;
-    if (started_us < share->oldest_us)
-        share->oldest_us = started_us;
-    if (share->exempt != NULL || share->held_bytes != 0 || started_us > share->oldest_us)
+    if (!is_oldest && share->passed_bytes + bytes > SLUICE_SOURCE_SHARE_PASSES * share->oldest_bytes)
+        return 0;
+    if (ahead + bytes <= share->share_bytes)
+        return 1;
+    if (!is_oldest || share->exempt != NULL || share->held_bytes != 0)
         return 0;
     share->exempt = fetch;
-    share->oldest_us = UINT64_MAX;
     return 1;
+}
+
+static void wait_locked(sluice_source_share_t *share, uint64_t started_us, uint64_t bytes)
+{
+    if (started_us > share->oldest_us)
+        return;
+    if (started_us < share->oldest_us)
+        share->passed_bytes = 0;
+    share->oldest_us = started_us;
+    share->oldest_bytes = bytes;
+}
+
+static void leave_locked(sluice_source_share_t *share, uint64_t started_us)
+{
+    if (started_us == share->oldest_us)
+        share->oldest_us = UINT64_MAX;
 }
 
 int sluice_source_share_take(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes)
 {
     pthread_mutex_lock(&share->mutex);
     int taken = may_take_locked(share, fetch, started_us, bytes);
-    if (taken)
+    if (taken) {
         share->fetching_bytes += bytes;
+        share->passed_bytes += started_us > share->oldest_us ? bytes : 0;
+    } else {
+        wait_locked(share, started_us, bytes);
+    }
     pthread_mutex_unlock(&share->mutex);
     return taken;
 }
@@ -50,14 +72,29 @@ void sluice_source_share_give(sluice_source_share_t *share, uint64_t bytes)
     pthread_mutex_unlock(&share->mutex);
 }
 
+void sluice_source_share_keep(sluice_source_share_t *share, uint64_t started_us)
+{
+    pthread_mutex_lock(&share->mutex);
+    leave_locked(share, started_us);
+    pthread_mutex_unlock(&share->mutex);
+}
+
+void sluice_source_share_return(sluice_source_share_t *share, uint64_t started_us, uint64_t bytes)
+{
+    pthread_mutex_lock(&share->mutex);
+    give_locked(share, bytes);
+    share->passed_bytes -= started_us > share->oldest_us && share->passed_bytes >= bytes ? bytes : 0;
+    wait_locked(share, started_us, bytes);
+    pthread_mutex_unlock(&share->mutex);
+}
+
 void sluice_source_share_end(sluice_source_share_t *share, const void *fetch, uint64_t started_us, uint64_t bytes)
 {
     pthread_mutex_lock(&share->mutex);
     give_locked(share, bytes);
     if (share->exempt == fetch)
         share->exempt = NULL;
-    if (share->oldest_us == started_us)
-        share->oldest_us = UINT64_MAX;
+    leave_locked(share, started_us);
     pthread_mutex_unlock(&share->mutex);
 }
 

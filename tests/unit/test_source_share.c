@@ -26,7 +26,11 @@ static int tear_down(void **state)
 
 static int take(int fetch, uint64_t bytes)
 {
-    return sluice_source_share_take(&share, fetches + fetch, (uint64_t)fetch, bytes);
+    int taken = sluice_source_share_take(&share, fetches + fetch, (uint64_t)fetch, bytes);
+
+    if (taken)
+        sluice_source_share_keep(&share, (uint64_t)fetch);
+    return taken;
 }
 
 static void end(int fetch, uint64_t bytes)
@@ -39,27 +43,73 @@ static int hold(uint32_t *holders, uint64_t bytes, int must)
     return sluice_source_share_hold(&share, holders, bytes, must);
 }
 
-static void test_small_ones_find_room_beside_large_ones(void **state)
+static void test_what_is_left_of_the_share(void **state)
 {
     uint32_t holders = 0;
 
     (void)state;
     assert_true(hold(&holders, 100, 0)); /* the workers have something to do */
-    assert_false(take(0, 226));
-    assert_true(take(0, 225));
-    assert_false(take(1, 169));
-    assert_true(take(1, 168));
-    for (unsigned i = 0; i < 400; ++i)
-        assert_true(take(2, 1));
-    assert_int_equal(sluice_source_share_ahead(&share), 893);
-    assert_false(take(3, 27));
-    sluice_source_share_give(&share, 225);
-    assert_true(take(3, 27));
-    end(0, 0);
-    end(1, 168);
-    end(2, 400);
-    end(3, 27);
+    assert_false(take(0, 901));
+    assert_true(take(0, 500));
+    assert_false(take(1, 401));
+    assert_true(take(1, 400));
+    assert_false(take(2, 1));
+    sluice_source_share_give(&share, 200);
+    assert_true(take(2, 200));
+    end(0, 300);
+    end(1, 400);
+    end(2, 200);
     sluice_source_share_drop(&share, &holders, 100);
+}
+
+/* small ones need not wait for a large one that does not fit yet, but not for ever */
+static void test_small_ones_pass_so_often(void **state)
+{
+    uint32_t holders = 0;
+    unsigned passed = 0;
+
+    (void)state;
+    assert_true(hold(&holders, 500, 0));
+    assert_false(take(0, 600));
+    for (; passed < 100 && take(1, 100); ++passed)
+        sluice_source_share_give(&share, 100);
+    assert_int_equal(passed, 4 * 600 / 100);
+    assert_false(take(2, 1));
+    assert_false(take(0, 600));
+    assert_false(take(2, 1)); /* asking again does not open the way */
+    sluice_source_share_drop(&share, &holders, 500);
+    assert_false(take(2, 1));
+    assert_true(take(0, 600));
+    assert_true(take(2, 1));
+    end(0, 600);
+    end(1, 0);
+    end(2, 1);
+}
+
+/* who finds no memory for what was left of the share keeps its place */
+static void test_no_memory(void **state)
+{
+    uint32_t holders = 0;
+
+    (void)state;
+    assert_true(hold(&holders, 500, 0));
+    assert_true(sluice_source_share_take(&share, fetches, 0, 100));
+    sluice_source_share_return(&share, 0, 100);
+    assert_int_equal(sluice_source_share_ahead(&share), 500);
+    assert_true(take(1, 400));
+    assert_false(take(2, 1)); /* four times 100 have passed */
+    assert_true(take(0, 100));
+    end(1, 400);
+    assert_true(sluice_source_share_take(&share, fetches + 1, 1, 100));
+    sluice_source_share_return(&share, 1, 100);
+    for (unsigned i = 0; i < 10; ++i) { /* what is returned has not passed */
+        assert_true(sluice_source_share_take(&share, fetches + 2, 2, 100));
+        sluice_source_share_return(&share, 2, 100);
+    }
+    end(0, 100);
+    end(1, 0);
+    end(2, 0);
+    sluice_source_share_drop(&share, &holders, 500);
 }
 
 /* with nothing to do for the workers, one download may take what it likes, and grow; not two of them */
@@ -92,11 +142,12 @@ static void test_no_deadlock_of_two_that_grow(void **state)
     assert_true(take(0, 200));
     assert_true(take(1, 200));
     assert_true(take(0, 400));
-    assert_false(take(1, 400));
+    assert_true(take(1, 400));
+    assert_false(take(0, 800));
+    assert_true(take(1, 800));
+    end(1, 1400);
     assert_true(take(0, 800));
     end(0, 1400);
-    assert_true(take(1, 400));
-    end(1, 600);
 }
 
 /* whoever asks first: it is the oldest one's turn, until it goes away */
@@ -158,7 +209,9 @@ static void test_holds_beyond_the_share(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_small_ones_find_room_beside_large_ones, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_left_of_the_share, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_small_ones_pass_so_often, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_may_always, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_deadlock_of_two_that_grow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_oldest_is_the_next, set_up, tear_down),
