@@ -205,6 +205,22 @@ static unsigned find_due_again(pressure_t *pressure, uint64_t reading_bytes, uin
     return 0;
 }
 
+/**
+ * whether what the listeners could give is what the wish lacks. If it is not, and operations run, their ends are what it waits for:
+ * caches are not emptied meanwhile for nothing
+ */
+static int can_help(pressure_t *pressure, uint64_t shortage_bytes)
+{
+    pressure_survey_t survey = {.event_level = PRESSURE_EMERGENCY};
+    pressure_queue_snapshot_t queue;
+
+    pressure_get_queue_snapshot(pressure, &queue);
+    if (queue.granted == 0)
+        return 1;
+    pressure_listeners_survey(&pressure->listeners, &pressure->config.tuning, &survey);
+    return survey.unknown || survey.evictable_bytes >= shortage_bytes;
+}
+
 /*
  * A wish for room: no level says that memory is short, but a reservation cannot be granted. The listeners give what is missing, and
  * the allocator is purged even if they have nothing, because pages that it keeps count against every grant. The purge is not free:
@@ -223,8 +239,10 @@ static void grant_wish(pressure_t *pressure, uint64_t reading_bytes, uint64_t no
                               .wanted_bytes = pressure_shortage_bytes(pressure, wanted_bytes)};
     if (event.wanted_bytes == 0)
         return;
-    event.generation = count_generation(pressure, 0, 0);
-    pressure_listeners_broadcast(&pressure->listeners, &pressure->config, 1u << PRESSURE_ELEVATED, &event);
+    if (can_help(pressure, event.wanted_bytes)) {
+        event.generation = count_generation(pressure, 0, 0);
+        pressure_listeners_broadcast(&pressure->listeners, &pressure->config, 1u << PRESSURE_ELEVATED, &event);
+    }
     purge(pressure);
     pressure_take_sample(pressure, &reading_bytes);
     *wish_ms = pressure->config.now_ms();

@@ -287,6 +287,57 @@ static void test_only_the_head_asks_for_room(void **state)
     destroy();
 }
 
+typedef struct st_fake_cache_t {
+    uint64_t wanted_bytes, evictable_bytes;
+} fake_cache_t;
+
+static pressure_result_t note_what_is_wanted(void *ctx, const pressure_event_t *event)
+{
+    ((fake_cache_t *)ctx)->wanted_bytes = event->wanted_bytes;
+    return (pressure_result_t){.bytes_freed = 0};
+}
+
+static void tell_what_is_evictable(void *ctx, pressure_level_t level, pressure_usage_t *usage)
+{
+    (void)level;
+    *usage = (pressure_usage_t){.evictable_bytes = ((const fake_cache_t *)ctx)->evictable_bytes};
+}
+
+static uint64_t wanted_when_evictable(fake_cache_t *cache, uint64_t evictable_mib)
+{
+    *cache = (fake_cache_t){.evictable_bytes = evictable_mib * FAKE_MIB};
+    fake_step(world.pressure, 60, 450);
+    return cache->wanted_bytes / FAKE_MIB;
+}
+
+/* caches are not emptied for what they cannot give, as long as something runs that will give it */
+static void test_a_wish_that_cannot_be_granted(void **state)
+{
+    fake_cache_t cache;
+    pressure_listener_t listener = {
+        .name = "cache", .on_event = note_what_is_wanted, .usage = tell_what_is_evictable, .ctx = &cache};
+    pressure_registration_t *registration;
+
+    (void)state;
+    create();
+    assert_int_equal(pressure_register(world.pressure, &listener, &registration), 0);
+    wanted_when_evictable(&cache, 0);
+    assert_int_equal(start('r', 200, 9), PRESSURE_OK);
+    assert_int_equal(start('a', 200, 1), PRESSURE_WAITING); /* 50 too much */
+    assert_int_equal(wanted_when_evictable(&cache, 49), 0);
+    assert_int_equal(wanted_when_evictable(&cache, 50), 50);
+    end("r");
+    assert_string_equal(world.order, "a");
+    assert_int_equal(start('b', 400, 2), PRESSURE_WAITING);
+    end("a");
+    assert_int_equal(result_of('b'), NO_RESULT);
+    assert_int_equal(wanted_when_evictable(&cache, 1), 50); /* nothing runs: they give what they have */
+    fake_step(world.pressure, 60, 100);
+    end("b");
+    pressure_unregister(world.pressure, &registration);
+    destroy();
+}
+
 /* one that was refused behind another, and is the next now */
 static void test_a_new_head_asks_at_once(void **state)
 {
@@ -652,6 +703,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_hopeless_head_gives_way, set_up),
         cmocka_unit_test_setup(test_room_that_appears_by_itself, set_up),
         cmocka_unit_test_setup(test_only_the_head_asks_for_room, set_up),
+        cmocka_unit_test_setup(test_a_wish_that_cannot_be_granted, set_up),
         cmocka_unit_test_setup(test_a_new_head_asks_at_once, set_up),
         cmocka_unit_test_setup(test_deadlines, set_up),
         cmocka_unit_test_setup(test_steps_come_in_time, set_up),
