@@ -186,12 +186,6 @@ void pressure_note_wish(pressure_t *pressure, uint64_t bytes)
         ;
 }
 
-void pressure_want_room(pressure_t *pressure, uint64_t bytes)
-{
-    pressure_note_wish(pressure, bytes);
-    pressure_kick(pressure);
-}
-
 uint64_t pressure_largest_bytes(pressure_t *pressure)
 {
     pressure_reading_t reading = {0};
