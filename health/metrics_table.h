@@ -11,7 +11,7 @@
  *        first reclaim; all others once
  * place  where the value stands in health_snapshot_t (CACHE, QUOTA, ROUTE rows: in health_cache_t and so on), and its
  *        label:
- *          U64(f) INT(f) REAL(f)      a field, no label
+ *          U64(f) REAL(f)             a field, no label
  *          MS(f)                      a field in milliseconds, written in seconds
  *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
  *          EACH(f, label, names)      an array, one series per element, names[i] being the label's value

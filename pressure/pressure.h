@@ -1,8 +1,8 @@
 /*
- * pressure.h - the coordinator: watches the resident set against a budget, publishes a level, tells every cache to shrink in time,
+ * pressure.h - the coordinator: watches the memory in use against a budget, publishes a level, tells every cache to shrink in time,
  * and grants memory before it is allocated.
  *
- * Levels (fractions of the budget; all of them settings)
+ * Levels (fractions of the budget; all of them settings, here as they come)
  *   normal < elevated 70 % < degraded 75 % < high 80 % < critical 90 % < emergency 95 %
  *   Up at the first sample that reaches a mark. Down only when the reading is `down_gap` below the mark of the present level, and
  *   stayed so for a dwell; then to the highest level seen in the dwell. See level.h, where this is a pure function.
