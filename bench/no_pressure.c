@@ -92,12 +92,6 @@ WRAP(void, pressure_release, pressure_t *pressure, pressure_class_t resource_cla
     (void)bytes;
 }
 
-WRAP(void, pressure_want_room, pressure_t *pressure, uint64_t bytes)
-{
-    (void)pressure;
-    (void)bytes;
-}
-
 WRAP(void, pressure_get_snapshot, pressure_t *pressure, pressure_snapshot_t *snapshot)
 {
     *snapshot = pressure->record;

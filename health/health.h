@@ -130,7 +130,8 @@ typedef struct st_health_verdict_t {
  * succeeded, or nothing can be reclaimed. A level outside of health_level_names counts as the nearest one. Reasons are given unless
  * the status is healthy, the level's own first; behind it what makes it worse: capacities that add up to more than the degraded
  * mark, a tenth of the budget pinned by slow readers, a quarter of it reserved, a reclaim of the last minute that gave back less
- * than half, several such reclaims in a row. A pure function.
+ * than half, several such reclaims in a row. The level's reason names what decides: the resident set, or the memory cgroup if that
+ * is nearer to its limit than the former to the budget. A pure function.
  */
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict);
 

@@ -94,6 +94,7 @@ static json_t *new_memory(const health_snapshot_t *snapshot)
     add(&object, "group_limit_bytes", new_integer(snapshot->group_limit_bytes));
     add(&object, "failed_group_reads", new_integer(snapshot->failed_group_reads));
     add(&object, "ratio", new_real(health_usage_ratio(snapshot), 1e4));
+    add(&object, "decided_by", json_string(health_group_decides(snapshot) ? "group" : "resident"));
     add(&object, "reserved_bytes", new_integers(health_class_names, snapshot->reserved_bytes, HEALTH_NUM_CLASSES));
     add(&object, "accounted_bytes", new_integer(snapshot->accounted_bytes));
     add(&object, "residual_bytes", new_integer(snapshot->residual_bytes));

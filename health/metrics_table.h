@@ -11,7 +11,7 @@
  *        first reclaim; all others once
  * place  where the value stands in health_snapshot_t (CACHE, QUOTA, ROUTE rows: in health_cache_t and so on), and its
  *        label:
- *          U64(f) INT(f) REAL(f)      a field, no label
+ *          U64(f) REAL(f)             a field, no label
  *          MS(f)                      a field in milliseconds, written in seconds
  *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
  *          EACH(f, label, names)      an array, one series per element, names[i] being the label's value
@@ -91,11 +91,12 @@
       "Times that its level began to stand in for the coordinator's, and flushes that it made.") \
     X("sluice_pressure_watchdog_stands_in", gauge, none, PRESSURE, U64(watchdog_stands_in), \
       "1 while the level is the watchdog's, else 0.") \
-    X("sluice_pressure_usage_ratio", gauge, ratio, PRESSURE, COMPUTED(usage_ratio), "Resident set divided by the budget.") \
+    X("sluice_pressure_usage_ratio", gauge, ratio, PRESSURE, COMPUTED(usage_ratio), \
+      "What the level goes by: resident set by budget, or working set of the cgroup by its limit, whichever is more.") \
     X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, degraded_ratio, "level", "degraded"), \
-      "Part of the budget from which a level holds, by level.") \
+      "Part of the budget, or of the cgroup's limit, from which a level holds, by level.") \
     X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, critical_ratio, "level", "critical"), \
-      "Part of the budget from which a level holds, by level.") \
+      "Part of the budget, or of the cgroup's limit, from which a level holds, by level.") \
     X("sluice_pressure_reserved_bytes", gauge, bytes, PRESSURE, EACH(reserved_bytes, "class", health_class_names), \
       "Memory reserved for work under way, by class.") \
     X("sluice_pressure_reservations_granted_total", counter, none, PRESSURE, U64(reservations_granted), "Reservations granted.") \
@@ -125,9 +126,9 @@
     X("sluice_route_waiting", gauge, none, ROUTE, ROUTE_U64(waiting), "Operations of the route that wait.") \
     X("sluice_route_refused_total", counter, none, ROUTE, ROUTE_U64(refused), \
       "Operations of the route that were refused or had waited for too long.") \
-    X("sluice_pressure_samples_total", counter, none, PRESSURE, U64(samples), "Samples of the resident set.") \
+    X("sluice_pressure_samples_total", counter, none, PRESSURE, U64(samples), "Samples of the memory in use.") \
     X("sluice_pressure_failed_samples_total", counter, none, PRESSURE, U64(failed_samples), \
-      "Samples of the resident set that failed.") \
+      "Samples of the memory in use that failed.") \
     X("sluice_pressure_failed_samples_in_row", gauge, none, PRESSURE, U64(failed_samples_in_row), \
       "Samples that failed since the last good one.") \
     X("sluice_pressure_events_total", counter, none, PRESSURE, EACH(events, "level", health_level_names), \

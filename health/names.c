@@ -13,9 +13,20 @@ int health_level_index(int level)
     return level < 0 ? 0 : level >= HEALTH_NUM_LEVELS ? HEALTH_NUM_LEVELS - 1 : level;
 }
 
+static double part_of(uint64_t bytes, uint64_t whole_bytes)
+{
+    return whole_bytes == 0 ? 0 : (double)bytes / (double)whole_bytes;
+}
+
+int health_group_decides(const health_snapshot_t *snapshot)
+{
+    return part_of(snapshot->group_bytes, snapshot->group_limit_bytes) > part_of(snapshot->resident_bytes, snapshot->budget_bytes);
+}
+
 double health_usage_ratio(const health_snapshot_t *snapshot)
 {
-    return snapshot->budget_bytes == 0 ? 0 : (double)snapshot->resident_bytes / (double)snapshot->budget_bytes;
+    return health_group_decides(snapshot) ? part_of(snapshot->group_bytes, snapshot->group_limit_bytes)
+                                          : part_of(snapshot->resident_bytes, snapshot->budget_bytes);
 }
 
 double health_hit_ratio(const health_cache_t *cache)

@@ -20,6 +20,13 @@ extern const char *const health_response_names[HEALTH_NUM_RESPONSES];
  * the level as an index that is safe to use: the nearest one there is
  */
 int health_level_index(int level);
+/**
+ * whether the memory cgroup is nearer to its limit than the resident set is to the budget
+ */
+int health_group_decides(const health_snapshot_t *snapshot);
+/**
+ * what the level goes by: the part of its bound that is in use, of the one that decides
+ */
 double health_usage_ratio(const health_snapshot_t *snapshot);
 double health_hit_ratio(const health_cache_t *cache);
 /**

@@ -1,14 +1,21 @@
 /*
  * The verdict. The status comes from the level alone (it has the hysteresis already) and from whether there are readings at all;
  * what else may be wrong only explains a bad status, never makes one, so that a full cache in a calm server is not a fault.
+ *
+ * Whether the resident set or the memory cgroup is named goes by which is nearer to its bound now. A level that only waits for its
+ * dwell may have been reached by the other one.
  */
 #include "health/names.h"
 
 enum { PINNED_PERCENT = 10, RESERVED_PERCENT = 25, RECENT_RECLAIM_MS = 60000 };
 
+typedef struct st_says_t {
+    const char *reason, *recommendation;
+} says_t;
+
 typedef struct st_finding_t {
     int (*holds)(const health_snapshot_t *snapshot);
-    const char *reason, *recommendation;
+    says_t says, of_group; /* the latter, if it is there, when the memory cgroup decides */
 } finding_t;
 
 static int is_degraded(const health_snapshot_t *snapshot)
@@ -87,36 +94,63 @@ static int is_reclaim_futile(const health_snapshot_t *snapshot)
     return returned < snapshot->last_reclaim.claimed_bytes - snapshot->last_reclaim.claimed_bytes / 2;
 }
 
+#define RAISE_GROUP_LIMIT                                                                                                          \
+    "raise the limit of the memory cgroup (the container's or the service's), or find out what else in it takes memory; "          \
+    "pressure.budget is not what decides. A lower image-cache.capacity leaves more room"
+
 /* the first four exclude each other, so all that hold fit into a verdict */
 static const finding_t findings[] = {
-    {is_degraded, "the resident set has reached the degraded mark of the memory budget",
-     "raise pressure.budget, or lower image-cache.capacity to leave more room for work under way"},
-    {is_high, "the resident set has reached the high mark of the memory budget: new transforms are refused or wait",
-     "raise pressure.budget, or lower image-cache.capacity to leave more room for work under way"},
-    {is_critical, "the resident set has reached the critical mark of the memory budget: all but exempt routes are answered 503",
-     "raise pressure.budget if the machine has memory to spare; if not, lower image-cache.capacity and "
-     "image-cache.max-object-size"},
+    {is_degraded,
+     {"the resident set has reached the degraded mark of the memory budget",
+      "raise pressure.budget, or lower image-cache.capacity to leave more room for work under way"},
+     {"the memory cgroup has reached the degraded mark of its limit", RAISE_GROUP_LIMIT}},
+    {is_high,
+     {"the resident set has reached the high mark of the memory budget: new transforms are refused or wait",
+      "raise pressure.budget, or lower image-cache.capacity to leave more room for work under way"},
+     {"the memory cgroup has reached the high mark of its limit: new transforms are refused or wait", RAISE_GROUP_LIMIT}},
+    {is_critical,
+     {"the resident set has reached the critical mark of the memory budget: all but exempt routes are answered 503",
+      "raise pressure.budget if the machine has memory to spare; if not, lower image-cache.capacity and "
+      "image-cache.max-object-size"},
+     {"the memory cgroup has reached the critical mark of its limit: all but exempt routes are answered 503", RAISE_GROUP_LIMIT}},
     {is_emergency,
-     "the resident set has reached the emergency mark of the memory budget: clearing the caches did not bring it down",
-     "raise pressure.budget if the machine has memory to spare; if this comes back with a lower image-cache.capacity, the memory "
-     "is "
-     "held outside of the caches"},
-    {is_blind, "the resident set cannot be read, so the level may be out of date",
-     "make /proc/self/statm readable for the server and raise its limit of open files; until then pressure.budget is not enforced"},
+     {"the resident set has reached the emergency mark of the memory budget: clearing the caches did not bring it down",
+      "raise pressure.budget if the machine has memory to spare; if this comes back with a lower image-cache.capacity, the memory "
+      "is held outside of the caches"},
+     {"the memory cgroup has reached the emergency mark of its limit: clearing the caches did not bring it down",
+      RAISE_GROUP_LIMIT}},
+    {is_blind,
+     {"the memory in use cannot be read, so the level may be out of date",
+      "make /proc/self/statm, and the files of the memory cgroup if there is one, readable for the server and raise its limit of "
+      "open files; until then pressure.budget is not enforced"},
+     {0}},
     {is_unreclaimable,
-     "unreclaimable: memory stays at the critical mark with nothing left to release, so hits are answered and new work is refused",
-     "restart the server, and raise pressure.budget if memory outside of the caches needs this much"},
-    {is_oversized, "the capacities of the caches add up to more than the degraded mark: full caches alone lead there",
-     "lower image-cache.capacity, or raise pressure.budget, until the capacities stay below that mark"},
-    {is_pinned, "a tenth of the memory budget or more is held by evicted pictures that are still being sent to slow clients",
-     "lower max-connections or image-cache.max-object-size"},
-    {is_reserved, "a quarter of the memory budget or more is reserved for fetches and transforms under way",
-     "raise pressure.budget, or lower image-cache.max-object-size so that one picture may claim less"},
-    {is_reclaim_futile, "less than half of what the caches released at the last reclaim left the resident set",
-     "lower image-cache.capacity or raise pressure.budget: freed memory is slow to return here, so the settings must leave "
-     "headroom"},
-    {is_ineffective, "reclaims are ineffective: again and again, what the caches release does not leave the resident set",
-     "lower image-cache.capacity or raise pressure.budget, and find out what else holds memory"},
+     {"unreclaimable: memory stays at the critical mark with nothing left to release, so hits are answered and new work is refused",
+      "restart the server, and raise pressure.budget if memory outside of the caches needs this much"},
+     {"unreclaimable: the memory cgroup stays at the critical mark with nothing left to release, so hits are answered and new work "
+      "is refused",
+      "restart the server if the memory is its own; if not, " RAISE_GROUP_LIMIT}},
+    {is_oversized,
+     {"the capacities of the caches add up to more than the degraded mark: full caches alone lead there",
+      "lower image-cache.capacity, or raise pressure.budget, until the capacities stay below that mark"},
+     {0}},
+    {is_pinned,
+     {"a tenth of the memory budget or more is held by evicted pictures that are still being sent to slow clients",
+      "lower max-connections or image-cache.max-object-size"},
+     {0}},
+    {is_reserved,
+     {"a quarter of the memory budget or more is reserved for fetches and transforms under way",
+      "raise pressure.budget, or lower image-cache.max-object-size so that one picture may claim less"},
+     {0}},
+    {is_reclaim_futile,
+     {"less than half of what the caches released at the last reclaim left the resident set",
+      "lower image-cache.capacity or raise pressure.budget: freed memory is slow to return here, so the settings must leave "
+      "headroom"},
+     {0}},
+    {is_ineffective,
+     {"reclaims are ineffective: again and again, what the caches release does not leave the resident set",
+      "lower image-cache.capacity or raise pressure.budget, and find out what else holds memory"},
+     {0}},
 };
 
 _Static_assert(sizeof(findings) / sizeof(findings[0]) - 3 <= HEALTH_MAX_REASONS, "a reason more than a verdict holds");
@@ -131,6 +165,8 @@ static health_status_t judge_status(const health_snapshot_t *snapshot)
 
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict)
 {
+    int by_group = health_group_decides(snapshot);
+
     *verdict = (health_verdict_t){.status = judge_status(snapshot)};
     verdict->http_status = verdict->status == HEALTH_CRITICAL ? 503 : 200;
     if (verdict->status == HEALTH_HEALTHY)
@@ -138,7 +174,8 @@ void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict)
     for (size_t i = 0; i != sizeof(findings) / sizeof(findings[0]); ++i) {
         if (!findings[i].holds(snapshot))
             continue;
-        verdict->reasons[verdict->num_reasons] = findings[i].reason;
-        verdict->recommendations[verdict->num_reasons++] = findings[i].recommendation;
+        const says_t *says = by_group && findings[i].of_group.reason != NULL ? &findings[i].of_group : &findings[i].says;
+        verdict->reasons[verdict->num_reasons] = says->reason;
+        verdict->recommendations[verdict->num_reasons++] = says->recommendation;
     }
 }

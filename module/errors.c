@@ -37,10 +37,12 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
     [SLUICE_ERROR_ORIGIN_TIMEOUT] = {504, "Gateway Timeout", "origin-timeout",
         "the origin did not answer within image.connect-timeout and image.origin-timeout", 0, 1, 1, 0, SLUICE_ERROR_OF_TIME},
     [SLUICE_ERROR_NO_ROOM] = {503, "Service Unavailable", "no-room",
-        "no memory or worker was free for this picture within image.queue-timeout; pressure.budget says how much memory there is", 0, 0, 1, 1,
+        "within image.queue-timeout (a download: image.origin-timeout, too) there was no memory for this picture (pressure.budget, "
+        "pressure.source-share), no worker (image.workers) or no slot of its route (pressure.max-concurrent)", 0, 0, 1, 1,
         SLUICE_ERROR_OF_ROOM},
     [SLUICE_ERROR_QUEUE_FULL] = {503, "Service Unavailable", "queue-full",
-        "more pictures wait than image.max-queue and pressure.max-waiting allow", 0, 0, 1, 1, SLUICE_ERROR_OF_ROOM},
+        "more pictures wait than image.max-queue or pressure.max-waiting allows, or none of the image.max-fetches downloads from this "
+        "origin ended within image.queue-timeout", 0, 0, 1, 1, SLUICE_ERROR_OF_ROOM},
     [SLUICE_ERROR_TRANSFORM_TIMEOUT] = {503, "Service Unavailable", "transform-timeout",
         "the picture could not be transformed within image.transform-timeout", 0, 0, 1, 1, SLUICE_ERROR_OF_TIME},
     [SLUICE_ERROR_OUT_OF_MEMORY] = {503, "Service Unavailable", "out-of-memory",

@@ -93,7 +93,7 @@ static inline uint64_t sluice_failure_need_bytes(sluice_failure_t failure)
     return (uint64_t)failure >> 32 << 10;
 }
 
-#define SLUICE_FAILURE_DETAIL_MAX 320
+#define SLUICE_FAILURE_DETAIL_MAX 384
 
 /**
  * the sentence for a client: that of the error, behind the numbers if the failure has a need

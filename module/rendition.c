@@ -1,20 +1,17 @@
 /*
  * One rendition on its way:
  *
- *   start (loop) --> remembered error? --> source: HIT -----------------------------------------------+
- *                                            LEAD -> source.c asks the origin --+                     v
- *                                            WAIT ------------------------------+-> on_source -> use_source
- *   use_source --> the old rendition was made of the same bytes --> renewed --> finish
- *              --> only the hash came, and there is no such rendition --> the source again, without a condition
- *              --> planners: run_plan
+ *   start (loop) --> remembered error? --> get its source, rendition_source.c (loops, fetcher, readers)
+ *                                            --> the old rendition was made of it --> renewed --> finish
+ *                                            --> planners: run_plan
  *   run_plan (planner): plan, in little memory --> operation --granted--------> workers: run_granted
  *                                                      +--waits--> on_grant --> workers: run_granted, or finish with an error
  *   run_granted (worker): transform --> end of the operation --> publish --> finish
+ *   run_plan, run_granted: the source has been evicted meanwhile --> get it again
  *
  * No worker waits, and all that waits is known to the queue, even when each worker is at a picture for seconds: that is why plans
  * are made on threads of their own. The operation (pressure/operation.h) holds a slot for a worker, a slot of the route and the
- * memory when the transform is pushed. What waits holds on to its source only within the share of sources (source_share.h). Beyond
- * that it looks the source up again when it needs it; if that has been evicted, the source is asked for again, once, and then held.
+ * memory when the transform is pushed.
  *
  * The old rendition is the one that has expired and is still in the cache. A rendition is as fresh as its source, to the
  * millisecond: both count from when the origin made its answer.
@@ -31,91 +28,33 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 #include "module/picture_check.h"
-#include "module/rendition.h"
-#include "module/source.h"
+#include "module/rendition_job.h"
 #include "module/source_memory.h"
-#include "module/transform_meter.h"
-
-struct st_rendition_t {
-    sluice_task_t task;
-    pressure_operation_t operation;
-    icache_waiter_t source_waiter;
-    sluice_t *sluice;
-    const sluice_origin_t *origin;
-    sluice_options_t options;
-    icache_flight_t *flight;
-    icache_object_t *old, *source; /* source: NULL while it is not held */
-    int holds;                     /* the source counts in the share of sources */
-    int fetched_again;
-    uint64_t source_hash[2];
-    uint64_t made_of[2]; /* what the old one was made of */
-    sluice_plan_t plan;
-    sluice_transform_meter_t meter;
-    int planned;
-    int asked; /* the origin, by whoever led the source's flight */
-    int store;
-    uint32_t origin_status; /* 0: it was not asked, or did not answer */
-    uint64_t need_bytes;    /* with an error: what would not fit, else 0 */
-    uint64_t epoch, queued_us, run_us, deadline_ms;
-    _Atomic int cancelled, refs;
-    icache_key_t key;
-    size_t source_key_len, path_len;
-    char text[]; /* key of the rendition, key of the source, path below the origin */
-};
-
-#define JOB_OF(member, field) ((struct st_rendition_t *)(void *)((char *)(member)-offsetof(struct st_rendition_t, field)))
-
-static const char *source_key_of(const struct st_rendition_t *job)
-{
-    return job->text + job->key.len + 1;
-}
-
-static const char *path_of(const struct st_rendition_t *job)
-{
-    return source_key_of(job) + job->source_key_len + 1;
-}
-
-static void unref_job(struct st_rendition_t *job)
-{
-    if (atomic_fetch_sub(&job->refs, 1) == 1)
-        free(job);
-}
 
 /* what the origin does not have any more, or does not want to be stored, goes out of the cache as well */
-static void drop_old(struct st_rendition_t *job, const icache_object_t *object, sluice_error_t error)
+static void drop_old(sluice_rendition_t *job, const icache_object_t *object, sluice_error_t error)
 {
     if (job->old != NULL && (object != NULL ? !job->store : sluice_errors[error].negative))
         icache_remove(job->sluice->cache, &job->key);
     icache_object_unref(&job->old);
 }
 
-static void stop_holding(struct st_rendition_t *job)
-{
-    sluice_source_meta_t *meta = job->source != NULL ? job->source->meta : NULL;
-
-    if (job->holds) {
-        sluice_source_share_drop(&job->sluice->source_share, &meta->holders, job->source->body_len);
-        sluice_pool_unpark(job->sluice->readers);
-    }
-    job->holds = 0;
-}
-
-static void finish_with(struct st_rendition_t *job, icache_object_t *object, sluice_failure_t failure)
+void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, sluice_failure_t failure)
 {
     sluice_t *sluice = job->sluice;
     int store = object != NULL && object != job->old && job->store;
 
-    stop_holding(job);
+    sluice_rendition_stop_holding(job);
     icache_object_unref(&job->source);
     drop_old(job, object, sluice_failure_error(failure));
     sluice_uncount(&sluice->renditions_in_progress, 1);
     icache_flight_complete(&job->flight, object, failure, store, sluice_now_ms());
-    unref_job(job);
+    sluice_rendition_unref(job);
 }
 
-static void finish(struct st_rendition_t *job, icache_object_t *object, sluice_error_t error)
+static void finish(sluice_rendition_t *job, icache_object_t *object, sluice_error_t error)
 {
-    finish_with(job, object, sluice_failure(error, job->origin_status));
+    sluice_rendition_finish(job, object, sluice_failure(error, job->origin_status));
 }
 
 int sluice_rendition_helps(const icache_object_t *object, sluice_error_t error, uint64_t now_ms)
@@ -127,7 +66,7 @@ int sluice_rendition_helps(const icache_object_t *object, sluice_error_t error, 
 
 static int is_wanted(void *_job)
 {
-    struct st_rendition_t *job = _job;
+    sluice_rendition_t *job = _job;
 
     return !atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
            !atomic_load_explicit(&job->sluice->stopping, memory_order_relaxed);
@@ -135,7 +74,7 @@ static int is_wanted(void *_job)
 
 static void on_abandon(void *_job)
 {
-    struct st_rendition_t *job = _job;
+    sluice_rendition_t *job = _job;
 
     atomic_store(&job->cancelled, 1);
     if (icache_waiter_detach(&job->source_waiter) || pressure_operation_cancel(job->sluice->pressure, &job->operation))
@@ -143,7 +82,7 @@ static void on_abandon(void *_job)
 }
 
 /* what clients and the handler are told, but for the times in the object */
-static void set_terms(struct st_rendition_t *job, icache_object_t *object, const icache_object_t *source, const sluice_life_t *life)
+static void set_terms(sluice_rendition_t *job, icache_object_t *object, const icache_object_t *source, const sluice_life_t *life)
 {
     sluice_rendition_meta_t *meta = object->meta;
     const sluice_source_meta_t *source_meta = source->meta;
@@ -156,7 +95,7 @@ static void set_terms(struct st_rendition_t *job, icache_object_t *object, const
     job->store = life->store;
 }
 
-static void set_life(struct st_rendition_t *job, icache_object_t *object)
+static void set_life(sluice_rendition_t *job, icache_object_t *object)
 {
     sluice_life_t life;
 
@@ -168,7 +107,19 @@ static void set_life(struct st_rendition_t *job, icache_object_t *object)
     object->keep_ms = life.keep_ms;
 }
 
-static void set_meta(struct st_rendition_t *job, icache_object_t *object, const sluice_transform_times_t *times)
+void sluice_rendition_renew(sluice_rendition_t *job, icache_object_t *source)
+{
+    sluice_life_t life;
+
+    sluice_source_life(source, &life);
+    const icache_life_t times = {life.created_ms, life.expires_ms, life.stale_ms, life.keep_ms};
+    set_terms(job, job->old, source, &life);
+    icache_renew(job->sluice->cache, job->old, &times, sluice_now_ms());
+    icache_object_unref(&source);
+    finish(job, icache_object_ref(job->old), SLUICE_OK);
+}
+
+static void set_meta(sluice_rendition_t *job, icache_object_t *object, const sluice_transform_times_t *times)
 {
     sluice_rendition_meta_t *meta = object->meta;
     const sluice_source_meta_t *source_meta = job->source->meta;
@@ -190,8 +141,7 @@ static void set_meta(struct st_rendition_t *job, icache_object_t *object, const 
 }
 
 /* an exact copy, so that the cache never keeps an encoder's larger buffer alive */
-static icache_object_t *publishable(struct st_rendition_t *job, const void *bytes, size_t len,
-                                    const sluice_transform_times_t *times)
+static icache_object_t *publishable(sluice_rendition_t *job, const void *bytes, size_t len, const sluice_transform_times_t *times)
 {
     icache_object_t *object =
         icache_object_create(job->sluice->cache, ICACHE_CLASS_RENDITION, &job->key, sizeof(sluice_rendition_meta_t), len);
@@ -206,10 +156,10 @@ static icache_object_t *publishable(struct st_rendition_t *job, const void *byte
 
 static void look(void *_job)
 {
-    sluice_transform_meter_look(&((struct st_rendition_t *)_job)->meter);
+    sluice_transform_meter_look(&((sluice_rendition_t *)_job)->meter);
 }
 
-static sluice_error_t transform(struct st_rendition_t *job, icache_object_t **object)
+static sluice_error_t transform(sluice_rendition_t *job, icache_object_t **object)
 {
     sluice_transform_control_t control = {is_wanted, look, job, sluice_now_ms() + job->sluice->settings.transform_timeout_ms};
     sluice_stats_t *stats = &job->sluice->stats;
@@ -234,7 +184,7 @@ static sluice_error_t transform(struct st_rendition_t *job, icache_object_t **ob
     return error;
 }
 
-static sluice_error_t plan(struct st_rendition_t *job)
+static sluice_error_t plan(sluice_rendition_t *job)
 {
     sluice_limits_t limits = {job->origin->settings.max_pixels, job->origin->settings.max_side};
     sluice_error_t error;
@@ -247,7 +197,7 @@ static sluice_error_t plan(struct st_rendition_t *job)
 }
 
 /* the source stays in memory until the run is over */
-static sluice_error_t fits_ever(struct st_rendition_t *job)
+static sluice_error_t fits_ever(sluice_rendition_t *job)
 {
     const sluice_check_t check = {.source_bytes = job->source->body_len,
                                   .largest_bytes = pressure_largest_bytes(job->sluice->pressure)};
@@ -263,7 +213,7 @@ static sluice_error_t fits_ever(struct st_rendition_t *job)
 }
 
 /* what is wrong with the picture, for all its renditions */
-static void remember_error(struct st_rendition_t *job, sluice_error_t error)
+static void remember_error(sluice_rendition_t *job, sluice_error_t error)
 {
     uint64_t ttl_ms = job->origin->settings.negative_ttl_ms;
     sluice_life_t life;
@@ -272,54 +222,25 @@ static void remember_error(struct st_rendition_t *job, sluice_error_t error)
         return;
     sluice_source_life(job->source, &life);
     if (life.store)
-        sluice_source_remember_error(job->origin, source_key_of(job), job->source_key_len,
+        sluice_source_remember_error(job->origin, sluice_rendition_source_key(job), job->source_key_len,
                                      sluice_failure_with_need(sluice_failure(error, 0), job->need_bytes), sluice_now_ms() + ttl_ms,
                                      job->epoch);
 }
 
-static icache_object_t *find_source(struct st_rendition_t *job)
-{
-    icache_key_t key = icache_key(job->sluice->cache, source_key_of(job), job->source_key_len);
-
-    return icache_get_stale(job->sluice->cache, &key, sluice_now_ms());
-}
-
-static int is_made_of(const uint64_t hash[2], const icache_object_t *source)
-{
-    return memcmp(hash, ((const sluice_source_meta_t *)source->meta)->known.hash, 2 * sizeof(*hash)) == 0;
-}
-
-/* makes sure that job->source is there; returns 0 if it has been evicted, or replaced by another one */
-static int recover_source(struct st_rendition_t *job)
-{
-    if (job->source == NULL && (job->source = find_source(job)) != NULL && !is_made_of(job->source_hash, job->source))
-        icache_object_unref(&job->source);
-    return job->source != NULL;
-}
-
-static void get_source(struct st_rendition_t *job, const uint64_t *made_of);
-
-static void fetch_again(struct st_rendition_t *job)
-{
-    job->fetched_again = 1;
-    job->planned = 0;
-    get_source(job, NULL);
-}
-
-static void end_run(struct st_rendition_t *job, icache_object_t *object, sluice_error_t error)
+static void end_run(sluice_rendition_t *job, icache_object_t *object, sluice_error_t error)
 {
     remember_error(job, error);
-    finish_with(job, object, sluice_failure_with_need(sluice_failure(error, job->origin_status), job->need_bytes));
+    sluice_rendition_finish(job, object, sluice_failure_with_need(sluice_failure(error, job->origin_status), job->need_bytes));
 }
 
 static void run_granted(sluice_task_t *task)
 {
-    struct st_rendition_t *job = JOB_OF(task, task);
+    sluice_rendition_t *job = SLUICE_RENDITION_OF(task, task);
     icache_object_t *object = NULL;
     sluice_error_t error = SLUICE_ERROR_CANCELLED;
-    int has_source = recover_source(job);
+    int has_source = sluice_rendition_recover_source(job);
 
-    stop_holding(job);
+    sluice_rendition_stop_holding(job);
     job->run_us = sluice_now_us();
     if (has_source && is_wanted(job))
         error = transform(job, &object);
@@ -327,10 +248,10 @@ static void run_granted(sluice_task_t *task)
     if (has_source)
         end_run(job, object, error);
     else
-        fetch_again(job);
+        sluice_rendition_get_source_again(job);
 }
 
-static sluice_error_t never_fits(struct st_rendition_t *job)
+static sluice_error_t never_fits(sluice_rendition_t *job)
 {
     job->need_bytes = job->plan.estimate_bytes;
     return SLUICE_ERROR_NEVER_FITS;
@@ -338,7 +259,7 @@ static sluice_error_t never_fits(struct st_rendition_t *job)
 
 static void on_grant(pressure_operation_t *operation, int result)
 {
-    struct st_rendition_t *job = JOB_OF(operation, operation);
+    sluice_rendition_t *job = SLUICE_RENDITION_OF(operation, operation);
 
     if (result != PRESSURE_OK) {
         end_run(job, NULL, result == PRESSURE_NEVER ? never_fits(job) : SLUICE_ERROR_NO_ROOM);
@@ -348,20 +269,20 @@ static void on_grant(pressure_operation_t *operation, int result)
     sluice_pool_push(job->sluice->workers, &job->task);
 }
 
-static void describe_operation(struct st_rendition_t *job)
+static void describe_operation(sluice_rendition_t *job)
 {
     pressure_operation_t *operation = &job->operation;
 
     operation->resource_class = PRESSURE_CLASS_DECODE;
     operation->bytes = job->plan.estimate_bytes;
-    operation->party = XXH3_64bits(source_key_of(job), job->source_key_len);
+    operation->party = XXH3_64bits(sluice_rendition_source_key(job), job->source_key_len);
     operation->deadline_ms = job->deadline_ms;
     operation->route = job->origin->route;
     operation->on_done = on_grant;
 }
 
 /* the job may have been finished by others when this returns, except with an error */
-static sluice_error_t ask_for_room(struct st_rendition_t *job)
+static sluice_error_t ask_for_room(sluice_rendition_t *job)
 {
     pressure_t *pressure = job->sluice->pressure;
     sluice_error_t error = SLUICE_OK;
@@ -369,7 +290,7 @@ static sluice_error_t ask_for_room(struct st_rendition_t *job)
     describe_operation(job);
     if (!job->holds)
         icache_object_unref(&job->source);
-    atomic_fetch_add(&job->refs, 1);
+    sluice_rendition_ref(job);
     switch (pressure_operation_start(pressure, &job->operation)) {
     case PRESSURE_OK:
         on_grant(&job->operation, PRESSURE_OK);
@@ -388,19 +309,19 @@ static sluice_error_t ask_for_room(struct st_rendition_t *job)
         error = SLUICE_ERROR_NO_ROOM;
         break;
     }
-    unref_job(job);
+    sluice_rendition_unref(job);
     return error;
 }
 
 static void run_plan(sluice_task_t *task)
 {
-    struct st_rendition_t *job = JOB_OF(task, task);
+    sluice_rendition_t *job = SLUICE_RENDITION_OF(task, task);
     sluice_error_t error = SLUICE_ERROR_CANCELLED;
 
     job->run_us = sluice_now_us();
     if (is_wanted(job)) {
-        if (!recover_source(job)) {
-            fetch_again(job);
+        if (!sluice_rendition_recover_source(job)) {
+            sluice_rendition_get_source_again(job);
             return;
         }
         if ((error = plan(job)) == SLUICE_OK && (error = fits_ever(job)) == SLUICE_OK && (error = ask_for_room(job)) == SLUICE_OK)
@@ -409,23 +330,8 @@ static void run_plan(sluice_task_t *task)
     end_run(job, NULL, error);
 }
 
-/* one that is not in the cache cannot be found again */
-static int hold_source(struct st_rendition_t *job)
+void sluice_rendition_plan(sluice_rendition_t *job)
 {
-    sluice_source_meta_t *meta = job->source->meta;
-    icache_object_t *cached = find_source(job);
-    int must = job->fetched_again || cached != job->source;
-
-    icache_object_unref(&cached);
-    return sluice_source_share_hold(&job->sluice->source_share, &meta->holders, job->source->body_len, must);
-}
-
-static void take_source(struct st_rendition_t *job, icache_object_t *source)
-{
-    job->source = source;
-    memcpy(job->source_hash, ((const sluice_source_meta_t *)source->meta)->known.hash, sizeof(job->source_hash));
-    if (!(job->holds = hold_source(job)))
-        icache_object_unref(&job->source);
     if (job->deadline_ms == 0) {
         job->queued_us = sluice_now_us();
         job->deadline_ms = sluice_now_ms() + job->sluice->settings.queue_timeout_ms;
@@ -434,92 +340,9 @@ static void take_source(struct st_rendition_t *job, icache_object_t *source)
     sluice_pool_push(job->sluice->planners, &job->task);
 }
 
-/* consumes the reference to the source */
-static void renew(struct st_rendition_t *job, icache_object_t *source)
+static sluice_rendition_t *create_job(const sluice_rendition_request_t *request, icache_flight_t *flight)
 {
-    sluice_life_t life;
-
-    sluice_source_life(source, &life);
-    const icache_life_t times = {life.created_ms, life.expires_ms, life.stale_ms, life.keep_ms};
-    set_terms(job, job->old, source, &life);
-    icache_renew(job->sluice->cache, job->old, &times, sluice_now_ms());
-    icache_object_unref(&source);
-    finish(job, icache_object_ref(job->old), SLUICE_OK);
-}
-
-static int old_is_made_of(const struct st_rendition_t *job, const icache_object_t *source)
-{
-    return job->old != NULL && is_made_of(job->made_of, source);
-}
-
-/* consumes the reference to the source */
-static void use_source(struct st_rendition_t *job, icache_object_t *source)
-{
-    if (old_is_made_of(job, source)) {
-        renew(job, source);
-    } else if (((const sluice_source_meta_t *)source->meta)->unchanged) {
-        icache_object_unref(&source);
-        get_source(job, NULL);
-    } else {
-        take_source(job, source);
-    }
-}
-
-static void on_source(icache_waiter_t *waiter, icache_object_t *source, int64_t failure)
-{
-    struct st_rendition_t *job = JOB_OF(waiter, source_waiter);
-
-    job->asked = 1;
-    job->origin_status = source != NULL ? ((const sluice_source_meta_t *)source->meta)->fwd_status : sluice_failure_status(failure);
-    if (source != NULL)
-        use_source(job, source);
-    else
-        finish_with(job, NULL, failure);
-}
-
-static void lead_source(struct st_rendition_t *job, const uint64_t *made_of, icache_flight_t *flight)
-{
-    const sluice_source_request_t request = {job->origin,  source_key_of(job), job->source_key_len,
-                                             path_of(job), job->path_len,      made_of};
-
-    sluice_source_start(&request, flight);
-}
-
-static void look_up_source(struct st_rendition_t *job, const uint64_t *made_of)
-{
-    icache_key_t key = icache_key(job->sluice->cache, source_key_of(job), job->source_key_len);
-    icache_flight_t *flight = NULL;
-    icache_object_t *source = NULL;
-
-    switch (icache_lookup(job->sluice->cache, &key, sluice_now_ms(), &job->source_waiter, &source, &flight)) {
-    case ICACHE_HIT:
-    case ICACHE_STALE: /* does not happen: sources have no time in which they are served stale */
-        use_source(job, source);
-        break;
-    case ICACHE_LEAD:
-        lead_source(job, made_of, flight);
-        break;
-    case ICACHE_WAIT:
-        break;
-    case ICACHE_REFUSED:
-        finish(job, NULL, SLUICE_ERROR_OUT_OF_MEMORY);
-        break;
-    }
-}
-
-/* the job may have been finished by others when the look-up returns, so a reference is held */
-static void get_source(struct st_rendition_t *job, const uint64_t *made_of)
-{
-    atomic_fetch_add(&job->refs, 1);
-    look_up_source(job, made_of);
-    if (atomic_load(&job->cancelled) && icache_waiter_detach(&job->source_waiter))
-        finish(job, NULL, SLUICE_ERROR_CANCELLED);
-    unref_job(job);
-}
-
-static struct st_rendition_t *create_job(const sluice_rendition_request_t *request, icache_flight_t *flight)
-{
-    struct st_rendition_t *job = calloc(1, sizeof(*job) + request->key->len + 1 + request->source_key_len + 1 + request->path_len);
+    sluice_rendition_t *job = calloc(1, sizeof(*job) + request->key->len + 1 + request->source_key_len + 1 + request->path_len);
 
     if (job == NULL)
         return NULL;
@@ -527,7 +350,7 @@ static struct st_rendition_t *create_job(const sluice_rendition_request_t *reque
     job->origin = request->origin;
     job->options = *request->options;
     job->flight = flight;
-    job->source_waiter = (icache_waiter_t){.on_done = on_source, .lane = job->sluice->pipeline};
+    sluice_rendition_init_source(job);
     job->epoch = icache_meta_epoch(job->sluice->metadata);
     atomic_store(&job->refs, 1);
     memcpy(job->text, request->key->text, request->key->len);
@@ -548,7 +371,7 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
     sluice_t *sluice = request->origin->sluice;
     sluice_failure_t known = sluice_source_known_error(request->origin, request->source_key, request->source_key_len);
     sluice_error_t error = sluice_failure_error(known);
-    struct st_rendition_t *job = NULL;
+    sluice_rendition_t *job = NULL;
 
     if (error == SLUICE_OK &&
         sluice_counted(&sluice->renditions_in_progress) >= sluice->settings.max_queue + sluice->settings.workers)
@@ -564,5 +387,5 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
     }
     sluice_count(&sluice->renditions_in_progress, 1);
     icache_flight_on_abandon(flight, on_abandon, job);
-    get_source(job, job->old != NULL ? job->made_of : NULL);
+    sluice_rendition_get_source(job, job->old != NULL ? job->made_of : NULL);
 }

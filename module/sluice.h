@@ -1,12 +1,22 @@
 /*
  * sluice.h - the object graph of one process, and how its parts hang together.
  *
- *   event loops (h2o's)         any thread                    fetch thread, readers         workers
- *   image_handler.c  --lookup--> image_cache  --LEAD--> rendition.c --> source.c ---------> rendition.c --> transform.c
- *        ^                                                  (origin_http.c, origin_file.c)        |
- *        +---- loop.c: one message per loop <---- icache_flight_complete() <----------------------+
+ *   event loops (h2o's)               fetch thread, readers       planners                    workers
+ *   image_handler.c: a hit
+ *   parked.c --look-up--> image_cache
+ *      ^          +--LEAD--> rendition.c
+ *      |                     source.c ---> origin_http.c, ---------> rendition.c: --queue of--> rendition.c:
+ *      |                          |        origin_file.c             plan         operations    transform.c
+ *      |                          +-- it is cached ----------------->   |                          |
+ *      +-- loop.c: one message per loop <--- icache_flight_complete() <-+ (an error) <-------------+
  *
- *   coordinator (pressure/): samples, sets the level that front_filter.c and reservations look at, and shrinks both caches
+ * The queue is pressure/operation.h. Whoever makes room in it hands its next operation to the workers: a worker whose transform is
+ * over, or the coordinator. libvips has threads of its own besides, for which the workers wait (transform.c).
+ *
+ *   coordinator (pressure/)    samples, sets the level that front_filter.c and reservations look at, shrinks both caches, and ends
+ *                              waits in the queue whose time is over
+ *   watchdog (pressure/)       looks whether the coordinator does that
+ *   housekeeper.c              removes what has expired from the image cache, and compares its quotas with what is in it
  *
  * The graph is made in two steps: sluice_create() while the configuration is read (no threads, nothing that a fork or a change of
  * user would break), sluice_start() when the first event loop comes up.

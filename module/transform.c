@@ -1,7 +1,9 @@
 /*
  * One lazy libvips pipeline per rendition: load and shrink (in the decoder where it can), upright, to sRGB, crop or extend, encode.
  * Pixels flow when the encoder asks for them, so decoding and encoding happen together inside the save call. libvips' own operation
- * cache is off and each pipeline runs on the worker's thread alone: parallelism comes from the workers, memory from the ledger.
+ * cache is off, and its concurrency is 1: parallelism comes from the workers, memory from the ledger. That does not mean that a
+ * pipeline runs on the worker's thread alone. libvips 8.14 computes pixels on a thread of its own pool, one for each pipeline with
+ * this concurrency, and some savers have another one write meanwhile; the worker waits for them.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,8 +23,9 @@ static void drop_warning(const gchar *domain, GLogLevelFlags level, const gchar 
 
 /*
  * libvips keeps 512 rows of a picture behind the decoder and behind each step of scaling, for the sake of threads that run ahead of
- * each other. Its caches are four times as high as its strips, which only an option of the command line sets. On one thread strips
- * of 16 rows are as fast, and a PNG with alpha takes 21 MB instead of 81; sluice_transform_estimate() counts on them.
+ * each other. Its caches are four times as high as its strips, which only an option of the command line sets. With one thread
+ * to a pipeline strips of 16 rows are as fast, and a PNG with alpha takes 21 MB instead of 81; sluice_transform_estimate() counts
+ * on them.
  */
 static int set_strip_height(void)
 {

@@ -2,7 +2,7 @@
  * transform_estimate.h - how much memory a transform takes, before it is run. Pure.
  *
  * An estimate is what is reserved, so it has to be at least what is taken, whatever the picture shows; what is more than that is
- * concurrency lost. Both ends were measured with libvips 8.14 on one thread with strips of 16 rows, see `make bench-estimates` and
+ * concurrency lost. Both ends were measured with libvips 8.14, concurrency 1 and strips of 16 rows, see `make bench-estimates` and
  * bench/README.md. In MB, for 24 megapixels scaled to a JPEG of 300 pixels, measured and estimated:
  *
  *   JPEG   baseline 1.4 (3.2), grey 0.8 (2.6), CMYK 10.1 (14.5); progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)

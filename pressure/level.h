@@ -5,7 +5,7 @@
  * Down: a level *stands* while the reading is at or above its mark less the gap. Once the present level no longer stands, a dwell
  * begins; any reading for which it stands again ends the dwell without a change. When the dwell is over, the level becomes the
  * high tide, the highest level that stood for any reading of the dwell, and the next dwell begins with the same reading.
- * So +-3 points of noise around a mark never bring a level down (the gap is 5 points), and two falls are a dwell apart.
+ * So noise around a mark that is less than the gap from peak to peak never brings a level down, and two falls are a dwell apart.
  *
  * A clock that stands still ends no dwell. One that is set back starts the dwell over. One that jumps ahead can end a dwell early,
  * but only at a reading that is low itself.

@@ -21,8 +21,8 @@
 
 #define MAX_LEVELS 32 /* the innermost ones count */
 #define STAT_TEXT_BYTES 16384
-#define CALM_LOOK_MS 3500 /* between the 3rd and the 4th of the samples that come each second while it is calm */
-#define CALM_SAMPLE_MS 900
+#define CALM_LOOK_MS 3500  /* each 4th sample while it is calm, where pressure.sample-period is as it comes, with some to spare */
+#define CALM_SAMPLE_MS 900 /* the same period, less what a nap may be short */
 #define EARLY_LOOK_MS 25
 #define NEAR_RATIO 0.6
 

@@ -1,9 +1,10 @@
 /*
  * meter.h - the source of samples: the resident set, and the working set of the memory cgroup that is nearest to its limit.
  *
- * The resident set is read at each sample. The group is looked at less often while nothing is near: each 4 s, or 25 ms after the
- * last look if the sample comes early (somebody asked for it), and at every sample once the group's working set or the resident set
- * is at 60 % of the group's limit. In between the last figure stands.
+ * The resident set is read at each sample. The group is looked at less often while nothing is near: at the first sample that comes
+ * 3.5 s after the last look, or 25 ms after it if the sample follows the one before within 0.9 s (they come faster, or somebody
+ * asked for one), and at every sample once the group's working set or the resident set is at 60 % of the group's limit. In between
+ * the last figure stands.
  *
  * Failures. A resident set that cannot be read fails the sample. A group that cannot be read keeps its last figure, is counted
  * (pressure_meter_failed_reads()), and is tried again at each sample; once it has failed for stale_after_ms samples fail, for a

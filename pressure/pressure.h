@@ -1,8 +1,8 @@
 /*
- * pressure.h - the coordinator: watches the resident set against a budget, publishes a level, tells every cache to shrink in time,
+ * pressure.h - the coordinator: watches the memory in use against a budget, publishes a level, tells every cache to shrink in time,
  * and grants memory before it is allocated.
  *
- * Levels (fractions of the budget; all of them settings)
+ * Levels (fractions of the budget; all of them settings, here as they come)
  *   normal < elevated 70 % < degraded 75 % < high 80 % < critical 90 % < emergency 95 %
  *   Up at the first sample that reaches a mark. Down only when the reading is `down_gap` below the mark of the present level, and
  *   stayed so for a dwell; then to the highest level seen in the dwell. See level.h, where this is a pure function.
@@ -15,8 +15,8 @@
  * A level that persists is acted on again: the highest event whose mark the reading still reaches is repeated (a generation of its
  * own) when the last reclaim is complete, a pause has passed since (config.tuning.repeat_..._ms) and something is evictable. One
  * that ran out of its time goes on in the next step, without a pause.
- * Degraded is published, but has no event. A wish for room (pressure_want_room) is a generation of its own too, of one event at the
- * level of elevated that names the bytes; it is not counted as a crossing.
+ * Degraded is published, but has no event. What the head of the queue lacks (operation.h) is asked for in a generation of its own,
+ * too: one event, at the level of elevated, that names the bytes. It is not counted as a crossing.
  *
  * A reading is what counts against the budget, in bytes: the resident set, or the part of its limit that the process's memory
  * cgroup uses, taken of the budget, whichever is more (pressure_reading_of()). `resident` below means this, except where a record
@@ -112,9 +112,8 @@ typedef struct st_pressure_event_t {
     pressure_level_t level;       /* the mark that was crossed: ELEVATED, HIGH, CRITICAL or EMERGENCY */
     pressure_level_t final_level; /* the highest event of this generation, which comes last: work that it does anyway may wait */
     uint64_t resident_bytes, budget_bytes;
-    uint64_t
-        wanted_bytes;     /* 0, or: no mark was crossed, this much room is asked for (pressure_want_room); level is ELEVATED then */
-    uint64_t deadline_ms; /* by the coordinator's clock: return about then, with PRESSURE_MORE if something is left to do */
+    uint64_t wanted_bytes; /* 0, or: no mark was crossed, the queue lacks this much; level is ELEVATED then */
+    uint64_t deadline_ms;  /* by the coordinator's clock: return about then, with PRESSURE_MORE if something is left to do */
 } pressure_event_t;
 
 /**
@@ -268,13 +267,6 @@ int pressure_resize(pressure_t *pressure, pressure_class_t resource_class, uint6
  * gives back what is left of a reservation. More than is reserved in the class is a bug of the caller and asserted.
  */
 void pressure_release(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes);
-
-/**
- * says that a reservation of `bytes` was refused for now and is still wanted. The coordinator's next step asks the listeners for
- * what is missing (event->wanted_bytes), purges the allocator and samples; the caller then tries again. Of several wishes the
- * largest counts. Without a lock but for the kick; never fails, promises nothing.
- */
-void pressure_want_room(pressure_t *pressure, uint64_t bytes);
 
 void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot);
 /**

@@ -3,8 +3,7 @@
  *
  * Locks: listeners.lock (the registry), record_lock (the snapshot), queue.lock (operation.c). Each is held for a few instructions
  * (the queue's for as long as it takes to look at what waits), no two at once, and never during a callback. What a step works on
- * (`step`, `state`, `reclaimer`) belongs to the
- * thread that holds `stepping`. The ledger has no lock, see reservation.c.
+ * (`step`, `state`, `reclaimer`) belongs to the thread that holds `stepping`. The ledger has no lock, see reservation.c.
  */
 #ifndef pressure__pressure_private_h
 #define pressure__pressure_private_h
@@ -100,7 +99,9 @@ uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes);
  */
 int pressure_looks_grantable(pressure_t *pressure, uint64_t bytes);
 /**
- * pressure_want_room() without the kick
+ * says that a reservation of `bytes` was refused for now and is still wanted. The coordinator's next step asks the listeners for
+ * what is missing (event->wanted_bytes), purges the allocator and samples; whoever waits then tries again. Of several wishes the
+ * largest counts. Without a lock; kicks nothing, promises nothing.
  */
 void pressure_note_wish(pressure_t *pressure, uint64_t bytes);
 /**

@@ -222,9 +222,9 @@ static int can_help(pressure_t *pressure, uint64_t shortage_bytes)
 }
 
 /*
- * A wish for room: no level says that memory is short, but a reservation cannot be granted. The listeners give what is missing, and
- * the allocator is purged even if they have nothing, because pages that it keeps count against every grant. The purge is not free:
- * wishes come with every try of every task that waits, so there is a pause between two.
+ * A wish for room: no level says that memory is short, but the head of the queue cannot be granted its memory. The listeners give
+ * what is missing, and the allocator is purged even if they have nothing, because pages that it keeps count against every grant.
+ * The purge is not free, and the wish comes with each look at the queue, so there is a pause between two.
  */
 static void grant_wish(pressure_t *pressure, uint64_t reading_bytes, uint64_t now_ms)
 {

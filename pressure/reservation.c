@@ -17,8 +17,8 @@
  * This is an upper bound of the resident set, now and later, while (a) no work touches more than it reserved and (b) O grows by
  * released source bytes alone. Where (b) fails (connections, results that decodes leave behind, pages that the allocator keeps) the
  * error is that growth, as far as a sample has not shown it, and a sample hides no more of it than there are reserved bytes still
- * untouched; the 20 % above the mark are for that. The bound is too high by what was settled and is gone again, until R falls below
- * settled; at a sample that is F at most. Once no work is left R is O and the excess is gone.
+ * untouched; the part of the budget above the mark is for that. The bound is too high by what was settled and is gone again, until
+ * R falls below settled; at a sample that is F at most. Once no work is left R is O and the excess is gone.
  *
  * Atomics: `granted` only ever grows by compare-and-swap, so a view that was current at the swap cannot have missed a grant (a
  * plain count of the reserved bytes could go down and up again in between and hide a release). The reading is taken first, an older
@@ -184,12 +184,6 @@ void pressure_note_wish(pressure_t *pressure, uint64_t bytes)
     while (before < bytes && !atomic_compare_exchange_weak_explicit(&pressure->wanted_bytes, &before, bytes, memory_order_relaxed,
                                                                     memory_order_relaxed))
         ;
-}
-
-void pressure_want_room(pressure_t *pressure, uint64_t bytes)
-{
-    pressure_note_wish(pressure, bytes);
-    pressure_kick(pressure);
 }
 
 uint64_t pressure_largest_bytes(pressure_t *pressure)

@@ -1,6 +1,7 @@
 /*
  * tuning.h - every number of the coordinator but the marks and dwells of the levels (pressure_config_t). All are settings, all are
- * uint64_t, and all are checked by pressure_config_check(). Permilles are of the budget where nothing else is said.
+ * uint64_t, and all are checked by pressure_config_check(). Permilles are of the budget where nothing else is said. The numbers in
+ * the comments are what pressure_config_init() sets.
  */
 #ifndef pressure__tuning_h
 #define pressure__tuning_h

@@ -157,7 +157,9 @@ def test_memory_of_others_in_the_group_raises_the_level(serve, group, what):
             wait_for(lambda: memory(server)["level"] == "high", 10, "the level rises")
             now = memory(server)
             assert 0.8 * LIMIT < now["group_bytes"] < LIMIT and now["resident_bytes"] < 0.5 * LIMIT
-            assert server.get("/api/health").json()["status"] == "degraded"
+            assert now["decided_by"] == "group" and abs(now["ratio"] - now["group_bytes"] / LIMIT) < 0.001
+            health = server.get("/api/health").json()
+            assert health["status"] == "degraded" and "the memory cgroup has reached" in health["reasons"][0]
             values = metrics(server)
             assert values["sluice_pressure_group_limit_bytes"] == LIMIT
             assert values["sluice_pressure_group_bytes"] > 0.8 * LIMIT

@@ -149,6 +149,36 @@ static void test_named_settings_exist(void **state)
     assert_true(named >= 10);
 }
 
+static int names(const char *detail, const char *setting)
+{
+    size_t len = strlen(setting);
+
+    for (const char *at = detail; (at = strstr(at, setting)) != NULL; at += len)
+        if (strspn(at + len, LOWER "-") == 0)
+            return 1;
+    return 0;
+}
+
+/* who is turned away is told all that can be behind it, and nothing that cannot */
+static void test_settings_of_a_busy_server(void **state)
+{
+    static const struct {
+        const char *setting;
+        int of_no_room, of_queue_full;
+    } cases[] = {
+        {"image.queue-timeout", 1, 1},     {"pressure.budget", 1, 0},      {"pressure.source-share", 1, 0}, {"image.workers", 1, 0},
+        {"pressure.max-concurrent", 1, 0}, {"image.origin-timeout", 1, 0}, /* over while a download had no memory */
+        {"image.max-queue", 0, 1},         {"pressure.max-waiting", 0, 1}, {"image.max-fetches", 0, 1}, /* no connection was free */
+        {"image.request-timeout", 0, 0},   {"image-cache.capacity", 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
+        assert_int_equal(names(sluice_errors[SLUICE_ERROR_NO_ROOM].detail, cases[i].setting), cases[i].of_no_room);
+        assert_int_equal(names(sluice_errors[SLUICE_ERROR_QUEUE_FULL].detail, cases[i].setting), cases[i].of_queue_full);
+    }
+}
+
 /* each part comes back, whatever the others are */
 static void test_failures(void **state)
 {
@@ -205,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_details),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_named_settings_exist),
+        cmocka_unit_test(test_settings_of_a_busy_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,8 +77,8 @@ static void fill(health_snapshot_t *snapshot)
     snapshot->resident_bytes = 812345678;
     snapshot->peak_resident_bytes = value();
     snapshot->budget_bytes = 1000000000;
-    snapshot->group_bytes = value();
-    snapshot->group_limit_bytes = value();
+    snapshot->group_bytes = 700000000; /* less of its limit than the resident set is of the budget */
+    snapshot->group_limit_bytes = 900000000;
     snapshot->failed_group_reads = value();
     snapshot->watchdog_checks = value();
     snapshot->watchdog_failures = value();
@@ -242,7 +242,7 @@ static void health_by_field(void **state)
     check_string(root, "status", "degraded");
     check_string(root, "version", "1.2.3");
     check_real(root, "uptime_seconds", 1234.568, 1e-9);
-    assert_int_equal(json_object_size(memory), 12);
+    assert_int_equal(json_object_size(memory), 13);
     check_string(memory, "level", "high");
     check_integer(memory, "resident_bytes", snapshot.resident_bytes);
     check_integer(memory, "peak_resident_bytes", snapshot.peak_resident_bytes);
@@ -251,6 +251,7 @@ static void health_by_field(void **state)
     check_integer(memory, "group_limit_bytes", snapshot.group_limit_bytes);
     check_integer(memory, "failed_group_reads", snapshot.failed_group_reads);
     check_real(memory, "ratio", 0.8123, 1e-9);
+    check_string(memory, "decided_by", "resident");
     check_integer(memory, "accounted_bytes", snapshot.accounted_bytes);
     check_integer(memory, "residual_bytes", snapshot.residual_bytes);
     check_integer(memory, "evictable_bytes", snapshot.evictable_bytes);
@@ -425,6 +426,38 @@ static void caches_by_field(void **state)
     json_decref(root);
 }
 
+/* the ratio is of whichever is nearer to its bound */
+static void memory_ratio(void **state)
+{
+    static const struct {
+        uint64_t resident, budget, group, limit;
+        double ratio;
+        const char *decided_by;
+    } cases[] = {
+        {500, 1000, 0, 0, 0.5, "resident"},    {500, 1000, 250, 500, 0.5, "resident"},
+        {500, 1000, 251, 500, 0.502, "group"}, {501, 1000, 250, 500, 0.501, "resident"},
+        {100, 1000, 480, 500, 0.96, "group"},  {1100, 1000, 499, 500, 1.1, "resident"},
+        {500, 1000, 400, 0, 0.5, "resident"}, /* no limit, whatever is used */
+        {0, 0, 9, 10, 0.9, "group"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
+        health_snapshot_t snapshot;
+        size_t len;
+        fill(&snapshot);
+        snapshot.resident_bytes = cases[i].resident;
+        snapshot.budget_bytes = cases[i].budget;
+        snapshot.group_bytes = cases[i].group;
+        snapshot.group_limit_bytes = cases[i].limit;
+        char *text = health_json(&snapshot, &len);
+        json_t *root = parse(text, len);
+        check_real(member(root, "memory"), "ratio", cases[i].ratio, 1e-9);
+        check_string(member(root, "memory"), "decided_by", cases[i].decided_by);
+        json_decref(root);
+    }
+}
+
 static void empty_snapshot(void **state)
 {
     (void)state;
@@ -435,6 +468,7 @@ static void empty_snapshot(void **state)
     json_t *root = parse(text, len);
     assert_true(json_is_null(member(root, "last_reclaim")));
     check_real(member(root, "memory"), "ratio", 0, 0);
+    check_string(member(root, "memory"), "decided_by", "resident");
     check_string(root, "version", "");
     assert_int_equal(json_object_size(member(root, "caches")), 0);
     json_decref(root);
@@ -616,6 +650,7 @@ int main(void)
         cmocka_unit_test(states_of_the_reclaim),
         cmocka_unit_test(health_repeats_the_verdict),
         cmocka_unit_test(caches_by_field),
+        cmocka_unit_test(memory_ratio),
         cmocka_unit_test(empty_snapshot),
         cmocka_unit_test(extreme_numbers),
         cmocka_unit_test(odd_strings),

@@ -80,6 +80,37 @@ static void every_level(void **state)
     }
 }
 
+/* who reads it is not sent to raise a budget that is not what is short */
+static void what_decides_is_named(void **state)
+{
+    static const char *const marks[] = {"degraded mark", "high mark", "critical mark", "emergency mark"};
+
+    (void)state;
+    for (int level = 2; level != HEALTH_NUM_LEVELS; ++level) {
+        for (int by_group = 0; by_group != 2; ++by_group) {
+            health_snapshot_t snapshot = calm();
+            snapshot.level = level;
+            snapshot.resident_bytes = 960 * MB;
+            snapshot.group_bytes = (uint64_t)(by_group ? 481 : 479) * MB;
+            snapshot.group_limit_bytes = 500 * MB;
+            health_verdict_t verdict = judge(&snapshot);
+            assert_int_equal(verdict.num_reasons, 1);
+            assert_non_null(strstr(verdict.reasons[0], marks[level - 2]));
+            assert_int_equal(strstr(verdict.reasons[0], "the memory cgroup") != NULL, by_group);
+            assert_int_equal(strstr(verdict.reasons[0], "the resident set") != NULL, !by_group);
+            assert_int_equal(strstr(verdict.recommendations[0], "limit of the memory cgroup") != NULL, by_group);
+            assert_int_equal(strstr(verdict.recommendations[0], "raise pressure.budget") != NULL, !by_group);
+            assert_non_null(strstr(verdict.recommendations[0], "image-cache.capacity"));
+            snapshot.level = 3;
+            snapshot.reclaim.unreclaimable = 1;
+            verdict = judge(&snapshot);
+            assert_int_equal(verdict.num_reasons, 2);
+            assert_int_equal(says(&verdict, "unreclaimable", "raise pressure.budget"), !by_group);
+            assert_int_equal(says(&verdict, "unreclaimable", "limit of the memory cgroup"), by_group);
+        }
+    }
+}
+
 static void level_names(void **state)
 {
     (void)state;
@@ -232,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_level),
+        cmocka_unit_test(what_decides_is_named),
         cmocka_unit_test(level_names),
         cmocka_unit_test(failed_samples),
         cmocka_unit_test(never_a_good_sample),

@@ -160,7 +160,7 @@ static void test_a_listener_is_limited(void **arg)
     for (unsigned i = 0; i < 100; ++i)
         fake_step(pressure, 1000, 600);
     assert_int_equal(cache.num_limits, 0); /* nothing to say without an episode */
-    pressure_want_room(pressure, 300 * MIB);
+    pressure_note_wish(pressure, 300 * MIB);
     fake_step(pressure, 1000, 600);
     assert_int_equal(cache.num_limits, 0); /* nor for a wish for room */
     fake_step(pressure, 1000, 700);

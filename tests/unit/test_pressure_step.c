@@ -380,9 +380,9 @@ static void test_a_wish_for_room_names_what_is_missing(void **arg)
     fake_step(pressure, 100, 600);
     assert_int_equal(ear.num_events, 0); /* a refusal alone asks for nothing */
 
-    pressure_want_room(pressure, 250 * FAKE_MIB);
-    pressure_want_room(pressure, 300 * FAKE_MIB);
-    pressure_want_room(pressure, 1 * FAKE_MIB);
+    pressure_note_wish(pressure, 250 * FAKE_MIB);
+    pressure_note_wish(pressure, 300 * FAKE_MIB);
+    pressure_note_wish(pressure, 1 * FAKE_MIB);
     fake.purge_returns_bytes = 100 * FAKE_MIB;
     fake_step(pressure, 100, 600);
     assert_int_equal(ear.num_events, 1); /* the largest wish counts, once */
@@ -407,11 +407,11 @@ static void test_wishes_pause_and_need_a_shortage(void **arg)
     (void)arg;
     listen_to(pressure, &ear, 0);
     fake_step(pressure, 100, 600);
-    pressure_want_room(pressure, 200 * FAKE_MIB);
+    pressure_note_wish(pressure, 200 * FAKE_MIB);
     fake_step(pressure, 100, 600);
     assert_int_equal(ear.num_events, 0); /* it would be granted as it is */
     for (unsigned i = 0; i < 10; ++i) {
-        pressure_want_room(pressure, 300 * FAKE_MIB);
+        pressure_note_wish(pressure, 300 * FAKE_MIB);
         fake_step(pressure, 10, 600);
     }
     assert_int_equal(ear.num_events, 2); /* 100 ms of wishes, at most one each 50 ms */

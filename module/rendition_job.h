@@ -1,0 +1,106 @@
+/*
+ * rendition_job.h - what rendition.c and rendition_source.c share. Nothing else includes it.
+ *
+ * Whoever calls one of these functions owns the job. One that takes the job a step further (marked so) may end it before it
+ * returns, on this thread or another: whoever looks at the job afterwards holds a reference of its own.
+ */
+#ifndef module__rendition_job_h
+#define module__rendition_job_h
+
+#include <stddef.h>
+#include <stdlib.h>
+#include "module/rendition.h"
+#include "module/source.h"
+#include "module/transform_meter.h"
+
+typedef struct st_sluice_rendition_t {
+    sluice_task_t task;
+    pressure_operation_t operation;
+    icache_waiter_t source_waiter;
+    sluice_t *sluice;
+    const sluice_origin_t *origin;
+    sluice_options_t options;
+    icache_flight_t *flight;
+    icache_object_t *old, *source; /* source: NULL while it is not held */
+    int holds;                     /* the source counts in the share of sources */
+    int fetched_again;
+    uint64_t source_hash[2];
+    uint64_t made_of[2]; /* what the old one was made of */
+    sluice_plan_t plan;
+    sluice_transform_meter_t meter;
+    int planned;
+    int asked; /* the origin, by whoever led the source's flight */
+    int store;
+    uint32_t origin_status; /* 0: it was not asked, or did not answer */
+    uint64_t need_bytes;    /* with an error: what would not fit, else 0 */
+    uint64_t epoch, queued_us, run_us, deadline_ms;
+    _Atomic int cancelled, refs;
+    icache_key_t key;
+    size_t source_key_len, path_len;
+    char text[]; /* key of the rendition, key of the source, path below the origin */
+} sluice_rendition_t;
+
+#define SLUICE_RENDITION_OF(member, field) ((sluice_rendition_t *)(void *)((char *)(member)-offsetof(sluice_rendition_t, field)))
+
+static inline const char *sluice_rendition_source_key(const sluice_rendition_t *job)
+{
+    return job->text + job->key.len + 1;
+}
+
+static inline const char *sluice_rendition_path(const sluice_rendition_t *job)
+{
+    return sluice_rendition_source_key(job) + job->source_key_len + 1;
+}
+
+static inline void sluice_rendition_ref(sluice_rendition_t *job)
+{
+    atomic_fetch_add(&job->refs, 1);
+}
+
+static inline void sluice_rendition_unref(sluice_rendition_t *job)
+{
+    if (atomic_fetch_sub(&job->refs, 1) == 1)
+        free(job);
+}
+
+/* --- rendition.c --- */
+
+/**
+ * ends the flight, and the job
+ * @param object the rendition, of which a reference is consumed, or NULL
+ */
+void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, sluice_failure_t failure);
+/**
+ * the old rendition is right for as long as this source is, whose reference is consumed. Ends the job.
+ */
+void sluice_rendition_renew(sluice_rendition_t *job, icache_object_t *source);
+/**
+ * to the planners, now that there is a source. A step further.
+ */
+void sluice_rendition_plan(sluice_rendition_t *job);
+
+/* --- rendition_source.c --- */
+
+/**
+ * before the first of the others, and before anybody may detach the waiter
+ */
+void sluice_rendition_init_source(sluice_rendition_t *job);
+/**
+ * looks the source up, or has the origin asked for it. A step further.
+ * @param made_of hash of the bytes that an answer without a body will do for, or NULL
+ */
+void sluice_rendition_get_source(sluice_rendition_t *job, const uint64_t *made_of);
+/**
+ * makes sure that job->source is there; returns 0 if it has been evicted, or replaced by another one
+ */
+int sluice_rendition_recover_source(sluice_rendition_t *job);
+/**
+ * for one that could not be recovered, which happens once. A step further.
+ */
+void sluice_rendition_get_source_again(sluice_rendition_t *job);
+/**
+ * the source does not count in the share of sources any more; the reference to it stays
+ */
+void sluice_rendition_stop_holding(sluice_rendition_t *job);
+
+#endif
