@@ -61,7 +61,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo "variables: CC CFLAGS LDFLAGS PREFIX DESTDIR PORT, V=1 (show commands), WERROR=1, SANITIZER=address,undefined|thread"
 
 $(B)/obj/%.o: %.c
