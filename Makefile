@@ -114,7 +114,7 @@ $(B)/leak-check.so: tests/e2e/leak_check.c
 $(B)/bench_lookup: $(B)/obj/bench/bench_lookup.o $(call obj,$(wildcard image_cache/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 $(B)/bench_pressure: $(B)/obj/bench/bench_pressure.o $(call obj,$(wildcard pressure/*.c))
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 # the module again, with what bench/no_pressure.c has in place of the coordinator's functions
 build/sluice-no-pressure.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS) bench/no_pressure.c) module/sluice.map
 	$(if $(Q),@echo "  LD      $@")
