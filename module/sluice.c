@@ -185,10 +185,10 @@ static void say_start(const sluice_t *sluice)
     icache_get_stats(sluice->cache, &cache);
     fprintf(stderr,
             "sluice: " SLUICE_VERSION
-            ", pid %d: budget %.0f MiB%s, image cache %.0f MiB, %u workers, at most %.0f MiB for one picture\n",
+            ", pid %d: budget %.0f MiB%s, image cache %.0f MiB, %u workers, at most %llu MiB for one picture\n",
             (int)getpid(), (double)sluice->budget_bytes / 1048576, sluice->settings.budget_bytes == 0 ? " (auto)" : "",
             (double)cache.capacity_bytes / 1048576, (unsigned)sluice->settings.workers,
-            (double)pressure_largest_bytes(sluice->pressure) / 1048576);
+            (unsigned long long)(pressure_largest_bytes(sluice->pressure) >> 20));
 }
 
 void sluice_start_locked(sluice_t *sluice)
