@@ -61,7 +61,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo "variables: CC CFLAGS LDFLAGS PREFIX DESTDIR PORT, V=1 (show commands), WERROR=1, SANITIZER=address,undefined|thread"
 
 $(B)/obj/%.o: %.c
@@ -114,7 +114,7 @@ $(B)/leak-check.so: tests/e2e/leak_check.c
 $(B)/bench_lookup: $(B)/obj/bench/bench_lookup.o $(call obj,$(wildcard image_cache/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 $(B)/bench_pressure: $(B)/obj/bench/bench_pressure.o $(call obj,$(wildcard pressure/*.c))
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 # the module again, with what bench/no_pressure.c has in place of the coordinator's functions
 build/sluice-no-pressure.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS) bench/no_pressure.c) module/sluice.map
 	$(if $(Q),@echo "  LD      $@")

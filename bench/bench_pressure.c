@@ -137,9 +137,11 @@ static pressure_meter_t *create_meter(uint64_t (*clock_ms)(void))
 
 static void step(unsigned long operations)
 {
-    for (unsigned long i = 0; i < operations; ++i)
-        if (pressure_step(pressure) != 1000)
-            abort(); /* not calm */
+    for (unsigned long i = 0; i < operations; ++i) {
+        pressure_step(pressure);
+        if (pressure_level(pressure) != PRESSURE_NORMAL)
+            abort();
+    }
 }
 
 static const struct {

@@ -54,6 +54,11 @@ WRAP(void, pressure_kick, pressure_t *pressure)
     (void)pressure;
 }
 
+WRAP(void, pressure_want_room, pressure_t *pressure, uint64_t bytes)
+{
+    (void)pressure, (void)bytes;
+}
+
 WRAP(int, pressure_register, pressure_t *pressure, const pressure_listener_t *listener, pressure_registration_t **registration)
 {
     (void)pressure;

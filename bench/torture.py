@@ -26,7 +26,6 @@ MIB = storm.MIB
 HEALTH_MS = 100
 LEAST_RATIO = 0.7  # of the pictures per second without a limit, from LARGE_BUDGET on
 LARGE_BUDGET = 256 * MIB
-BOUNDLESS = 16  # times as much budget as the cgroup is for
 
 
 # --- running
@@ -40,16 +39,6 @@ def run_cell(folder, origin, order, budget, number):
     with storm.group_for(budget) if budget else contextlib.nullcontext() as group:
         outcome = storm.over_sluice(here, origin, order, budget, group)
     print_cell(f"{order.connections:>4} connections, {name_of(budget)}", outcome)
-    return outcome
-
-
-def run_boundless(folder, origin, order, budget):
-    """A Sluice that may take more than its cgroup has: shows that the storm kills what does not hold back."""
-    here = Path(folder, f"boundless-{order.connections}-{budget}")
-    here.mkdir()
-    with storm.group_for(budget) as group:
-        outcome = storm.over_sluice(here, origin, dataclasses.replace(order, drain_s=1), BOUNDLESS * budget, group)
-    print_cell(f"{order.connections:>4} connections, {name_of(BOUNDLESS * budget)} in the cgroup for {name_of(budget)}", outcome)
     return outcome
 
 
@@ -98,10 +87,8 @@ def run_all(folder, origin, options):
             for budget in budgets:
                 number += 1
                 results.setdefault((connections, budget), []).append(run_cell(folder, origin, order, budget, number))
-        for budget in options.budgets:
-            peers[connections, budget, "sluice, boundless"] = run_boundless(folder, origin, order, budget)
-            if options.ipx:
-                peers[connections, budget, "ipx"] = run_ipx(folder, origin, order, budget)
+        for budget in options.budgets if options.ipx else []:
+            peers[connections, budget, "ipx"] = run_ipx(folder, origin, order, budget)
     return results, peers
 
 

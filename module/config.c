@@ -63,16 +63,29 @@ static int on_enter(h2o_configurator_t *_self, h2o_configurator_context_t *ctx, 
     return 0;
 }
 
-static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
+static const char *find_contradiction(const sluice_settings_t *s)
 {
-    const sluice_settings_t *s = &self->sluice->settings;
     pressure_config_t config;
     const char *fault;
 
     sluice_fill_pressure_config(s, &config);
     if (config.budget_bytes == 0)
         config.budget_bytes = 1 << 30; /* auto: any will do for this check */
-    if ((fault = pressure_config_check(&config)) == NULL)
+    if ((fault = pressure_config_check(&config)) != NULL)
+        return fault;
+    if (s->watchdog_deadline_ms < 2 * config.tuning.period_ms)
+        return "watchdog-deadline must be at least twice sample-period, or a coordinator that rests would be taken for one that "
+               "hangs";
+    if (s->max_retry_after_ms < s->retry_after_ms)
+        return "max-retry-after must not be below retry-after";
+    return NULL;
+}
+
+static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
+{
+    const char *fault = find_contradiction(&self->sluice->settings);
+
+    if (fault == NULL)
         return 0;
     h2o_configurator_errprintf(NULL, node, "pressure.*: %s", fault);
     return -1;

@@ -107,12 +107,12 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
     size_t len = size * count;
     long status = 0;
 
-    if (atomic_load(&transfer->cancelled))
+    if (atomic_load(&transfer->cancelled)) {
         transfer->error = SLUICE_ERROR_CANCELLED;
-    /* an error within curl_easy_pause() loses these bytes, but does not end the transfer: what follows is no picture */
-    if (transfer->error != SLUICE_OK)
         return CURL_WRITEFUNC_ERROR;
+    }
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* an error within curl_easy_pause() loses these bytes, but does not end the transfer: what follows is no picture */
     if (status != 200 || transfer->error != SLUICE_OK)
         return drain(transfer, len);
     sluice_error_t error = take_body(transfer, bytes, len);

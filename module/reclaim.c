@@ -170,9 +170,8 @@ static void tell_usage_of_metadata(void *_reclaim, pressure_level_t level, press
     uint64_t index_bytes, segment_bytes;
 
     icache_meta_get_usage(sluice->metadata, &index_bytes, &segment_bytes);
-    *out = (pressure_usage_t){.bytes = index_bytes + segment_bytes,
-                              .capacity_bytes = sluice->settings.metadata_capacity_bytes,
-                              .evictable_bytes = metadata_taken(sluice, level, segment_bytes)};
+    *out =
+        (pressure_usage_t){.bytes = index_bytes + segment_bytes, .evictable_bytes = metadata_taken(sluice, level, segment_bytes)};
 }
 
 sluice_reclaim_t *sluice_reclaim_create(sluice_t *sluice)

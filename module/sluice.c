@@ -183,9 +183,12 @@ static void say_start(const sluice_t *sluice)
     icache_stats_t cache;
 
     icache_get_stats(sluice->cache, &cache);
-    fprintf(stderr, "sluice: " SLUICE_VERSION ", pid %d: budget %.0f MiB%s, image cache %.0f MiB, %u workers\n", (int)getpid(),
-            (double)sluice->budget_bytes / 1048576, sluice->settings.budget_bytes == 0 ? " (auto)" : "",
-            (double)cache.capacity_bytes / 1048576, (unsigned)sluice->settings.workers);
+    fprintf(stderr,
+            "sluice: " SLUICE_VERSION
+            ", pid %d: budget %.0f MiB%s, image cache %.0f MiB, %u workers, at most %llu MiB for one picture\n",
+            (int)getpid(), (double)sluice->budget_bytes / 1048576, sluice->settings.budget_bytes == 0 ? " (auto)" : "",
+            (double)cache.capacity_bytes / 1048576, (unsigned)sluice->settings.workers,
+            (unsigned long long)(pressure_largest_bytes(sluice->pressure) >> 20));
 }
 
 void sluice_start_locked(sluice_t *sluice)

@@ -117,9 +117,9 @@ const char *pressure_config_check(const pressure_config_t *config)
     if (config->mark_permille[PRESSURE_EMERGENCY] > 1000)
         return "no mark may be above the budget";
     if (config->down_gap_permille == 0)
-        return "the gap must be above 0";
+        return "down-gap must be above 0";
     if (config->down_gap_permille >= config->mark_permille[PRESSURE_ELEVATED])
-        return "the gap must be below the mark of elevated";
+        return "down-gap must be below the mark of elevated";
     if (config->tuning.release_ceiling_permille < config->mark_permille[PRESSURE_CRITICAL])
         return "release-ceiling must not be below the mark of critical";
     return check_tuning(&config->tuning);

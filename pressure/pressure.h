@@ -268,6 +268,14 @@ int pressure_resize(pressure_t *pressure, pressure_class_t resource_class, uint6
  */
 void pressure_release(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes);
 
+/**
+ * says that a reservation of `bytes` was refused for now and is still wanted, by somebody who will ask again: operations say so
+ * themselves. The coordinator's next step asks the listeners for what is missing (event->wanted_bytes), unless running operations
+ * hold more of it than they could give, purges the allocator and samples. Of several wishes the largest counts. Without a lock but
+ * for the kick; never fails, promises nothing.
+ */
+void pressure_want_room(pressure_t *pressure, uint64_t bytes);
+
 void pressure_get_snapshot(pressure_t *pressure, pressure_snapshot_t *snapshot);
 /**
  * fills in the records of the first `max` listeners in the order in which they are called. Returns how many that were.

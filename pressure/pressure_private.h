@@ -99,9 +99,7 @@ uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes);
  */
 int pressure_looks_grantable(pressure_t *pressure, uint64_t bytes);
 /**
- * says that a reservation of `bytes` was refused for now and is still wanted. The coordinator's next step asks the listeners for
- * what is missing (event->wanted_bytes), purges the allocator and samples; whoever waits then tries again. Of several wishes the
- * largest counts. Without a lock; kicks nothing, promises nothing.
+ * pressure_want_room() without the kick
  */
 void pressure_note_wish(pressure_t *pressure, uint64_t bytes);
 /**

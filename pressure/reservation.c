@@ -177,6 +177,12 @@ int pressure_looks_grantable(pressure_t *pressure, uint64_t bytes)
            pressure_shortage_bytes(pressure, bytes) == 0;
 }
 
+void pressure_want_room(pressure_t *pressure, uint64_t bytes)
+{
+    pressure_note_wish(pressure, bytes);
+    pressure_kick(pressure);
+}
+
 void pressure_note_wish(pressure_t *pressure, uint64_t bytes)
 {
     uint64_t before = atomic_load_explicit(&pressure->wanted_bytes, memory_order_relaxed);

@@ -185,7 +185,23 @@ def assert_settles(server, deadline_s=30):
     assert left_over(server) == {}
 
 
-class Prober:
+class Background:
+    """Runs _run() in a thread of its own while the block runs; at its end `stopped` is set, and the thread has ended."""
+
+    def __init__(self):
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join()
+
+
+class Prober(Background):
     """Asks for a path all the time, on a new connection each time and in a thread of its own.
 
     with Prober(server) as prober:
@@ -195,8 +211,8 @@ class Prober:
 
     def __init__(self, server, path="/api/health", statuses=(200,), timeout_s=10, observe=None):
         self.server, self.path, self.statuses, self.timeout_s, self.observe = server, path, statuses, timeout_s, observe
-        self.faults, self.count, self.stopped = [], 0, threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.faults, self.count = [], 0
+        super().__init__()
 
     def _run(self):
         while not self.stopped.wait(0.02):
@@ -209,11 +225,3 @@ class Prober:
             except Exception as problem:  # whatever it is, a client has seen it
                 self.faults.append(problem)
             self.count += 1
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        self.thread.join()

@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -148,7 +147,7 @@ def peak_bytes(pid):
     return int(found[1]) << 10 if found else None
 
 
-class Watch:
+class Watch(clients.Background):
     """Looks at the server twice a second, in a thread of its own: the peak of its resident set, and what /metrics says if there is
     one (a harness.Sluice)."""
 
@@ -161,8 +160,8 @@ class Watch:
 
     def __init__(self, pid, server=None):
         self.pid, self.server = pid, server
-        self.peak, self.rows, self.stopped = 0, [], threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.peak, self.rows = 0, []
+        super().__init__()
 
     def _run(self):
         began = time.monotonic()
@@ -185,14 +184,6 @@ class Watch:
         """How often it was 0, of all times it was looked at."""
         values = [row[name] for _, row in self.rows if name in row]
         return sum(not value for value in values) / len(values) if values else 0
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopped.set()
-        self.thread.join()
 
 
 class Prober:

@@ -171,7 +171,9 @@ ASCENDING = [
     ["pressure.sample-warm", "pressure.sample-busy", "pressure.sample-hot"],
     ["pressure.listener-slice", "pressure.reclaim-limit"],
     ["pressure.backoff", "pressure.backoff-max"],
+    ["pressure.retry-after", "pressure.max-retry-after"],
 ]
+DEADLINE = "pressure.watchdog-deadline"  # at least twice the sample period
 
 
 def neighbours(setting, number):
@@ -183,6 +185,10 @@ def neighbours(setting, number):
             default = base(BY_NAME[other].default)
             if at >= 0 and ((place < at and default > number) or (place > at and default < number)):
                 others[other] = written(BY_NAME[other], number)
+    if setting.name in PERIODS:
+        others[DEADLINE] = BY_NAME[DEADLINE].high
+    if setting.name == DEADLINE:
+        others[PERIODS[-1]] = BY_NAME[PERIODS[-2]].default
     return others | ({"pressure.down-gap": "0.1%"} if {setting.name, *others} & set(MARKS) else {})
 
 
@@ -286,14 +292,17 @@ def test_lines_are_those_of_the_file(check, site):
         ({"high": "91%"}, "the mark of critical must not be below that of high"),
         ({"critical": "79%"}, "the mark of critical must not be below that of high"),
         ({"emergency": "89%"}, "the mark of emergency must not be below that of critical"),
-        ({"elevated": "5%"}, "the gap must be below the mark of elevated"),
-        ({"elevated": "40%", "down-gap": "40%"}, "the gap must be below the mark of elevated"),
+        ({"elevated": "5%"}, "down-gap must be below the mark of elevated"),
+        ({"elevated": "40%", "down-gap": "40%"}, "down-gap must be below the mark of elevated"),
         ({"sample-period": "200ms"}, "sample-period-warm must not be above sample-period"),
         ({"sample-hot": "65%"}, "sample-hot must not be below sample-busy"),
         ({"stale-after": "200ms"}, "stale-after must not be below sample-period-warm"),
         ({"reclaim-limit": "10ms"}, "reclaim-limit must not be below listener-slice"),
         ({"backoff": "2m"}, "backoff-max must not be below backoff"),
         ({"release-ceiling": "89%"}, "release-ceiling must not be below the mark of critical"),
+        ({"sample-period": "2501ms"}, "watchdog-deadline must be at least twice sample-period"),
+        ({"watchdog-deadline": "1999ms"}, "watchdog-deadline must be at least twice sample-period"),
+        ({"retry-after": "61s"}, "max-retry-after must not be below retry-after"),
     ],
     ids=str,
 )

@@ -56,6 +56,14 @@ def numbers(detail):
     return tuple(map(int, re.match(r"(\d+) MiB .* pressure\.budget \((\d+) MiB\) leaves (\d+) MiB: ", detail).groups()))
 
 
+def test_the_log_says_at_the_start_what_one_picture_may_take(server, origin):
+    """As does each 413; no more than the server grows smaller."""
+    origin.script("/large", prefix=CASES["jpeg"][0], size=SIZE)
+    left = numbers(assert_error(server.get("/http/large?w=300"), "source-never-fits"))[2]
+    said = int(re.search(r"at most (\d+) MiB for one picture", server.log())[1])
+    assert said <= left <= said + 4
+
+
 @pytest.mark.parametrize("length", ["right", "chunked"])
 @pytest.mark.parametrize("case", CASES)
 def test_download_is_cut_short_and_remembered(server, origin, case, length):

@@ -49,7 +49,7 @@ def server(sluice, ballast, tmp_path):
     paths = {"/files": {"file.dir": str(tmp_path)}, "/api": {"health.api": "ON"}, "/metrics": {"health.prometheus": "ON"}}
     config = {"load-module": [str(MODULE), str(ballast)], "pressure.budget": BUDGET}
     config.update({"pressure.dwell": "300ms", "pressure.dwell-critical": "500ms"})
-    config.update({"pressure.watchdog-period": "100ms", "pressure.watchdog-deadline": "1500ms"})
+    config.update({"pressure.watchdog-period": "100ms", "pressure.watchdog-deadline": "1500ms", "pressure.sample-period": "500ms"})
     config["pressure.exempt"] = ["/api/health", "/metrics", "/ballast"]
     return sluice({**config, "hosts": {"default": {"paths": {**paths, "/ballast": {"ballast": "ON"}}}}}, module=None)
 

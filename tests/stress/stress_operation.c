@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include "pressure/operation.h"
+#include "module/clock.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define BUDGET (1000 * MIB)
@@ -40,14 +40,6 @@ static void expect(int holds, const char *what)
 {
     if (!holds && atomic_fetch_add(&stress.num_failures, 1) < 10)
         fprintf(stderr, "stress_operation: %s\n", what);
-}
-
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static int sample_little(void *ctx, pressure_sample_t *sample)
@@ -102,7 +94,7 @@ static void start(job_t *job, uint64_t n)
     operation->bytes = (n * 7919 % 300 + 1) * MIB;
     operation->party = n % 5;
     operation->route = n % 4 == 3 ? NULL : &stress.routes[n % 4];
-    operation->deadline_ms = monotonic_ms() + n % 7;
+    operation->deadline_ms = sluice_exact_ms() + n % 7;
     operation->on_done = on_done;
     atomic_fetch_add(&job->starts, 1);
     atomic_store(&job->state, JOB_STARTED);
@@ -171,7 +163,7 @@ static void create(void)
     pressure_config_init(&config);
     config.budget_bytes = BUDGET;
     config.sample = sample_little;
-    config.now_ms = monotonic_ms;
+    config.now_ms = sluice_exact_ms;
     config.max_operations = MAX_RUNNING;
     config.max_waiting = NUM_THREADS * PER_THREAD * 3 / 4;
     config.reconcile_period_ms = 1;

@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include "pressure/pressure.h"
+#include "module/clock.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define BUDGET (1000 * MIB)
@@ -33,14 +33,6 @@ static void expect(int holds, const char *what)
 {
     if (!holds && atomic_fetch_add(&stress.num_failures, 1) < 10)
         fprintf(stderr, "stress_pressure: %s\n", what);
-}
-
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* a wave through all levels; every 17th reading fails */
@@ -143,7 +135,7 @@ int main(int argc, char **argv)
     config.budget_bytes = BUDGET;
     config.dwell_ms = config.dwell_critical_ms = 0; /* falls at the next reading */
     config.sample = sample_wave;
-    config.now_ms = monotonic_ms;
+    config.now_ms = sluice_exact_ms;
     config.log = drop_line;
     if ((stress.pressure = pressure_create(&config)) == NULL || pressure_start(stress.pressure) != 0)
         return 1;

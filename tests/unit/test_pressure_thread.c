@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <time.h>
 #include "test_pressure_fake.h"
+#include "module/clock.h"
 
 static struct {
     _Atomic uint64_t resident_bytes;
@@ -25,14 +26,6 @@ static int sample_machine(void *ctx, pressure_sample_t *sample)
     return 0;
 }
 
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static pressure_t *create_machine(void)
 {
     pressure_config_t config = fake_config();
@@ -41,7 +34,7 @@ static pressure_t *create_machine(void)
     sem_init(&machine.sampled, 0, 0);
     machine.resident_bytes = 100 * FAKE_MIB;
     config.sample = sample_machine;
-    config.now_ms = monotonic_ms;
+    config.now_ms = sluice_exact_ms;
     config.log = NULL;
     pressure = pressure_create(&config);
     assert_non_null(pressure);
@@ -74,13 +67,13 @@ static void test_a_kick_ends_the_nap(void **arg)
     assert_true(machine.signals_blocked);
     machine.resident_bytes = 930 * FAKE_MIB;
     /* a hundred kicks take far less than the hundred naps of a second each that they end, or they end none */
-    began_ms = monotonic_ms();
+    began_ms = sluice_exact_ms();
     for (unsigned i = 0; i < 100; ++i) {
         pressure_kick(pressure);
         assert_int_equal(wait_for_sample(10000), 0);
         machine.resident_bytes = 100 * FAKE_MIB;
     }
-    assert_true(monotonic_ms() - began_ms < 20000);
+    assert_true(sluice_exact_ms() - began_ms < 20000);
     pressure_destroy(&pressure);
     sem_destroy(&machine.sampled);
 }
@@ -94,11 +87,11 @@ static void test_naps_between(void **arg)
     (void)arg;
     assert_int_equal(pressure_start(pressure), 0);
     assert_int_equal(wait_for_sample(10000), 0);
-    began_ms = monotonic_ms();
+    began_ms = sluice_exact_ms();
     pressure_kick(pressure);
     assert_int_equal(wait_for_sample(10000), 0);
     result = wait_for_sample(200); /* one kick, one step; the next is due a second later */
-    assert_true(result != 0 || monotonic_ms() - began_ms > 900);
+    assert_true(result != 0 || sluice_exact_ms() - began_ms > 900);
     pressure_destroy(&pressure);
     sem_destroy(&machine.sampled);
 }
@@ -126,7 +119,7 @@ static void test_a_refused_reservation_wakes_it(void **arg)
 
 static void test_stops_out_of_a_nap(void **arg)
 {
-    uint64_t began_ms = monotonic_ms();
+    uint64_t began_ms = sluice_exact_ms();
 
     (void)arg;
     for (unsigned i = 0; i < 50; ++i) {
@@ -137,7 +130,7 @@ static void test_stops_out_of_a_nap(void **arg)
         pressure_destroy(&pressure);
         sem_destroy(&machine.sampled);
     }
-    assert_true(monotonic_ms() - began_ms < 20000); /* 50 naps would take 50 s */
+    assert_true(sluice_exact_ms() - began_ms < 20000); /* 50 naps would take 50 s */
 }
 
 int main(void)

@@ -9,8 +9,8 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include "pressure/nap.h"
+#include "module/clock.h"
 
 #define TRIGGER "some 100000 2000000"
 
@@ -233,30 +233,22 @@ static void test_this_kernel(void **arg)
 
 /* --- the nap */
 
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void test_nap_ends_when_due(void **arg)
 {
     pressure_nap_t nap;
-    uint64_t began_ms = monotonic_ms();
+    uint64_t began_ms = sluice_exact_ms();
 
     (void)arg;
     assert_int_equal(pressure_nap_init(&nap, NULL), 0);
     pressure_nap_take(&nap, 30);
-    assert_true(monotonic_ms() - began_ms >= 30);
+    assert_true(sluice_exact_ms() - began_ms >= 30);
     pressure_nap_dispose(&nap);
 }
 
 static void test_wake_up_ends_the_nap(void **arg)
 {
     pressure_nap_t nap;
-    uint64_t began_ms = monotonic_ms();
+    uint64_t began_ms = sluice_exact_ms();
 
     (void)arg;
     assert_int_equal(mkfifo(watch_path, 0600), 0);
@@ -267,7 +259,7 @@ static void test_wake_up_ends_the_nap(void **arg)
         assert_int_equal(write(fd, "now", 3), 3);
         pressure_nap_take(&nap, 10000);
     }
-    assert_true(monotonic_ms() - began_ms < 50000); /* not one of them lasted */
+    assert_true(sluice_exact_ms() - began_ms < 50000); /* not one of them lasted */
     close(fd);
     pressure_nap_dispose(&nap);
 }
@@ -283,10 +275,10 @@ static void test_storm_of_wake_ups(void **arg)
     assert_int_equal(write(ends[1], "x", 1), 1);
     wake = (pressure_wake_t){PRESSURE_WAKE_WATCH, ends[0], POLLIN}; /* is never read */
     assert_int_equal(pressure_nap_init(&nap, &wake), 0);
-    uint64_t began_ms = monotonic_ms();
+    uint64_t began_ms = sluice_exact_ms();
     for (unsigned i = 0; i < 21; ++i)
         pressure_nap_take(&nap, 10000);
-    uint64_t took_ms = monotonic_ms() - began_ms;
+    uint64_t took_ms = sluice_exact_ms() - began_ms;
     assert_true(took_ms >= 20 * (PRESSURE_WAKE_PAUSE_MS - 1) && took_ms < 100000);
     for (unsigned i = 0; i < 20; ++i) {
         pressure_nap_kick(&nap);
@@ -312,9 +304,9 @@ static void test_dead_source(void **arg)
     close(ends[1]);
     pressure_nap_take(&nap, 10000);
     assert_int_equal(nap.wake.fd, -1);
-    uint64_t began_ms = monotonic_ms();
+    uint64_t began_ms = sluice_exact_ms();
     pressure_nap_take(&nap, 60);
-    assert_true(monotonic_ms() - began_ms >= 60);
+    assert_true(sluice_exact_ms() - began_ms >= 60);
     pressure_nap_dispose(&nap);
 }
 
@@ -344,9 +336,9 @@ static void test_kicks_from_two_threads(void **arg)
     for (unsigned i = 0; i < 2; ++i)
         assert_int_equal(pthread_create(threads + i, NULL, keep_kicking, NULL), 0);
     for (unsigned i = 0; i < 20000; ++i) {
-        uint64_t began_ms = monotonic_ms();
+        uint64_t began_ms = sluice_exact_ms();
         pressure_nap_take(&race.nap, 10000);
-        uint64_t took_ms = monotonic_ms() - began_ms;
+        uint64_t took_ms = sluice_exact_ms() - began_ms;
         longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
     }
     atomic_store(&race.stop, 1);

@@ -3,9 +3,9 @@
  */
 #include <sched.h>
 #include <semaphore.h>
-#include <time.h>
 #include "test_pressure_fake.h"
 #include "pressure/watchdog.h"
+#include "module/clock.h"
 
 #define DEADLINE_MS 5000
 
@@ -245,14 +245,6 @@ static struct {
     atomic_int stuck;
 } world;
 
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int sample_world(void *ctx, pressure_sample_t *sample)
 {
     (void)ctx;
@@ -288,10 +280,10 @@ static void note_line(void *ctx, const char *line)
 
 static void wait_for_level(const pressure_t *pressure, pressure_level_t level)
 {
-    uint64_t began_ms = monotonic_ms();
+    uint64_t began_ms = sluice_exact_ms();
 
     while (pressure_level(pressure) != level) {
-        assert_true(monotonic_ms() - began_ms < 20000);
+        assert_true(sluice_exact_ms() - began_ms < 20000);
         sched_yield();
     }
 }
@@ -310,7 +302,7 @@ static void test_the_gate_closes_although_a_listener_hangs(void **arg)
     world.stuck = 1;
     world.resident_bytes = 100 * FAKE_MIB;
     config.sample = sample_world;
-    config.now_ms = monotonic_ms;
+    config.now_ms = sluice_exact_ms;
     config.log = NULL;
     config.purge = NULL;
     config.dwell_ms = config.dwell_critical_ms = 100;
@@ -319,7 +311,7 @@ static void test_the_gate_closes_although_a_listener_hangs(void **arg)
     assert_int_equal(pressure_register(pressure, &listener, &registration), 0);
     pressure_watchdog_config_t dog_config = {.pressure = pressure,
                                              .sample = sample_world,
-                                             .now_ms = monotonic_ms,
+                                             .now_ms = sluice_exact_ms,
                                              .period_ms = 5,
                                              .deadline_ms = 300,
                                              .flush = note_flush,
