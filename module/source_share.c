@@ -19,11 +19,11 @@ static int may_take_locked(sluice_source_share_t *share, const void *fetch, uint
 
     if (share->exempt == fetch)
         return 1;
-    if (!is_oldest && share->passed_bytes + bytes > SLUICE_SOURCE_SHARE_PASSES * share->oldest_bytes)
+    if (!is_oldest && share->passed_bytes + bytes > share->oldest_bytes / 4)
         return 0;
     if (ahead + bytes <= share->share_bytes)
         return 1;
-    if (!is_oldest || share->exempt != NULL || share->held_bytes != 0)
+    if (!is_oldest || share->exempt != NULL || share->held_bytes > share->share_bytes / 2)
         return 0;
     share->exempt = fetch;
     return 1;

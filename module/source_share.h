@@ -6,10 +6,10 @@
  * granted memory (each source once, however many renditions wait for it). Both together get a share of the budget
  * (pressure.source-share), by these rules:
  *   - a download takes what it asks for if that is left of the share
- *   - the oldest of those that were refused is the next. Younger ones that ask for less may pass it, until they have taken
- *     SLUICE_SOURCE_SHARE_PASSES times what it asks for; then nothing is given to anybody before it. So small ones need not wait
- * for large ones, and large ones do not starve
- *   - if no rendition holds a source, the oldest may take what it likes until it ends: the workers have nothing to do otherwise
+ *   - the oldest of those that were refused is the next. Younger ones may pass it, until they have taken a quarter of what it asks
+ *     for; then nothing is given to anybody before it. So small ones need not wait for a large one, and large ones do not starve
+ *   - if renditions hold no more than half of the share, the oldest may take what it likes until it ends: so there is a way for
+ *     what is larger than the share, and it is there before the workers have nothing left to do
  *   - a rendition that would hold a source beyond the share does not hold it; it looks it up again when it is its turn, and fetches
  *     it again if it has been evicted meanwhile. What waits is then never more than the share, and all else in the cache can go.
  *
@@ -20,8 +20,6 @@
 
 #include <pthread.h>
 #include <stdint.h>
-
-#define SLUICE_SOURCE_SHARE_PASSES 4
 
 typedef struct st_sluice_source_share_t {
     pthread_mutex_t mutex;

@@ -48,42 +48,46 @@ static void test_what_is_left_of_the_share(void **state)
     uint32_t holders = 0;
 
     (void)state;
-    assert_true(hold(&holders, 100, 0)); /* the workers have something to do */
-    assert_false(take(0, 901));
-    assert_true(take(0, 500));
-    assert_false(take(1, 401));
-    assert_true(take(1, 400));
+    assert_true(hold(&holders, 501, 0)); /* more than half: nothing goes beyond the share */
+    assert_false(take(0, 500));
+    assert_true(take(0, 300));
+    assert_false(take(1, 200));
+    assert_true(take(1, 199));
     assert_false(take(2, 1));
-    sluice_source_share_give(&share, 200);
-    assert_true(take(2, 200));
-    end(0, 300);
-    end(1, 400);
-    end(2, 200);
-    sluice_source_share_drop(&share, &holders, 100);
+    sluice_source_share_give(&share, 100);
+    assert_true(take(2, 100));
+    end(0, 200);
+    end(1, 199);
+    end(2, 100);
+    sluice_source_share_drop(&share, &holders, 501);
 }
 
 /* small ones need not wait for a large one that does not fit yet, but not for ever */
-static void test_small_ones_pass_so_often(void **state)
+static void test_small_ones_pass(void **state)
 {
     uint32_t holders = 0;
     unsigned passed = 0;
 
     (void)state;
-    assert_true(hold(&holders, 500, 0));
-    assert_false(take(0, 600));
-    for (; passed < 100 && take(1, 100); ++passed)
-        sluice_source_share_give(&share, 100);
-    assert_int_equal(passed, 4 * 600 / 100);
+    assert_true(hold(&holders, 501, 0));
+    assert_false(take(0, 800));
+    for (; passed < 100 && take(1, 50); ++passed)
+        sluice_source_share_give(&share, 50);
+    assert_int_equal(passed, 4); /* a quarter of 800 */
     assert_false(take(2, 1));
-    assert_false(take(0, 600));
+    assert_false(take(0, 800));
     assert_false(take(2, 1)); /* asking again does not open the way */
-    sluice_source_share_drop(&share, &holders, 500);
+    sluice_source_share_drop(&share, &holders, 501);
     assert_false(take(2, 1));
-    assert_true(take(0, 600));
+    assert_true(take(0, 800));
     assert_true(take(2, 1));
-    end(0, 600);
+    end(0, 800);
+    assert_true(hold(&holders, 501, 0));
+    assert_false(take(1, 800)); /* it is the oldest now, and none has passed it */
+    assert_true(take(2, 200));
     end(1, 0);
-    end(2, 1);
+    end(2, 201);
+    sluice_source_share_drop(&share, &holders, 501);
 }
 
 /* who finds no memory for what was left of the share keeps its place */
@@ -92,23 +96,39 @@ static void test_no_memory(void **state)
     uint32_t holders = 0;
 
     (void)state;
-    assert_true(hold(&holders, 500, 0));
-    assert_true(sluice_source_share_take(&share, fetches, 0, 100));
-    sluice_source_share_return(&share, 0, 100);
-    assert_int_equal(sluice_source_share_ahead(&share), 500);
-    assert_true(take(1, 400));
-    assert_false(take(2, 1)); /* four times 100 have passed */
-    assert_true(take(0, 100));
-    end(1, 400);
-    assert_true(sluice_source_share_take(&share, fetches + 1, 1, 100));
-    sluice_source_share_return(&share, 1, 100);
-    for (unsigned i = 0; i < 10; ++i) { /* what is returned has not passed */
+    assert_true(hold(&holders, 501, 0));
+    assert_true(sluice_source_share_take(&share, fetches, 0, 400));
+    sluice_source_share_return(&share, 0, 400);
+    assert_int_equal(sluice_source_share_ahead(&share), 501);
+    for (unsigned i = 0; i < 3; ++i) { /* what is returned has not passed */
         assert_true(sluice_source_share_take(&share, fetches + 2, 2, 100));
         sluice_source_share_return(&share, 2, 100);
     }
-    end(0, 100);
+    assert_true(take(1, 100));
+    assert_false(take(2, 1)); /* a quarter of 400 has passed */
+    end(1, 100);
+    assert_true(take(0, 400));
+    assert_true(take(2, 1));
+    end(0, 400);
+    end(2, 1);
+    sluice_source_share_drop(&share, &holders, 501);
+}
+
+/* what is larger than the share need not wait until the workers have nothing left to do */
+static void test_beyond_the_share(void **state)
+{
+    uint32_t holders = 0, others = 0;
+
+    (void)state;
+    assert_true(hold(&others, 1, 0));
+    assert_true(hold(&holders, 500, 0));
+    assert_false(take(0, 5000));
+    sluice_source_share_drop(&share, &others, 1);
+    assert_false(take(1, 1200)); /* that is for the oldest only */
+    assert_true(take(0, 5000));
+    assert_false(take(1, 5000));
+    end(0, 5000);
     end(1, 0);
-    end(2, 0);
     sluice_source_share_drop(&share, &holders, 500);
 }
 
@@ -210,8 +230,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_is_left_of_the_share, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_small_ones_pass_so_often, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_small_ones_pass, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_beyond_the_share, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_may_always, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_deadlock_of_two_that_grow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_oldest_is_the_next, set_up, tear_down),
