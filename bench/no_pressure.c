@@ -43,6 +43,13 @@ WRAP(int, pressure_start, pressure_t *pressure)
     return 0;
 }
 
+/* or it would take the place of the coordinator that does not step */
+WRAP(int, pressure_watchdog_start, pressure_watchdog_t *watchdog)
+{
+    (void)watchdog;
+    return 0;
+}
+
 WRAP(uint64_t, pressure_step, pressure_t *pressure)
 {
     (void)pressure;
@@ -100,4 +107,49 @@ WRAP(void, pressure_release, pressure_t *pressure, pressure_class_t resource_cla
 WRAP(void, pressure_get_snapshot, pressure_t *pressure, pressure_snapshot_t *snapshot)
 {
     *snapshot = pressure->record;
+}
+
+WRAP(uint64_t, pressure_largest_bytes, pressure_t *pressure)
+{
+    (void)pressure;
+    return UINT64_MAX;
+}
+
+WRAP(size_t, pressure_get_listener_records, pressure_t *pressure, pressure_listener_record_t *records, size_t max)
+{
+    (void)pressure, (void)records, (void)max;
+    return 0;
+}
+
+WRAP(void, pressure_add_route, pressure_t *pressure, pressure_route_t *route)
+{
+    (void)pressure, (void)route;
+}
+
+WRAP(int, pressure_operation_start, pressure_t *pressure, pressure_operation_t *operation)
+{
+    (void)pressure, (void)operation;
+    return PRESSURE_OK;
+}
+
+WRAP(int, pressure_operation_cancel, pressure_t *pressure, pressure_operation_t *operation)
+{
+    (void)pressure, (void)operation;
+    return 0;
+}
+
+WRAP(void, pressure_operation_end, pressure_t *pressure, pressure_operation_t *operation)
+{
+    (void)pressure, (void)operation;
+}
+
+WRAP(void, pressure_close_queue, pressure_t *pressure)
+{
+    (void)pressure;
+}
+
+WRAP(void, pressure_get_queue_snapshot, pressure_t *pressure, pressure_queue_snapshot_t *snapshot)
+{
+    (void)pressure;
+    *snapshot = (pressure_queue_snapshot_t){.waiting = 0};
 }
