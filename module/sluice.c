@@ -133,6 +133,7 @@ static void flush_everything(void *_sluice)
     sluice_t *sluice = _sluice;
 
     icache_shrink_to(sluice->cache, 0);
+    icache_trim(sluice->cache, UINT64_MAX);
     while (icache_meta_drop_segment(sluice->metadata) != 0)
         ;
     malloc_trim(0);
