@@ -223,23 +223,30 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
-int pressure_start(pressure_t *pressure)
+int pressure_start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *arg)
 {
     sigset_t all, before;
     int err;
 
-    assert(!pressure->has_thread);
     /* signals are for the server's own threads */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(&pressure->thread, NULL, run_thread, pressure);
+    err = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err != 0) {
         errno = err;
         return -1;
     }
+    pthread_setname_np(*thread, name);
+    return 0;
+}
+
+int pressure_start(pressure_t *pressure)
+{
+    assert(!pressure->has_thread);
+    if (pressure_start_thread(&pressure->thread, "sluice-pressure", run_thread, pressure) != 0)
+        return -1;
     pressure->has_thread = 1;
-    pthread_setname_np(pressure->thread, "sluice-pressure");
     return 0;
 }
 

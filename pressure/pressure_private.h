@@ -242,6 +242,10 @@ __attribute__((format(printf, 2, 3))) void pressure_say(pressure_t *pressure, co
 void pressure_say_level(pressure_t *pressure, uint64_t reading_bytes, const char *rest);
 unsigned pressure_percent_of_budget(const pressure_t *pressure, uint64_t bytes);
 /**
+ * starts a thread with all signals blocked. Returns 0, or -1 (errno of pthread_create).
+ */
+int pressure_start_thread(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
+/**
  * milliseconds since *then_ms. A clock that was set back makes it start anew instead of lasting for ages.
  */
 uint64_t pressure_elapsed_ms(uint64_t *then_ms, uint64_t now_ms);

@@ -1,7 +1,5 @@
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,20 +144,10 @@ pressure_watchdog_t *pressure_watchdog_create(const pressure_watchdog_config_t *
 
 int pressure_watchdog_start(pressure_watchdog_t *watchdog)
 {
-    sigset_t all, before;
-    int err;
-
     assert(!watchdog->has_thread);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    err = pthread_create(&watchdog->thread, NULL, run_thread, watchdog);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err != 0) {
-        errno = err;
+    if (pressure_start_thread(&watchdog->thread, "sluice-watchdog", run_thread, watchdog) != 0)
         return -1;
-    }
     watchdog->has_thread = 1;
-    pthread_setname_np(watchdog->thread, "sluice-watchdog");
     return 0;
 }
 

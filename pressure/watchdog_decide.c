@@ -11,16 +11,10 @@
  * A coordinator hangs if it has ended no step for deadline_ms, and for some checks: a process that was stopped as a whole finds a
  * lot of time gone by at its first check.
  */
+#include "pressure/pressure_private.h"
 #include "pressure/watchdog.h"
 
 #define LEAST_CHECKS 3
-
-static uint64_t elapsed_ms(uint64_t *then_ms, uint64_t now_ms)
-{
-    if (now_ms < *then_ms)
-        *then_ms = now_ms; /* a clock that was set back */
-    return now_ms - *then_ms;
-}
 
 /**
  * Returns whether no step has ended for too long
@@ -33,7 +27,7 @@ static int is_hanging(const pressure_watchdog_rules_t *rules, pressure_watchdog_
         state->alive_ms = now_ms;
         state->checks_since = 0;
     }
-    return state->checks_since++ >= LEAST_CHECKS && elapsed_ms(&state->alive_ms, now_ms) >= rules->deadline_ms;
+    return state->checks_since++ >= LEAST_CHECKS && pressure_elapsed_ms(&state->alive_ms, now_ms) >= rules->deadline_ms;
 }
 
 static void note_level(const pressure_watchdog_rules_t *rules, pressure_watchdog_state_t *state,
@@ -62,7 +56,7 @@ static int is_failing(const pressure_watchdog_rules_t *rules, pressure_watchdog_
     for (pressure_level_t level = PRESSURE_CRITICAL; level <= PRESSURE_EMERGENCY; ++level) {
         if (state->level.level < level || (!state->owed[level] && view->published >= PRESSURE_HIGH))
             continue;
-        if (state->fails || (state->reaches[level] && elapsed_ms(&state->reached_ms[level], now_ms) >= rules->deadline_ms))
+        if (state->fails || (state->reaches[level] && pressure_elapsed_ms(&state->reached_ms[level], now_ms) >= rules->deadline_ms))
             return 1;
     }
     return 0;
@@ -75,7 +69,7 @@ static int may_say(uint64_t *last_ms, pressure_level_t *last_level, pressure_lev
 {
     int is_first = *last_ms == 0;
 
-    if (!is_first && level <= *last_level && elapsed_ms(last_ms, now_ms) < PRESSURE_WATCHDOG_QUIET_MS)
+    if (!is_first && level <= *last_level && pressure_elapsed_ms(last_ms, now_ms) < PRESSURE_WATCHDOG_QUIET_MS)
         return 0;
     *last_ms = now_ms;
     *last_level = level;
@@ -97,7 +91,7 @@ static int is_flush_due(const pressure_watchdog_rules_t *rules, pressure_watchdo
 {
     if (state->level.level < PRESSURE_EMERGENCY || !state->reaches[PRESSURE_EMERGENCY])
         return 0;
-    if (state->flushed_ms != 0 && elapsed_ms(&state->flushed_ms, now_ms) < rules->deadline_ms)
+    if (state->flushed_ms != 0 && pressure_elapsed_ms(&state->flushed_ms, now_ms) < rules->deadline_ms)
         return 0;
     state->flushed_ms = now_ms;
     return 1;
