@@ -324,7 +324,8 @@ static void tame_heap(void)
 static int run(char **argv)
 {
     static const char *const fits[] = {"inside", "outside", "cover", "fill", "contain"};
-    struct st_job_t job = {.options = {(uint32_t)strtoul(argv[1], NULL, 10), (uint32_t)strtoul(argv[2], NULL, 10), 0, 0, 0}};
+    struct st_job_t job = {
+        .options = {.width = {(uint32_t)strtoul(argv[1], NULL, 10), 0}, .height = {(uint32_t)strtoul(argv[2], NULL, 10), 0}}};
     pthread_t thread;
 
     for (size_t i = 0; i != SLUICE_NUM_FITS; ++i)

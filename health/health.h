@@ -18,7 +18,7 @@
 #define HEALTH_NUM_REASONS 7 /* capacity, pressure, expired, purged, replaced, too_large, quota: see health_reason_names */
 #define HEALTH_NUM_LEVELS 6
 #define HEALTH_NUM_CLASSES 2                /* source, decode */
-#define HEALTH_NUM_FORMATS 6                /* jpeg, png, webp, gif, avif, tiff */
+#define HEALTH_NUM_FORMATS 7                /* jpeg, png, webp, gif, avif, tiff, svg */
 #define HEALTH_NUM_RATIOS 8                 /* buckets of a histogram: up to 0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, and more */
 #define HEALTH_NUM_SPANS 5                  /* queue, fetch, decode, transform, encode */
 #define HEALTH_MAX_TEXT_BYTES (1024 * 1024) /* no answer is longer than this, its NUL included */

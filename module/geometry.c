@@ -11,36 +11,42 @@ static uint32_t scale_side(uint32_t side, double factor)
 }
 
 /* the factor that `fit` applies to both sides; of two requested sides it takes the smaller or the larger one */
-static double scale_factor(sluice_size_t source, const sluice_options_t *options)
+static double scale_factor(sluice_size_t source, sluice_size_t wanted, sluice_fit_t fit)
 {
-    double by_width = (double)options->width / source.width, by_height = (double)options->height / source.height;
+    double by_width = (double)wanted.width / source.width, by_height = (double)wanted.height / source.height;
 
-    if (options->width == 0 && options->height == 0)
+    if (wanted.width == 0 && wanted.height == 0)
         return 1;
-    if (options->height == 0)
+    if (wanted.height == 0)
         return by_width;
-    if (options->width == 0)
+    if (wanted.width == 0)
         return by_height;
-    if (options->fit == SLUICE_FIT_OUTSIDE || options->fit == SLUICE_FIT_COVER)
+    if (fit == SLUICE_FIT_OUTSIDE || fit == SLUICE_FIT_COVER)
         return fmax(by_width, by_height);
     return fmin(by_width, by_height);
 }
 
+static sluice_size_t wanted_size(sluice_size_t source, const sluice_options_t *options)
+{
+    return (sluice_size_t){sluice_length_pixels(options->width, source.width),
+                           sluice_length_pixels(options->height, source.height)};
+}
+
 sluice_size_t sluice_scaled_size(sluice_size_t source, const sluice_options_t *options)
 {
-    double factor = scale_factor(source, options);
+    sluice_size_t wanted = wanted_size(source, options);
+    double factor = scale_factor(source, wanted, options->fit);
 
     if (options->fit == SLUICE_FIT_FILL)
-        return (sluice_size_t){options->width != 0 ? options->width : source.width,
-                               options->height != 0 ? options->height : source.height};
+        return (sluice_size_t){wanted.width != 0 ? wanted.width : source.width, wanted.height != 0 ? wanted.height : source.height};
     return (sluice_size_t){scale_side(source.width, factor), scale_side(source.height, factor)};
 }
 
 sluice_size_t sluice_answer_size(sluice_size_t source, const sluice_options_t *options)
 {
-    int both = options->width != 0 && options->height != 0;
+    sluice_size_t wanted = wanted_size(source, options);
 
-    if (both && (options->fit == SLUICE_FIT_COVER || options->fit == SLUICE_FIT_CONTAIN))
-        return (sluice_size_t){options->width, options->height};
+    if (wanted.width != 0 && wanted.height != 0 && (options->fit == SLUICE_FIT_COVER || options->fit == SLUICE_FIT_CONTAIN))
+        return wanted;
     return sluice_scaled_size(source, options);
 }

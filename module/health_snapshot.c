@@ -11,7 +11,7 @@
 
 _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES == PRESSURE_NUM_CLASSES &&
                    HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS &&
-                   HEALTH_NUM_FORMATS == SLUICE_NUM_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS,
+                   HEALTH_NUM_FORMATS == SLUICE_NUM_SOURCE_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS,
                "health/ has its own copies of these numbers");
 
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)

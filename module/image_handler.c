@@ -6,46 +6,13 @@
 #include <unistd.h>
 #include "module/answer.h"
 #include "module/handlers.h"
-#include "module/image_options.h"
+#include "module/image_request.h"
 #include "module/parked.h"
-#include "module/source_path.h"
-
-#define KEY_MAX (2 * SLUICE_SOURCE_PATH_MAX)
 
 struct st_image_handler_t {
     h2o_handler_t super;
     sluice_origin_t *origin;
 };
-
-/* a request's canonical names, on the stack of on_req */
-struct st_names_t {
-    char key[KEY_MAX]; /* of the source, then "?" and the options: of the rendition */
-    size_t source_key_len, key_len;
-    h2o_iovec_t path;
-    sluice_options_t options;
-};
-
-/* writes the key of the source. Returns 0, or -1 when the path cannot name one */
-static int name_source(const sluice_origin_t *origin, h2o_req_t *req, struct st_names_t *names)
-{
-    h2o_iovec_t path = sluice_local_path(req);
-    size_t prefix_len = strlen(origin->key_prefix), len;
-
-    if (path.len == 0 || path.base[0] != '/' || !sluice_source_path_ok(path.base + 1, path.len - 1))
-        return -1;
-    names->path = h2o_iovec_init(path.base + 1, path.len - 1);
-    memcpy(names->key, origin->key_prefix, prefix_len); /* its length was checked when the configuration was read */
-    len = sluice_source_path_encode(names->path.base, names->path.len, names->key + prefix_len,
-                                    sizeof(names->key) - prefix_len - SLUICE_OPTIONS_TEXT_MAX);
-    names->source_key_len = prefix_len + len;
-    return len != 0 ? 0 : -1;
-}
-
-static void name_rendition(struct st_names_t *names)
-{
-    names->key[names->source_key_len] = '?';
-    names->key_len = names->source_key_len + 1 + sluice_options_text(&names->options, names->key + names->source_key_len + 1);
-}
 
 /* a client may ask for what costs nothing, or for nothing at all (RFC 9111, 5.2.1.7). What else its Cache-Control says is not
  * followed: it would let anybody make us work */
@@ -58,11 +25,10 @@ static int wants_cached_only(const h2o_req_t *req)
     return 0;
 }
 
-static void on_miss(struct st_image_handler_t *self, h2o_req_t *req, sluice_loop_t *loop, const struct st_names_t *names,
-                    const icache_key_t *key)
+static void on_miss(h2o_req_t *req, sluice_loop_t *loop, const sluice_image_request_t *image, const icache_key_t *key)
 {
     const sluice_rendition_request_t rendition = {
-        self->origin, names->path.base, names->path.len, names->key, names->source_key_len, &names->options, key};
+        image->origin, image->path.base, image->path.len, image->key, image->source_key_len, &image->options, key};
     const sluice_cache_status_t not_asked = {.forward = SLUICE_FORWARD_NONE};
 
     if (wants_cached_only(req))
@@ -87,30 +53,20 @@ static int answer_seen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o
 /* of a target that is new, or whose picture is gone or has expired */
 static void answer_unseen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms)
 {
-    const sluice_path_settings_t *settings = &self->origin->settings;
-    h2o_iovec_t query = sluice_query(req);
-    struct st_names_t names;
-    char error[SLUICE_OPTIONS_ERROR_MAX];
+    sluice_image_request_t image;
+    sluice_refusal_t refusal;
     icache_object_t *object;
 
-    if (name_source(self->origin, req, &names) != 0) {
-        sluice_answer_refusal(loop->sluice, req, 404, "Not Found",
-                              "no picture can have this name: it is empty or too long, or has empty, dotted or control parts",
-                              "bad-path");
+    if (sluice_image_request_read(&image, self->origin, req, &refusal) != 0) {
+        sluice_answer_refusal(loop->sluice, req, refusal.status, refusal.title, refusal.detail, refusal.code);
         return;
     }
-    if (sluice_options_parse(query.base, query.len, (int)settings->strict, (uint32_t)settings->max_side, &names.options, error) !=
-        0) {
-        sluice_answer_refusal(loop->sluice, req, 400, "Bad Request", error, "bad-option");
-        return;
-    }
-    name_rendition(&names);
-    icache_key_t key = icache_key(loop->sluice->cache, names.key, names.key_len);
+    icache_key_t key = icache_key(loop->sluice->cache, image.key, image.key_len);
     if ((object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms)) != NULL) {
         sluice_seen_put(loop->seen, self, req->path.base, req->path.len, icache_object_handle(object));
         sluice_answer_hit(loop, req, object, now_ms, NULL);
     } else {
-        on_miss(self, req, loop, &names, &key);
+        on_miss(req, loop, &image, &key);
     }
 }
 

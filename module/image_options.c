@@ -9,13 +9,24 @@ static const struct {
     const char *name, *mime_type;
     uint32_t quality;
 } formats[SLUICE_NUM_FORMATS] = {
-    [SLUICE_FORMAT_NONE] = {NULL, NULL, 0},           [SLUICE_FORMAT_JPEG] = {"jpg", "image/jpeg", 80},
-    [SLUICE_FORMAT_PNG] = {"png", "image/png", 0},    [SLUICE_FORMAT_WEBP] = {"webp", "image/webp", 79},
-    [SLUICE_FORMAT_GIF] = {"gif", "image/gif", 0},    [SLUICE_FORMAT_AVIF] = {"avif", "image/avif", 50},
-    [SLUICE_FORMAT_TIFF] = {"tiff", "image/tiff", 0},
+    [SLUICE_FORMAT_NONE] = {NULL, NULL, 0},
+    [SLUICE_FORMAT_JPEG] = {"jpg", "image/jpeg", 80},
+    [SLUICE_FORMAT_PNG] = {"png", "image/png", 0},
+    [SLUICE_FORMAT_WEBP] = {"webp", "image/webp", 79},
+    [SLUICE_FORMAT_GIF] = {"gif", "image/gif", 0},
+    [SLUICE_FORMAT_AVIF] = {"avif", "image/avif", 50},
+    [SLUICE_FORMAT_TIFF] = {"tiff", "image/tiff", 80},
+    [SLUICE_FORMAT_SVG] = {"svg", "image/svg+xml", 0},
+    [SLUICE_FORMAT_JSON] = {"json", "application/json", 0},
+    [SLUICE_FORMAT_TEXT] = {"text", "text/plain", 0},
 };
 
 static const char *const fit_names[SLUICE_NUM_FITS] = {"inside", "outside", "cover", "fill", "contain"};
+
+uint32_t sluice_length_pixels(sluice_length_t length, uint32_t base)
+{
+    return length.is_share ? (uint32_t)(((uint64_t)length.amount * base + 5000) / 10000) : length.amount;
+}
 
 const char *sluice_format_name(sluice_format_t format)
 {
@@ -80,9 +91,9 @@ static int parse_uint(const char *text, uint32_t min, uint32_t max, uint32_t *va
     return 0;
 }
 
-static int parse_side(const char *name, const char *value, uint32_t max_side, uint32_t *side, char *error)
+static int parse_side(const char *name, const char *value, uint32_t max_side, sluice_length_t *side, char *error)
 {
-    if (parse_uint(value, 1, max_side, side) == 0)
+    if (parse_uint(value, 1, max_side, &side->amount) == 0)
         return 0;
     snprintf(error, SLUICE_OPTIONS_ERROR_MAX, "option %s is `%s`; it takes pixels from 1 to %u", name, value, (unsigned)max_side);
     return -1;
@@ -140,11 +151,11 @@ static int set_option(sluice_options_t *options, const char *name, const char *v
 /* what cannot make a difference must not make a different key */
 static void canonicalise(sluice_options_t *options)
 {
-    int one_side = options->width == 0 || options->height == 0;
+    int one_side = options->width.amount == 0 || options->height.amount == 0;
 
     if (one_side && options->fit != SLUICE_FIT_FILL)
         options->fit = SLUICE_FIT_INSIDE;
-    if (options->width == 0 && options->height == 0)
+    if (options->width.amount == 0 && options->height.amount == 0)
         options->fit = SLUICE_FIT_INSIDE;
     if (options->output != SLUICE_FORMAT_NONE) {
         uint32_t quality = formats[options->output].quality;
@@ -221,10 +232,10 @@ size_t sluice_options_text(const sluice_options_t *options, char text[SLUICE_OPT
 {
     size_t n = 0;
 
-    if (options->width != 0)
-        n += put_number(text + n, "&w=", options->width);
-    if (options->height != 0)
-        n += put_number(text + n, "&h=", options->height);
+    if (options->width.amount != 0)
+        n += put_number(text + n, "&w=", options->width.amount);
+    if (options->height.amount != 0)
+        n += put_number(text + n, "&h=", options->height.amount);
     if (options->fit != SLUICE_FIT_INSIDE) {
         n += sluice_put_text(text + n, "&fit=");
         n += sluice_put_text(text + n, fit_names[options->fit]);

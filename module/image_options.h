@@ -17,28 +17,117 @@ typedef enum en_sluice_format_t {
     SLUICE_FORMAT_WEBP,
     SLUICE_FORMAT_GIF,
     SLUICE_FORMAT_AVIF,
-    SLUICE_FORMAT_TIFF, /* of sources only */
+    SLUICE_FORMAT_TIFF,
+    SLUICE_FORMAT_SVG, /* of sources only */
+    SLUICE_NUM_SOURCE_FORMATS,
+    SLUICE_FORMAT_JSON = SLUICE_NUM_SOURCE_FORMATS, /* of answers only: what is known of the picture */
+    SLUICE_FORMAT_TEXT,                             /* of answers only: a picture as a data: URL */
     SLUICE_NUM_FORMATS
 } sluice_format_t;
 
 typedef enum en_sluice_fit_t {
     SLUICE_FIT_INSIDE,  /* as large as fits into w x h, whole picture */
     SLUICE_FIT_OUTSIDE, /* as small as covers w x h, whole picture */
-    SLUICE_FIT_COVER,   /* exactly w x h, centre cropped */
+    SLUICE_FIT_COVER,   /* exactly w x h, cropped */
     SLUICE_FIT_FILL,    /* exactly w x h, stretched */
     SLUICE_FIT_CONTAIN, /* exactly w x h, whole picture on a background */
     SLUICE_NUM_FITS
 } sluice_fit_t;
 
+/**
+ * which part `cover` keeps, and where `contain` puts the picture
+ */
+typedef enum en_sluice_align_t {
+    SLUICE_ALIGN_CENTER,
+    SLUICE_ALIGN_TOP,
+    SLUICE_ALIGN_RIGHT,
+    SLUICE_ALIGN_BOTTOM,
+    SLUICE_ALIGN_LEFT,
+    SLUICE_ALIGN_TOP_LEFT,
+    SLUICE_ALIGN_TOP_RIGHT,
+    SLUICE_ALIGN_BOTTOM_LEFT,
+    SLUICE_ALIGN_BOTTOM_RIGHT,
+    SLUICE_ALIGN_ENTROPY,
+    SLUICE_ALIGN_ATTENTION,
+    SLUICE_ALIGN_FOCAL, /* at focal_x, focal_y */
+    SLUICE_NUM_ALIGNS
+} sluice_align_t;
+
+typedef enum en_sluice_filter_t {
+    SLUICE_FILTER_NONE,
+    SLUICE_FILTER_GREYSCALE,
+    SLUICE_FILTER_SEPIA,
+    SLUICE_FILTER_DUOTONE,
+    SLUICE_FILTER_NEGATE,
+    SLUICE_NUM_FILTERS
+} sluice_filter_t;
+
+/**
+ * of a side: pixels, or ten-thousandths of what the source has
+ */
+typedef struct st_sluice_length_t {
+    uint32_t amount; /* 0: not given */
+    int is_share;
+} sluice_length_t;
+
+typedef struct st_sluice_color_t {
+    uint8_t red, green, blue, alpha; /* alpha 0: transparent, which is also what is not given */
+} sluice_color_t;
+
+/**
+ * What is to be made of a picture. All zero is the picture as it is, upright and stripped, and each field at 0 is its default,
+ * which has no place in the canonical text; thousandths are fixed-point numbers. Device pixel ratio, presets and lists of widths
+ * are in the sizes already.
+ */
 typedef struct st_sluice_options_t {
-    uint32_t width, height; /* pixels; 0: not given */
+    /* size */
+    sluice_length_t width, height;
     sluice_fit_t fit;
-    uint32_t quality; /* 1 to 100; 0: the default of the format */
+    int without_enlargement;
+    sluice_color_t contain_background;
+
+    /* crop */
+    sluice_align_t align;
+    uint32_t focal_x, focal_y; /* ten-thousandths of the source's sides */
+    sluice_length_t crop_x, crop_y, crop_width, crop_height;
+    int crop_first;          /* before the picture is scaled */
+    uint32_t trim_threshold; /* 1 to 254 */
+
+    /* orientation, on top of EXIF */
+    uint32_t rotation; /* degrees clockwise, 0 to 359 */
+    sluice_color_t rotate_background;
+    int flip, flop; /* upside down; left to right */
+
+    /* adjustments */
+    int blur;                                             /* with no sigma: a fast, mild one */
+    uint32_t blur_sigma;                                  /* thousandths */
+    int sharpen;                                          /* with no sigma: a fast, mild one */
+    uint32_t sharpen_sigma, sharpen_flat, sharpen_jagged; /* thousandths */
+    int32_t contrast, brightness;                         /* -100 to 100 */
+    uint32_t gamma;                                       /* thousandths, 1000 to 3000 */
+    int32_t modulate_brightness, saturation;              /* thousandths above the factor 1: -1000 is 0 */
+    uint32_t hue;                                         /* degrees, 0 to 359 */
+    sluice_filter_t filter;
+    sluice_color_t duotone_start, duotone_stop;
+    sluice_color_t tint, background;
+
+    /* output */
     sluice_format_t output;
+    uint32_t quality; /* 1 to 100; 0: the default of the format */
+    uint32_t level;   /* of PNG's compression, 1 more than asked for; 0: the default */
+    int interlaced, lossless, all_filters;
+    int32_t page;      /* from 0; SLUICE_PAGE_LARGEST, SLUICE_PAGE_SMALLEST */
+    int32_t num_pages; /* 0 and 1: one; SLUICE_ALL_PAGES */
+    int placeholder;   /* lqip */
+    int base64;        /* the answer is a data: URL */
 } sluice_options_t;
 
-#define SLUICE_OPTIONS_TEXT_MAX 96
-#define SLUICE_OPTIONS_ERROR_MAX 320
+#define SLUICE_PAGE_LARGEST (-1)
+#define SLUICE_PAGE_SMALLEST (-2)
+#define SLUICE_ALL_PAGES (-1)
+
+#define SLUICE_OPTIONS_TEXT_MAX 640
+#define SLUICE_OPTIONS_ERROR_MAX 640
 
 /**
  * parses a query (without the question mark; may be empty, then NULL is allowed). Of an option given twice, the last one counts.
@@ -52,6 +141,11 @@ int sluice_options_parse(const char *query, size_t len, int strict, uint32_t max
  * writes the canonical text, NUL-terminated, and returns its length
  */
 size_t sluice_options_text(const sluice_options_t *options, char text[SLUICE_OPTIONS_TEXT_MAX]);
+
+/**
+ * in pixels, of a side of `base` pixels; 0: not given
+ */
+uint32_t sluice_length_pixels(sluice_length_t length, uint32_t base);
 
 /**
  * "jpg", "png", ...; NULL for none

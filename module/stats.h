@@ -27,7 +27,7 @@ typedef struct st_sluice_stats_t {
     sluice_counter_t errors_of_origin, errors_of_image, errors_of_room, errors_of_time;
     sluice_counter_t fetches, fetch_failures, fetched_bytes, fetches_in_progress;
     sluice_counter_t transforms_begun, transform_overruns, overrun_warned_ms;
-    sluice_ratios_t memory_ratios[SLUICE_NUM_FORMATS]; /* by format of the source: what transforms took of their estimates */
+    sluice_ratios_t memory_ratios[SLUICE_NUM_SOURCE_FORMATS]; /* by format of the source: what transforms took of their estimates */
     sluice_counter_t transforms, transform_failures, transforms_cancelled, transform_us;
 } sluice_stats_t;
 

@@ -1,9 +1,9 @@
 /*
- * One lazy libvips pipeline per rendition: load and shrink (in the decoder where it can), upright, to sRGB, crop or extend, encode.
- * Pixels flow when the encoder asks for them, so decoding and encoding happen together inside the save call. libvips' own operation
- * cache is off, and its concurrency is 1: parallelism comes from the workers, memory from the ledger. That does not mean that a
- * pipeline runs on the worker's thread alone. libvips 8.14 computes pixels on a thread of its own pool, one for each pipeline with
- * this concurrency, and some savers have another one write meanwhile; the worker waits for them.
+ * One lazy libvips pipeline per rendition, in the steps of pipeline.h. Pixels flow when the encoder asks for them, so decoding and
+ * encoding happen together inside the save call. libvips' own operation cache is off, and its concurrency is 1: parallelism comes
+ * from the workers, memory from the ledger. That does not mean that a pipeline runs on the worker's thread alone. libvips 8.14
+ * computes pixels on a thread of its own pool, one for each pipeline with this concurrency, and some savers have another one write
+ * meanwhile; the worker waits for them.
  */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,8 +12,7 @@
 #include <vips/vector.h>
 #include "module/clock.h"
 #include "module/geometry.h"
-#include "module/transform.h"
-#include "module/webp.h"
+#include "module/pipeline.h"
 
 /* whoever asks for a broken picture is told; in the log it would be a line for each of its rows */
 static void drop_warning(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
@@ -116,24 +115,23 @@ static void read_header(VipsImage *image, sluice_plan_t *plan)
     plan->facts.alpha = vips_image_hasalpha(image);
     plan->facts.profile_bytes = profile_bytes(image);
     plan->turned = vips_image_get_orientation(image) != 1;
+    plan->swapped = swap;
     plan->has_profile = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
     plan->upright_width = (uint32_t)(swap ? plan->facts.height : plan->facts.width);
     plan->upright_height = (uint32_t)(swap ? plan->facts.width : plan->facts.height);
 }
 
-static uint64_t estimate(const sluice_plan_t *plan, const sluice_options_t *options)
+static uint64_t estimate(const sluice_plan_t *plan)
 {
-    sluice_size_t scaled = sluice_scaled_size((sluice_size_t){plan->upright_width, plan->upright_height}, options);
-    int swapped = plan->upright_width != plan->facts.width;
     const sluice_work_t work = {
-        .scaled_width = swapped ? scaled.height : scaled.width,
-        .scaled_height = swapped ? scaled.width : scaled.height,
+        .scaled_width = plan->swapped ? plan->scaled_height : plan->scaled_width,
+        .scaled_height = plan->swapped ? plan->scaled_width : plan->scaled_height,
         .width = plan->width,
         .height = plan->height,
-        .copies = (unsigned)plan->turned + (plan->fit == SLUICE_FIT_COVER),
-        .output = plan->output,
-        .quality = plan->quality,
-        .alpha = plan->facts.alpha || plan->fit == SLUICE_FIT_CONTAIN,
+        .copies = (unsigned)plan->turned + (plan->options.fit == SLUICE_FIT_COVER),
+        .output = plan->options.output,
+        .quality = plan->options.quality,
+        .alpha = plan->facts.alpha || plan->options.fit == SLUICE_FIT_CONTAIN,
     };
 
     return sluice_transform_estimate(&plan->facts, &work);
@@ -156,7 +154,7 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
 {
     VipsImage *image;
 
-    *plan = (sluice_plan_t){.fit = options->fit};
+    *plan = (sluice_plan_t){.options = *options};
     sluice_picture_sniff(bytes, len, &plan->facts);
     if (plan->facts.format == SLUICE_FORMAT_NONE)
         return SLUICE_ERROR_NOT_AN_IMAGE;
@@ -172,93 +170,19 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 
-    sluice_size_t answer = sluice_answer_size((sluice_size_t){plan->upright_width, plan->upright_height}, options);
-    plan->output = choose_output(plan->facts.format, plan->facts.alpha, options->output);
-    if (answer.width > limits->max_side || answer.height > limits->max_side || !can_hold(plan->output, answer))
+    sluice_size_t upright = {plan->upright_width, plan->upright_height};
+    sluice_size_t scaled = sluice_scaled_size(upright, options), answer = sluice_answer_size(upright, options);
+    plan->options.output = choose_output(plan->facts.format, plan->facts.alpha, options->output);
+    if (answer.width > limits->max_side || answer.height > limits->max_side || !can_hold(plan->options.output, answer))
         return SLUICE_ERROR_ANSWER_TOO_LARGE;
+    plan->scaled_width = scaled.width;
+    plan->scaled_height = scaled.height;
     plan->width = answer.width;
     plan->height = answer.height;
-    plan->quality = options->quality != 0 ? options->quality : sluice_format_default_quality(plan->output);
-    plan->estimate_bytes = estimate(plan, options);
+    if (options->quality == 0)
+        plan->options.quality = sluice_format_default_quality(plan->options.output);
+    plan->estimate_bytes = estimate(plan);
     return SLUICE_OK;
-}
-
-/* replaces *image by what an operation that returned `ret` made of it */
-static int advance(VipsImage **image, VipsImage **next, int ret)
-{
-    if (ret != 0)
-        return -1;
-    g_object_unref(*image);
-    *image = *next;
-    return 0;
-}
-
-static int load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image)
-{
-    /* contain is scaled to fit here and extended later; in all other cases the scaled size is known exactly, so it is forced */
-    int contain = plan->fit == SLUICE_FIT_CONTAIN, cover = plan->fit == SLUICE_FIT_COVER;
-
-    /* the argument fail_on reaches the loader of files only (libvips issue 5195); the option string reaches this one. An export
-     * profile without one to import from would darken sRGB: its black is another */
-    return vips_thumbnail_buffer((void *)(uintptr_t)bytes, len, image, (int)plan->width, "height", (int)plan->height, "size",
-                                 contain || cover ? VIPS_SIZE_BOTH : VIPS_SIZE_FORCE, "crop",
-                                 cover ? VIPS_INTERESTING_CENTRE : VIPS_INTERESTING_NONE, "export_profile",
-                                 plan->has_profile ? "srgb" : NULL, "intent", VIPS_INTENT_PERCEPTUAL, "option_string",
-                                 "fail_on=error", NULL);
-}
-
-static int to_srgb(VipsImage **image)
-{
-    VipsImage *next;
-    VipsInterpretation space = vips_image_guess_interpretation(*image);
-
-    if ((space != VIPS_INTERPRETATION_sRGB && space != VIPS_INTERPRETATION_B_W) &&
-        advance(image, &next, vips_colourspace(*image, &next, VIPS_INTERPRETATION_sRGB, NULL)) != 0)
-        return -1;
-    if (vips_image_get_format(*image) != VIPS_FORMAT_UCHAR && advance(image, &next, vips_cast_uchar(*image, &next, NULL)) != 0)
-        return -1;
-    return 0;
-}
-
-/* on a transparent background where the format has one, else on black */
-static int extend(VipsImage **image, const sluice_plan_t *plan)
-{
-    VipsImage *next;
-
-    if (plan->output != SLUICE_FORMAT_JPEG && !vips_image_hasalpha(*image) &&
-        advance(image, &next, vips_addalpha(*image, &next, NULL)) != 0)
-        return -1;
-    return advance(image, &next,
-                   vips_gravity(*image, &next, VIPS_COMPASS_DIRECTION_CENTRE, (int)plan->width, (int)plan->height, "extend",
-                                VIPS_EXTEND_BLACK, NULL));
-}
-
-/* libvips before 8.14.2 writes EXIF and profile into WebP whatever "strip" says (its issue 3340) */
-static int encode_webp(VipsImage *image, int quality, void **out, size_t *out_len)
-{
-    if (vips_webpsave_buffer(image, out, out_len, "Q", quality, "effort", 4, "strip", TRUE, NULL) != 0)
-        return -1;
-    *out_len = sluice_webp_strip(*out, *out_len);
-    return 0;
-}
-
-static int encode(VipsImage *image, const sluice_plan_t *plan, void **out, size_t *out_len)
-{
-    int quality = (int)plan->quality;
-
-    switch (plan->output) {
-    case SLUICE_FORMAT_JPEG:
-        return vips_jpegsave_buffer(image, out, out_len, "Q", quality, "strip", TRUE, "optimize_coding", TRUE, NULL);
-    case SLUICE_FORMAT_PNG:
-        return vips_pngsave_buffer(image, out, out_len, "compression", 6, "strip", TRUE, NULL);
-    case SLUICE_FORMAT_WEBP:
-        return encode_webp(image, quality, out, out_len);
-    case SLUICE_FORMAT_GIF:
-        return vips_gifsave_buffer(image, out, out_len, "strip", TRUE, NULL);
-    default:
-        return vips_heifsave_buffer(image, out, out_len, "Q", quality, "compression", VIPS_FOREIGN_HEIF_COMPRESSION_AV1, "effort",
-                                    1, "strip", TRUE, NULL);
-    }
 }
 
 struct st_watch_t {
@@ -324,16 +248,13 @@ struct st_run_t {
 /* sets up all that follows the decoder, up to the encoder */
 static int build(struct st_run_t *run, VipsImage **image)
 {
-    int ret = insert_probe(image, &run->decoded);
+    const sluice_plan_t *plan = run->plan;
+    int failed = sluice_pipeline_size(image, plan) != 0 || insert_probe(image, &run->decoded) != 0 ||
+                 sluice_pipeline_colour(image, plan) != 0 || sluice_pipeline_canvas(image, plan) != 0 ||
+                 sluice_pipeline_adjust(image, plan) != 0 || insert_probe(image, &run->transformed) != 0;
 
-    if (ret == 0)
-        ret = to_srgb(image);
-    if (ret == 0 && run->plan->fit == SLUICE_FIT_CONTAIN)
-        ret = extend(image, run->plan);
-    if (ret == 0)
-        ret = insert_probe(image, &run->transformed);
     run->built_us = sluice_now_us();
-    return ret;
+    return failed ? -1 : 0;
 }
 
 static void take_times(const struct st_run_t *run, sluice_transform_times_t *times)
@@ -353,7 +274,7 @@ sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_
     struct st_watch_t watch = {control, SLUICE_OK};
     struct st_run_t run = {.plan = plan, .start_us = sluice_now_us()};
     VipsImage *image = NULL;
-    int ret = load(bytes, len, plan, &image);
+    int ret = sluice_pipeline_load(bytes, len, plan, &image);
 
     run.loaded_us = sluice_now_us();
     control->look(control->ctx);
@@ -363,7 +284,7 @@ sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_
         VipsImage *source = g_object_ref(image);
         ret = build(&run, &image);
         if (ret == 0)
-            ret = encode(image, plan, out, out_len);
+            ret = sluice_pipeline_encode(image, plan, out, out_len);
         control->look(control->ctx);
         take_times(&run, times);
         g_signal_handlers_disconnect_by_data(source, &watch);

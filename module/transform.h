@@ -1,5 +1,6 @@
 /*
- * transform.h - from the bytes of a source to the bytes of a rendition, with libvips. The only file that knows libvips.
+ * transform.h - from the bytes of a source to the bytes of a rendition, with libvips, of which only transform.c and the
+ * pipeline_*.c know.
  *
  * In two steps, so that memory can be reserved in between: the plan reads the header only, the run decodes. Both block and belong
  * on threads of their own. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, chosen by content.
@@ -18,13 +19,13 @@ typedef struct st_sluice_limits_t {
 } sluice_limits_t;
 
 typedef struct st_sluice_plan_t {
+    sluice_options_t options; /* with the output and its quality decided */
     sluice_picture_facts_t facts;
     uint32_t upright_width, upright_height; /* of the source, orientation applied */
+    uint32_t scaled_width, scaled_height;   /* of the upright picture, before it is cropped or extended */
     uint32_t width, height;                 /* of the answer */
     int turned;                             /* what is stored is not upright */
-    sluice_format_t output;
-    uint32_t quality;
-    sluice_fit_t fit;
+    int swapped;                            /* what is stored lies on its side */
     int has_profile; /* the source names its colour space; without, its colours are sRGB already, or converted by formula */
     uint64_t estimate_bytes;
 } sluice_plan_t;

@@ -7,7 +7,7 @@
 
 static sluice_options_t wanted(uint32_t width, uint32_t height, sluice_fit_t fit)
 {
-    return (sluice_options_t){.width = width, .height = height, .fit = fit};
+    return (sluice_options_t){.width = {width, 0}, .height = {height, 0}, .fit = fit};
 }
 
 static void assert_answer(uint32_t source_width, uint32_t source_height, sluice_options_t options, uint32_t width, uint32_t height)
@@ -16,8 +16,8 @@ static void assert_answer(uint32_t source_width, uint32_t source_height, sluice_
 
     if (size.width != width || size.height != height)
         fail_msg("%u x %u to %u x %u, fit %d, gives %u x %u, not %u x %u", (unsigned)source_width, (unsigned)source_height,
-                 (unsigned)options.width, (unsigned)options.height, (int)options.fit, (unsigned)size.width, (unsigned)size.height,
-                 (unsigned)width, (unsigned)height);
+                 (unsigned)options.width.amount, (unsigned)options.height.amount, (int)options.fit, (unsigned)size.width,
+                 (unsigned)size.height, (unsigned)width, (unsigned)height);
 }
 
 static void test_known_sizes(void **state)
@@ -93,31 +93,32 @@ static int is_rounded(uint32_t scaled, uint32_t side, uint64_t numerator, uint64
 static void check_size(sluice_size_t source, sluice_options_t o)
 {
     sluice_size_t scaled = sluice_scaled_size(source, &o), answer = sluice_answer_size(source, &o);
-    int larger = o.fit == SLUICE_FIT_OUTSIDE || o.fit == SLUICE_FIT_COVER, both = o.width != 0 && o.height != 0;
+    int larger = o.fit == SLUICE_FIT_OUTSIDE || o.fit == SLUICE_FIT_COVER, both = o.width.amount != 0 && o.height.amount != 0;
     /* width / source.width < height / source.height, without a division */
-    int width_is_smaller = (uint64_t)o.width * source.height < (uint64_t)o.height * source.width;
-    int by_width = o.height == 0 || (o.width != 0 && width_is_smaller != larger);
+    int width_is_smaller = (uint64_t)o.width.amount * source.height < (uint64_t)o.height.amount * source.width;
+    int by_width = o.height.amount == 0 || (o.width.amount != 0 && width_is_smaller != larger);
     int ok;
 
     if (o.fit == SLUICE_FIT_FILL)
-        ok = scaled.width == (o.width != 0 ? o.width : source.width) && scaled.height == (o.height != 0 ? o.height : source.height);
-    else if (o.width == 0 && o.height == 0)
+        ok = scaled.width == (o.width.amount != 0 ? o.width.amount : source.width) &&
+             scaled.height == (o.height.amount != 0 ? o.height.amount : source.height);
+    else if (o.width.amount == 0 && o.height.amount == 0)
         ok = scaled.width == source.width && scaled.height == source.height;
     else if (by_width)
-        ok = scaled.width == o.width && is_rounded(scaled.height, source.height, o.width, source.width);
+        ok = scaled.width == o.width.amount && is_rounded(scaled.height, source.height, o.width.amount, source.width);
     else
-        ok = scaled.height == o.height && is_rounded(scaled.width, source.width, o.height, source.height);
+        ok = scaled.height == o.height.amount && is_rounded(scaled.width, source.width, o.height.amount, source.height);
     if (both && o.fit == SLUICE_FIT_COVER) /* there must be enough to crop from */
-        ok = ok && scaled.width >= o.width && scaled.height >= o.height;
+        ok = ok && scaled.width >= o.width.amount && scaled.height >= o.height.amount;
     if (both && (o.fit == SLUICE_FIT_CONTAIN || o.fit == SLUICE_FIT_INSIDE)) /* and nothing may stick out */
-        ok = ok && scaled.width <= o.width && scaled.height <= o.height;
+        ok = ok && scaled.width <= o.width.amount && scaled.height <= o.height.amount;
     if (both && (o.fit == SLUICE_FIT_COVER || o.fit == SLUICE_FIT_CONTAIN))
-        ok = ok && answer.width == o.width && answer.height == o.height;
+        ok = ok && answer.width == o.width.amount && answer.height == o.height.amount;
     else
         ok = ok && answer.width == scaled.width && answer.height == scaled.height;
     if (!ok)
         fail_msg("%u x %u to %u x %u, fit %d: %u x %u, then %u x %u", (unsigned)source.width, (unsigned)source.height,
-                 (unsigned)o.width, (unsigned)o.height, (int)o.fit, (unsigned)scaled.width, (unsigned)scaled.height,
+                 (unsigned)o.width.amount, (unsigned)o.height.amount, (int)o.fit, (unsigned)scaled.width, (unsigned)scaled.height,
                  (unsigned)answer.width, (unsigned)answer.height);
 }
 

@@ -230,7 +230,7 @@ static void set_reclaim(health_snapshot_t *snapshot)
 /* buckets are added up, the last one is the count */
 static void set_ratios(health_snapshot_t *snapshot)
 {
-    static const char *const formats[] = {"jpeg", "png", "webp", "gif", "avif", "tiff"};
+    static const char *const formats[] = {"jpeg", "png", "webp", "gif", "avif", "tiff", "svg"};
     static const char *const bounds[] = {"0.25", "0.5", "0.75", "0.9", "1", "1.1", "1.25", "+Inf"};
     char series[MAX_NAME];
 

@@ -102,13 +102,14 @@ static void test_fields(void **state)
 
     (void)state;
     assert_int_equal(parse("w=300&h=200&fit=cover&q=75&output=webp", 38, STRICT, &o, error), 0);
-    assert_int_equal(o.width, 300);
-    assert_int_equal(o.height, 200);
+    assert_int_equal(o.width.amount, 300);
+    assert_int_equal(o.height.amount, 200);
     assert_int_equal(o.fit, SLUICE_FIT_COVER);
     assert_int_equal(o.quality, 75);
     assert_int_equal(o.output, SLUICE_FORMAT_WEBP);
     assert_int_equal(parse("", 0, STRICT, &o, error), 0);
-    assert_true(o.width == 0 && o.height == 0 && o.fit == SLUICE_FIT_INSIDE && o.quality == 0 && o.output == SLUICE_FORMAT_NONE);
+    assert_true(o.width.amount == 0 && o.height.amount == 0 && o.fit == SLUICE_FIT_INSIDE && o.quality == 0 &&
+                o.output == SLUICE_FORMAT_NONE);
     assert_int_equal(sluice_options_parse(NULL, 0, STRICT, MAX_SIDE, &o, error), 0);
 }
 
@@ -270,10 +271,10 @@ static size_t spell_randomly(const sluice_options_t *o, char *query, size_t size
     const char *separator = "";
     size_t count = 0, len = 0;
 
-    if (o->width != 0)
-        snprintf(parts[count++], sizeof(parts[0]), "w=%s%u", random_below(2) ? "0" : "", (unsigned)o->width);
-    if (o->height != 0)
-        snprintf(parts[count++], sizeof(parts[0]), "h=%u", (unsigned)o->height);
+    if (o->width.amount != 0)
+        snprintf(parts[count++], sizeof(parts[0]), "w=%s%u", random_below(2) ? "0" : "", (unsigned)o->width.amount);
+    if (o->height.amount != 0)
+        snprintf(parts[count++], sizeof(parts[0]), "h=%u", (unsigned)o->height.amount);
     if (o->fit != SLUICE_FIT_INSIDE || random_below(2))
         snprintf(parts[count++], sizeof(parts[0]), "fit=%s", fits[o->fit]);
     if (o->quality != 0)
@@ -299,9 +300,11 @@ static void test_one_meaning_has_one_text(void **state)
 {
     (void)state;
     for (size_t round = 0; round != 20000; ++round) {
-        sluice_options_t wanted = {random_below(3) ? 1 + random_below(MAX_SIDE) : 0,
-                                   random_below(3) ? 1 + random_below(MAX_SIDE) : 0, (sluice_fit_t)random_below(SLUICE_NUM_FITS),
-                                   random_below(2) ? 1 + random_below(100) : 0, (sluice_format_t)random_below(SLUICE_FORMAT_TIFF)};
+        sluice_options_t wanted = {.width = {random_below(3) ? 1 + random_below(MAX_SIDE) : 0, 0},
+                                   .height = {random_below(3) ? 1 + random_below(MAX_SIDE) : 0, 0},
+                                   .fit = (sluice_fit_t)random_below(SLUICE_NUM_FITS),
+                                   .quality = random_below(2) ? 1 + random_below(100) : 0,
+                                   .output = (sluice_format_t)random_below(SLUICE_FORMAT_TIFF)};
         char query[512], first[SLUICE_OPTIONS_TEXT_MAX] = "", text[SLUICE_OPTIONS_TEXT_MAX], error[SLUICE_OPTIONS_ERROR_MAX];
         for (size_t i = 0; i != 4; ++i) {
             sluice_options_t options;
@@ -361,7 +364,11 @@ static void test_longest_text_fits(void **state)
     assert_non_null(text);
     for (int fit = 0; fit != SLUICE_NUM_FITS; ++fit) {
         for (int format = 0; format != SLUICE_NUM_FORMATS; ++format) {
-            sluice_options_t options = {UINT32_MAX, UINT32_MAX, (sluice_fit_t)fit, UINT32_MAX, (sluice_format_t)format};
+            sluice_options_t options = {.width = {UINT32_MAX, 0},
+                                        .height = {UINT32_MAX, 0},
+                                        .fit = (sluice_fit_t)fit,
+                                        .quality = UINT32_MAX,
+                                        .output = (sluice_format_t)format};
             size_t len = sluice_options_text(&options, text);
             assert_true(len < SLUICE_OPTIONS_TEXT_MAX);
             assert_int_equal(len, strlen(text));
@@ -372,9 +379,9 @@ static void test_longest_text_fits(void **state)
 
 static void test_formats(void **state)
 {
-    static const char *const mime_types[] = {NULL,        "image/jpeg", "image/png", "image/webp",
-                                             "image/gif", "image/avif", "image/tiff"};
-    static const unsigned qualities[] = {0, 80, 0, 79, 0, 50, 0};
+    static const char *const mime_types[] = {NULL,         "image/jpeg", "image/png",     "image/webp",       "image/gif",
+                                             "image/avif", "image/tiff", "image/svg+xml", "application/json", "text/plain"};
+    static const unsigned qualities[] = {0, 80, 0, 79, 0, 50, 80, 0, 0, 0};
 
     (void)state;
     assert_null(sluice_format_name(SLUICE_FORMAT_NONE));
@@ -400,7 +407,7 @@ static void test_random_bytes(void **state)
         for (size_t i = 0; i != len; ++i)
             query[i] = random_below(20) == 0 ? (char)random_below(256) : alphabet[random_below(sizeof(alphabet) - 1)];
         if (parse(query, len, strict, &options, error) == 0) {
-            assert_true(options.width <= MAX_SIDE && options.height <= MAX_SIDE && options.quality <= 100);
+            assert_true(options.width.amount <= MAX_SIDE && options.height.amount <= MAX_SIDE && options.quality <= 100);
             assert_true(options.fit < SLUICE_NUM_FITS && options.output < SLUICE_FORMAT_TIFF);
             sluice_options_text(&options, text);
             assert_text(text, STRICT, text);
