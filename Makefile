@@ -46,9 +46,12 @@ LOADER_SRCS := module/loader.c
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
 PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry heap http_date image_options knobs memory_ratio picture_check picture_facts purge_order seen source_path source_share transform_estimate worker_pool)
+# what fuzz targets link, of the above
+FUZZED := byte_range errors image_options picture_check picture_facts source_path transform_estimate
+FUZZED_LIBS :=
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
-FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/e2e/modules,$d/*.c $d/*.h))
+FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/fuzz tests/e2e/modules,$d/*.c $d/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -56,7 +59,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .SUFFIXES:
 .SECONDARY:
 .PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates \
-    torture install uninstall clean units stress samples docs check-docs check-format check-includes format
+    torture install uninstall clean units stress fuzz fuzzers samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
 
@@ -131,6 +134,22 @@ $(B)/bench_policies: $(B)/obj/bench/policies.o $(B)/obj/bench/traces.o $(call ob
 
 units: $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT_SRCS)) ## build the unit tests
 stress: $(patsubst tests/stress/%.c,$(B)/tests/%,$(STRESS_SRCS)) ## build the stress tests
+
+# each is one build of its own, with the parts of module/ that need nothing but libc, by clang and its libFuzzer
+FUZZ_TARGETS ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+build/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/fuzz.h $(patsubst %,module/%.c,$(FUZZED)) $(wildcard module/*.h)
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  FUZZ    $@")
+	$(Q)clang -std=c11 -D_GNU_SOURCE -O1 -g -I. -Imodule -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) -lm $(FUZZED_LIBS)
+fuzzers: $(FUZZ_TARGETS:%=build/fuzz/%)
+fuzz: deps-test ## fuzz each of FUZZ_TARGETS for FUZZ_SECONDS, and keep what was learnt in tests/fuzz/corpus
+	@$(MAKE) --no-print-directory fuzzers
+	@for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/found/$$t tests/fuzz/corpus/$$t; echo "== $$t"; \
+	    build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 -artifact_prefix=build/fuzz/crash-$$t- \
+	    build/fuzz/found/$$t tests/fuzz/corpus/$$t || exit 1; \
+	    build/fuzz/$$t -merge=1 tests/fuzz/corpus/$$t build/fuzz/found/$$t || exit 1; done
 
 build/knobs-doc: $(patsubst %.c,build/obj/%.o,tests/knobs_doc.c module/knobs.c module/config_values.c)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm

@@ -26,6 +26,10 @@ def programs(folder, pattern):
     return [[str(TOP / folder / name)] for name in names]
 
 
+def fuzz_targets():
+    return sorted(path.stem.removeprefix("fuzz_") for path in (TOP / "tests/fuzz").glob("fuzz_*.c"))
+
+
 def pytest(*words):
     return ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x" if "-x" in sys.argv else "-rf", *words]
 
@@ -57,6 +61,7 @@ def checks():
                                    make("WERROR=1", "SANITIZER=thread", "units", "stress")], {}
     yield "unit tests", programs("build/tests", "unit/test_*.c"), {}
     yield "unit tests, address and undefined-behaviour sanitizers", programs("build/asan/tests", "unit/test_*.c"), {}
+    yield "corpora of the fuzz targets", [make("fuzzers"), *([f"build/fuzz/{name}", "-runs=0", f"tests/fuzz/corpus/{name}"] for name in fuzz_targets())], {}
     yield "thread tests, thread sanitizer", [
         *programs("build/tsan/tests", "unit/test_worker_pool*.c"), *programs("build/tsan/tests", "unit/test_pressure_*.c"),
         *programs("build/tsan/tests", "unit/test_image_cache_[flors]*.c"), *programs("build/tsan/tests", "stress/stress_*.c"),
