@@ -16,6 +16,7 @@
 #include <h2o.h>
 #include <h2o/configurator.h>
 #include "module/config.h"
+#include "module/config_lists.h"
 #include "module/handlers.h"
 #include "module/hold.h"
 #include "module/origin_config.h"
@@ -262,51 +263,23 @@ static int on_health(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     return on == -1 ? -1 : 0;
 }
 
-static void free_list(char **list)
+static int is_path(const char *word)
 {
-    for (char **entry = list; entry != NULL && *entry != NULL; ++entry)
-        free(*entry);
-    free(list);
-}
-
-static int set_exempt(sluice_t *sluice, const char *const *prefixes, size_t count)
-{
-    char **list = calloc(count + 1, sizeof(*list));
-
-    for (size_t i = 0; list != NULL && i != count; ++i) {
-        if ((list[i] = strdup(prefixes[i])) == NULL) {
-            free_list(list);
-            list = NULL;
-        }
-    }
-    if (list == NULL)
-        return -1;
-    free_list(sluice->exempt);
-    sluice->exempt = list;
-    return 0;
+    return word[0] == '/';
 }
 
 static int on_exempt(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
     struct st_sluice_configurator_t *self = (void *)cmd->configurator;
-    size_t count = node->type == YOML_TYPE_SEQUENCE ? node->data.sequence.size : 1;
-    const char **prefixes = calloc(count + 1, sizeof(*prefixes));
-    int ret = prefixes == NULL ? -1 : 0;
+    char **prefixes =
+        sluice_config_strings(cmd, node, is_path, "paths that start with a slash, such as [\"/api/health\", \"/metrics\"]");
 
     (void)ctx;
-    for (size_t i = 0; ret == 0 && i != count; ++i) {
-        yoml_t *entry = node->type == YOML_TYPE_SEQUENCE ? node->data.sequence.elements[i] : node;
-        if (entry->type != YOML_TYPE_SCALAR || entry->data.scalar[0] != '/') {
-            h2o_configurator_errprintf(cmd, entry, "takes paths that start with a slash, such as [\"/api/health\", \"/metrics\"]");
-            ret = -1;
-        } else {
-            prefixes[i] = entry->data.scalar;
-        }
-    }
-    if (ret == 0)
-        ret = set_exempt(self->sluice, prefixes, count);
-    free(prefixes);
-    return ret;
+    if (prefixes == NULL)
+        return -1;
+    sluice_strings_free(self->sluice->exempt);
+    self->sluice->exempt = prefixes;
+    return 0;
 }
 
 static int on_dispose(h2o_configurator_t *_self)
@@ -333,7 +306,7 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     self->vars->route = NULL;
     sluice_knobs_default(SLUICE_SCOPE_PATH, &self->vars->settings);
     sluice_knobs_default(SLUICE_SCOPE_ROUTE, &self->vars->route_settings);
-    set_exempt(sluice, default_exempt, sizeof(default_exempt) / sizeof(default_exempt[0]) - 1);
+    sluice->exempt = sluice_strings_copy(default_exempt);
     c->enter = on_enter;
     c->exit = on_exit_level;
     c->dispose = on_dispose;
