@@ -149,7 +149,7 @@ static int set_option(sluice_options_t *options, const char *name, const char *v
 }
 
 /* what cannot make a difference must not make a different key */
-static void canonicalise(sluice_options_t *options)
+void sluice_options_canonicalise(sluice_options_t *options)
 {
     int one_side = options->width.amount == 0 || options->height.amount == 0;
 
@@ -206,18 +206,19 @@ static int parse_pair(sluice_options_t *options, const char *pair, size_t len, i
     return set_option(options, name, value, strict, max_side, error);
 }
 
-int sluice_options_parse(const char *query, size_t len, int strict, uint32_t max_side, sluice_options_t *options,
-                         char error[SLUICE_OPTIONS_ERROR_MAX])
+int sluice_options_parse(const char *query, size_t len, const sluice_options_rules_t *rules, sluice_options_t *options,
+                         sluice_presentation_t *presentation, char error[SLUICE_OPTIONS_ERROR_MAX])
 {
     *options = (sluice_options_t){0};
+    *presentation = (sluice_presentation_t){0};
     for (size_t at = 0; at < len;) {
         const char *amp = memchr(query + at, '&', len - at);
         size_t pair_len = amp != NULL ? (size_t)(amp - query) - at : len - at;
-        if (pair_len != 0 && parse_pair(options, query + at, pair_len, strict, max_side, error) != 0)
+        if (pair_len != 0 && parse_pair(options, query + at, pair_len, rules->strict, rules->max_side, error) != 0)
             return -1;
         at += pair_len + 1;
     }
-    canonicalise(options);
+    sluice_options_canonicalise(options);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "module/presentation.h"
 
 typedef enum en_sluice_format_t {
     SLUICE_FORMAT_NONE, /* as an output: the format of the source */
@@ -78,6 +79,10 @@ typedef struct st_sluice_color_t {
  * What is to be made of a picture. All zero is the picture as it is, upright and stripped, and each field at 0 is its default,
  * which has no place in the canonical text; thousandths are fixed-point numbers. Device pixel ratio, presets and lists of widths
  * are in the sizes already.
+ *
+ * What says how something is done is filled in where it is done, with the default if none was asked for, and 0 elsewhere: the focal
+ * point with SLUICE_ALIGN_FOCAL; sharpen_flat and _jagged with a sharpen_sigma; the colours of SLUICE_FILTER_DUOTONE. So a 0 in
+ * these is a 0 that was asked for.
  */
 typedef struct st_sluice_options_t {
     /* size */
@@ -130,13 +135,37 @@ typedef struct st_sluice_options_t {
 #define SLUICE_OPTIONS_ERROR_MAX 640
 
 /**
- * parses a query (without the question mark; may be empty, then NULL is allowed). Of an option given twice, the last one counts.
- * @param strict whether an unknown option is an error; a bad value of a known one always is
- * @param max_side the largest value of w and h
+ * a name for options, as they are written in a query
+ */
+typedef struct st_sluice_preset_t {
+    const char *name, *query;
+} sluice_preset_t;
+
+/**
+ * what a path of the server allows. What it points to is only read.
+ */
+typedef struct st_sluice_options_rules_t {
+    int strict;             /* an unknown option is an error */
+    uint32_t max_side;      /* the largest w and h in pixels */
+    const uint32_t *widths; /* ascending: the sizes in pixels that there are; NULL: all */
+    size_t num_widths;
+    const sluice_preset_t *presets; /* what the option p knows */
+    size_t num_presets;
+    int presets_only; /* any other known option is an error */
+} sluice_options_rules_t;
+
+/**
+ * parses a query (without the question mark; may be empty, then NULL is allowed). Of an option given twice, the last one counts; a
+ * preset comes before all options that stand beside it. A bad value of a known option is always an error.
  * @return 0, or -1 with a sentence of plain ASCII in `error` that names the option and what it takes
  */
-int sluice_options_parse(const char *query, size_t len, int strict, uint32_t max_side, sluice_options_t *options,
-                         char error[SLUICE_OPTIONS_ERROR_MAX]);
+int sluice_options_parse(const char *query, size_t len, const sluice_options_rules_t *rules, sluice_options_t *options,
+                         sluice_presentation_t *presentation, char error[SLUICE_OPTIONS_ERROR_MAX]);
+/**
+ * drops what makes no difference, so that one meaning has one form: to be called again when the output has been decided after all.
+ * sluice_options_parse() has done it.
+ */
+void sluice_options_canonicalise(sluice_options_t *options);
 /**
  * writes the canonical text, NUL-terminated, and returns its length
  */

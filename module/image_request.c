@@ -53,8 +53,8 @@ int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin
     image->origin = origin;
     if (name_source(image, req) != 0)
         return refuse_path(refusal);
-    if (sluice_options_parse(query.base, query.len, (int)settings->strict, (uint32_t)settings->max_side, &image->options,
-                             refusal->detail) != 0)
+    const sluice_options_rules_t rules = {.strict = (int)settings->strict, .max_side = (uint32_t)settings->max_side};
+    if (sluice_options_parse(query.base, query.len, &rules, &image->options, &image->presentation, refusal->detail) != 0)
         return refuse_option(refusal);
     name_rendition(image);
     return 0;

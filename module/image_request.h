@@ -19,6 +19,7 @@ typedef struct st_sluice_image_request_t {
     const sluice_origin_t *origin;
     h2o_iovec_t path; /* decoded, below the origin */
     sluice_options_t options;
+    sluice_presentation_t presentation;
     char key[SLUICE_KEY_MAX]; /* of the source, then "?" and the options: of the rendition */
     size_t source_key_len, key_len;
 } sluice_image_request_t;

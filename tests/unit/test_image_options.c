@@ -26,13 +26,15 @@ static uint32_t random_below(uint32_t n)
 static int parse(const char *query, size_t len, int strict, sluice_options_t *options, char error[SLUICE_OPTIONS_ERROR_MAX])
 {
     char *copy = malloc(len + (len == 0));
+    const sluice_options_rules_t rules = {.strict = strict, .max_side = MAX_SIDE};
+    sluice_presentation_t presentation;
     int ret;
 
     assert_non_null(copy);
     memcpy(copy, query, len);
     memset(error, 0x7f, SLUICE_OPTIONS_ERROR_MAX);
     memset(options, 0x7f, sizeof(*options));
-    ret = sluice_options_parse(copy, len, strict, MAX_SIDE, options, error);
+    ret = sluice_options_parse(copy, len, &rules, options, &presentation, error);
     free(copy);
     return ret;
 }
@@ -110,7 +112,8 @@ static void test_fields(void **state)
     assert_int_equal(parse("", 0, STRICT, &o, error), 0);
     assert_true(o.width.amount == 0 && o.height.amount == 0 && o.fit == SLUICE_FIT_INSIDE && o.quality == 0 &&
                 o.output == SLUICE_FORMAT_NONE);
-    assert_int_equal(sluice_options_parse(NULL, 0, STRICT, MAX_SIDE, &o, error), 0);
+    assert_int_equal(
+        sluice_options_parse(NULL, 0, &(sluice_options_rules_t){.max_side = MAX_SIDE}, &o, &(sluice_presentation_t){0}, error), 0);
 }
 
 static void test_spellings(void **state)
