@@ -108,7 +108,7 @@ build/bench-constant.so: build/obj/bench/constant.o
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 build/open-loop: build/obj/bench/open_loop.o
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
-build/bench-estimates: $(patsubst %.c,build/obj/%.o,bench/estimates.c tests/paint.c module/transform.c $(wildcard module/pipeline_*.c) module/webp.c module/geometry.c \
+build/bench-estimates: $(patsubst %.c,build/obj/%.o,bench/estimates.c tests/paint.c module/transform.c module/transform_run.c $(wildcard module/pipeline_*.c) module/webp.c module/geometry.c \
     module/picture_facts.c module/transform_estimate.c module/image_options.c module/errors.c)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -ljpeg
 $(B)/leak-check.so: tests/e2e/leak_check.c

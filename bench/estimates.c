@@ -285,18 +285,16 @@ static void transform(const void *bytes, size_t len, struct st_job_t *job)
 {
     const sluice_limits_t limits = {UINT64_C(1) << 30, 65535};
     const sluice_transform_control_t control = {always, ignore, NULL, UINT64_MAX};
-    sluice_transform_times_t times;
-    size_t out_len;
-    void *out;
-    sluice_error_t error = sluice_transform_plan(bytes, len, &job->options, &limits, &job->plan);
+    sluice_transform_part_t part = {.plan = &job->plan, .control = &control};
 
-    if (error == SLUICE_OK)
-        error = sluice_transform_run(bytes, len, &job->plan, &control, &out, &out_len, &times);
-    if (error != SLUICE_OK) {
-        fprintf(stderr, "bench-estimates: %s\n", sluice_errors[error].code);
+    part.error = sluice_transform_plan(bytes, len, &job->options, &limits, &job->plan);
+    if (part.error == SLUICE_OK)
+        sluice_transform_run(bytes, len, &part, 1);
+    if (part.error != SLUICE_OK) {
+        fprintf(stderr, "bench-estimates: %s\n", sluice_errors[part.error].code);
         exit(1);
     }
-    sluice_transform_free(out);
+    sluice_transform_free(part.out);
 }
 
 static void *run_job(void *_job)

@@ -104,7 +104,7 @@ typedef struct st_health_snapshot_t {
     /* origin */
     uint64_t origin_fetches, origin_failures, origin_bytes, origin_in_progress;
     /* transforms */
-    uint64_t transforms, transform_failures, transforms_cancelled, transforms_in_progress, transforms_queued;
+    uint64_t transforms, transform_failures, transforms_cancelled, transforms_shared, transforms_in_progress, transforms_queued;
     double transform_seconds;
     health_ratios_t memory_ratios[HEALTH_NUM_FORMATS]; /* memory taken / estimated, of transforms that were alone */
     uint64_t transform_overruns;

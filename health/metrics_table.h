@@ -210,6 +210,8 @@
     X("sluice_transform_failures_total", counter, none, TRANSFORM, U64(transform_failures), "Transforms that failed.") \
     X("sluice_transform_cancellations_total", counter, none, TRANSFORM, U64(transforms_cancelled), \
       "Transforms given up because nobody waited for them any more.") \
+    X("sluice_transform_shared_total", counter, none, TRANSFORM, U64(transforms_shared), \
+      "Renditions that came of the transform of another one, with one decoding.") \
     X("sluice_transform_queued", gauge, none, TRANSFORM, U64(transforms_queued), "Transforms that wait for a worker.") \
     X("sluice_transform_seconds_total", counter, seconds, TRANSFORM, REAL(transform_seconds), \
       "Time that workers spent on transforms.") \

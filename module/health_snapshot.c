@@ -218,6 +218,7 @@ static void read_work(sluice_t *sluice, health_snapshot_t *out)
     out->origin_in_progress = sluice_counted(&stats->fetches_in_progress);
     out->transforms = sluice_counted(&stats->transforms);
     out->transform_failures = sluice_counted(&stats->transform_failures);
+    out->transforms_shared = sluice_counted(&stats->transforms_shared);
     out->transforms_cancelled = sluice_counted(&stats->transforms_cancelled);
     out->transform_seconds = (double)sluice_counted(&stats->transform_us) / 1e6;
     for (size_t i = 0; i != HEALTH_NUM_FORMATS; ++i)

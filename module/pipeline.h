@@ -25,6 +25,10 @@
  */
 int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image);
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan);
+/**
+ * of the steps of size, the scaling
+ */
+int sluice_pipeline_resize(VipsImage **image, int width, int height);
 int sluice_pipeline_colour(VipsImage **image, const sluice_plan_t *plan);
 int sluice_pipeline_canvas(VipsImage **image, const sluice_plan_t *plan);
 int sluice_pipeline_adjust(VipsImage **image, const sluice_plan_t *plan);

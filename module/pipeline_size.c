@@ -17,7 +17,7 @@ static int unpremultiply(VipsImage **image, VipsBandFormat format)
 }
 
 /* what is transparent has no colour, and must not give it to its neighbours */
-static int resize(VipsImage **image, int width, int height)
+int sluice_pipeline_resize(VipsImage **image, int width, int height)
 {
     double by_width = (double)width / vips_image_get_width(*image), by_height = (double)height / vips_image_get_height(*image);
     VipsBandFormat format = vips_image_get_format(*image);
@@ -57,7 +57,7 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
     int width = (int)(plan->swapped ? plan->scaled_height : plan->scaled_width);
     int height = (int)(plan->swapped ? plan->scaled_width : plan->scaled_height);
 
-    if (resize(image, width, height) != 0 || (plan->turned && turn_upright(image) != 0))
+    if (sluice_pipeline_resize(image, width, height) != 0 || (plan->turned && turn_upright(image) != 0))
         return -1;
     return plan->options.fit == SLUICE_FIT_COVER ? crop(image, plan) : 0;
 }

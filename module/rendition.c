@@ -4,10 +4,11 @@
  *   start (loop) --> remembered error? --> get its source, rendition_source.c (loops, fetcher, readers)
  *                                            --> the old rendition was made of it --> renewed --> finish
  *                                            --> planners: run_plan
- *   run_plan (planner): plan, in little memory --> operation --granted--------> workers: run_granted
- *                                                      +--waits--> on_grant --> workers: run_granted, or finish with an error
- *   run_granted (worker): transform --> end of the operation --> publish --> finish
- *   run_plan, run_granted: the source has been evicted meanwhile --> get it again
+ *   run_plan (planner): plan, in little memory --> rides with another one of its source (rendition_group.h)
+ *                                              +-> operation --granted--------> workers
+ *                                                      +--waits--> on_grant --> workers, or finish with an error
+ *   rendition_make.c (worker): transform --> end of the operation --> publish --> finish
+ *   both: the source has been evicted meanwhile --> get it again
  *
  * No worker waits, and all that waits is known to the queue, even when each worker is at a picture for seconds: that is why plans
  * are made on threads of their own. The operation (pressure/operation.h) holds a slot for a worker, a slot of the route and the
@@ -28,7 +29,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 #include "module/picture_check.h"
-#include "module/rendition_job.h"
+#include "module/rendition_group.h"
 #include "module/source_memory.h"
 
 /* what the origin does not have any more, or does not want to be stored, goes out of the cache as well */
@@ -39,11 +40,20 @@ static void drop_old(sluice_rendition_t *job, const icache_object_t *object, slu
     icache_object_unref(&job->old);
 }
 
+void sluice_rendition_leave_riders(sluice_rendition_t *job)
+{
+    for (sluice_rendition_t *rider = sluice_group_take(job), *next; rider != NULL; rider = next) {
+        next = rider->group.next;
+        sluice_rendition_plan(rider);
+    }
+}
+
 void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, sluice_failure_t failure)
 {
     sluice_t *sluice = job->sluice;
     int store = object != NULL && object != job->old && job->store;
 
+    sluice_rendition_leave_riders(job);
     sluice_rendition_stop_holding(job);
     icache_object_unref(&job->source);
     drop_old(job, object, sluice_failure_error(failure));
@@ -64,10 +74,8 @@ int sluice_rendition_helps(const icache_object_t *object, sluice_error_t error, 
     return sluice_errors[error].stale && now_ms < meta->stale_if_error_ms;
 }
 
-static int is_wanted(void *_job)
+int sluice_rendition_is_wanted(const sluice_rendition_t *job)
 {
-    sluice_rendition_t *job = _job;
-
     return !atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
            !atomic_load_explicit(&job->sluice->stopping, memory_order_relaxed);
 }
@@ -77,111 +85,9 @@ static void on_abandon(void *_job)
     sluice_rendition_t *job = _job;
 
     atomic_store(&job->cancelled, 1);
-    if (icache_waiter_detach(&job->source_waiter) || pressure_operation_cancel(job->sluice->pressure, &job->operation))
+    if (icache_waiter_detach(&job->source_waiter) || sluice_group_leave(job) ||
+        pressure_operation_cancel(job->sluice->pressure, &job->operation))
         finish(job, NULL, SLUICE_ERROR_CANCELLED);
-}
-
-/* what clients and the handler are told, but for the times in the object */
-static void set_terms(sluice_rendition_t *job, icache_object_t *object, const icache_object_t *source, const sluice_life_t *life)
-{
-    sluice_rendition_meta_t *meta = object->meta;
-    const sluice_source_meta_t *source_meta = source->meta;
-
-    meta->last_modified = source_meta->known.said.last_modified_s;
-    meta->stale_if_error_ms = life->stale_if_error_ms;
-    meta->max_age_s = life->max_age_s;
-    meta->cache_control = life->cache_control;
-    meta->fwd_status = job->asked ? source_meta->fwd_status : 0;
-    job->store = life->store;
-}
-
-static void set_life(sluice_rendition_t *job, icache_object_t *object)
-{
-    sluice_life_t life;
-
-    sluice_source_life(job->source, &life);
-    set_terms(job, object, job->source, &life);
-    object->created_ms = life.created_ms;
-    object->expires_ms = life.expires_ms;
-    object->stale_ms = life.stale_ms;
-    object->keep_ms = life.keep_ms;
-}
-
-void sluice_rendition_renew(sluice_rendition_t *job, icache_object_t *source)
-{
-    sluice_life_t life;
-
-    sluice_source_life(source, &life);
-    const icache_life_t times = {life.created_ms, life.expires_ms, life.stale_ms, life.keep_ms};
-    set_terms(job, job->old, source, &life);
-    icache_renew(job->sluice->cache, job->old, &times, sluice_now_ms());
-    icache_object_unref(&source);
-    finish(job, icache_object_ref(job->old), SLUICE_OK);
-}
-
-static void set_meta(sluice_rendition_t *job, icache_object_t *object, const sluice_transform_times_t *times)
-{
-    sluice_rendition_meta_t *meta = object->meta;
-    const sluice_source_meta_t *source_meta = job->source->meta;
-    XXH128_hash_t hash = XXH3_128bits(object->body, object->body_len);
-
-    meta->format = job->plan.options.output;
-    meta->width = job->plan.width;
-    meta->height = job->plan.height;
-    meta->queue_us = (uint32_t)(job->run_us - job->queued_us);
-    meta->fetch_us = job->asked ? source_meta->fetch_us : 0;
-    meta->decode_us = (uint32_t)times->decode_us;
-    meta->transform_us = (uint32_t)times->transform_us;
-    meta->encode_us = (uint32_t)times->encode_us;
-    memcpy(meta->made_of, source_meta->known.hash, sizeof(meta->made_of));
-    meta->etag_len = (uint32_t)snprintf(meta->etag, sizeof(meta->etag), "\"%016llx%016llx\"", (unsigned long long)hash.high64,
-                                        (unsigned long long)hash.low64);
-    object->cost_us = meta->decode_us + meta->transform_us + meta->encode_us + source_meta->fetch_us;
-    set_life(job, object);
-}
-
-/* an exact copy, so that the cache never keeps an encoder's larger buffer alive */
-static icache_object_t *publishable(sluice_rendition_t *job, const void *bytes, size_t len, const sluice_transform_times_t *times)
-{
-    icache_object_t *object =
-        icache_object_create(job->sluice->cache, ICACHE_CLASS_RENDITION, &job->key, sizeof(sluice_rendition_meta_t), len);
-
-    if (object != NULL) {
-        icache_object_set_group(object, sluice_origin_group(job->origin));
-        memcpy(object->body, bytes, len);
-        set_meta(job, object, times);
-    }
-    return object;
-}
-
-static void look(void *_job)
-{
-    sluice_transform_meter_look(&((sluice_rendition_t *)_job)->meter);
-}
-
-static sluice_error_t transform(sluice_rendition_t *job, icache_object_t **object)
-{
-    sluice_transform_control_t control = {is_wanted, look, job, sluice_now_ms() + job->sluice->settings.transform_timeout_ms};
-    sluice_stats_t *stats = &job->sluice->stats;
-    uint64_t start_us = sluice_now_us(), took_us;
-    void *bytes = NULL;
-    size_t len = 0;
-    sluice_transform_times_t times;
-
-    sluice_transform_meter_begin(job->sluice, &job->meter);
-    sluice_error_t error =
-        sluice_transform_run(job->source->body, job->source->body_len, &job->plan, &control, &bytes, &len, &times);
-    took_us = sluice_now_us() - start_us;
-    sluice_transform_meter_end(job->sluice, &job->meter, error == SLUICE_OK ? &job->plan : NULL);
-    sluice_count(&stats->transform_us, took_us);
-    if (error == SLUICE_OK) {
-        if ((*object = publishable(job, bytes, len, &times)) == NULL)
-            error = SLUICE_ERROR_OUT_OF_MEMORY;
-        sluice_transform_free(bytes);
-    }
-    if (error != SLUICE_OK)
-        sluice_count(error == SLUICE_ERROR_CANCELLED ? &stats->transforms_cancelled : &stats->transform_failures, 1);
-    return error;
 }
 
 static sluice_error_t plan(sluice_rendition_t *job)
@@ -227,28 +133,10 @@ static void remember_error(sluice_rendition_t *job, sluice_error_t error)
                                      job->epoch);
 }
 
-static void end_run(sluice_rendition_t *job, icache_object_t *object, sluice_error_t error)
+void sluice_rendition_end_run(sluice_rendition_t *job, icache_object_t *object, sluice_error_t error)
 {
     remember_error(job, error);
     sluice_rendition_finish(job, object, sluice_failure_with_need(sluice_failure(error, job->origin_status), job->need_bytes));
-}
-
-static void run_granted(sluice_task_t *task)
-{
-    sluice_rendition_t *job = SLUICE_RENDITION_OF(task, task);
-    icache_object_t *object = NULL;
-    sluice_error_t error = SLUICE_ERROR_CANCELLED;
-    int has_source = sluice_rendition_recover_source(job);
-
-    sluice_rendition_stop_holding(job);
-    job->run_us = sluice_now_us();
-    if (has_source && is_wanted(job))
-        error = transform(job, &object);
-    pressure_operation_end(job->sluice->pressure, &job->operation);
-    if (has_source)
-        end_run(job, object, error);
-    else
-        sluice_rendition_get_source_again(job);
 }
 
 static sluice_error_t never_fits(sluice_rendition_t *job)
@@ -262,10 +150,10 @@ static void on_grant(pressure_operation_t *operation, int result)
     sluice_rendition_t *job = SLUICE_RENDITION_OF(operation, operation);
 
     if (result != PRESSURE_OK) {
-        end_run(job, NULL, result == PRESSURE_NEVER ? never_fits(job) : SLUICE_ERROR_NO_ROOM);
+        sluice_rendition_end_run(job, NULL, result == PRESSURE_NEVER ? never_fits(job) : SLUICE_ERROR_NO_ROOM);
         return;
     }
-    job->task.run = run_granted;
+    job->task.run = sluice_rendition_make;
     sluice_pool_push(job->sluice->workers, &job->task);
 }
 
@@ -275,7 +163,6 @@ static void describe_operation(sluice_rendition_t *job)
 
     operation->resource_class = PRESSURE_CLASS_DECODE;
     operation->bytes = job->plan.estimate_bytes;
-    operation->party = XXH3_64bits(sluice_rendition_source_key(job), job->source_key_len);
     operation->deadline_ms = job->deadline_ms;
     operation->route = job->origin->route;
     operation->on_done = on_grant;
@@ -313,21 +200,48 @@ static sluice_error_t ask_for_room(sluice_rendition_t *job)
     return error;
 }
 
+static void start(sluice_rendition_t *job)
+{
+    sluice_error_t error = ask_for_room(job);
+
+    if (error != SLUICE_OK)
+        sluice_rendition_end_run(job, NULL, error);
+}
+
+/* *has_source: whether it could be planned at all */
+static sluice_error_t plan_if_wanted(sluice_rendition_t *job, int *has_source)
+{
+    sluice_error_t error;
+
+    if (!sluice_rendition_is_wanted(job))
+        return SLUICE_ERROR_CANCELLED;
+    if (!(*has_source = sluice_rendition_recover_source(job)))
+        return SLUICE_OK;
+    if ((error = plan(job)) != SLUICE_OK)
+        return error;
+    return fits_ever(job);
+}
+
 static void run_plan(sluice_task_t *task)
 {
-    sluice_rendition_t *job = SLUICE_RENDITION_OF(task, task);
-    sluice_error_t error = SLUICE_ERROR_CANCELLED;
+    sluice_rendition_t *job = SLUICE_RENDITION_OF(task, task), *leaders, *next;
+    int has_source = 1;
 
     job->run_us = sluice_now_us();
-    if (is_wanted(job)) {
-        if (!sluice_rendition_recover_source(job)) {
-            sluice_rendition_get_source_again(job);
-            return;
-        }
-        if ((error = plan(job)) == SLUICE_OK && (error = fits_ever(job)) == SLUICE_OK && (error = ask_for_room(job)) == SLUICE_OK)
-            return;
+    sluice_error_t error = plan_if_wanted(job, &has_source);
+    int joins = has_source && error == SLUICE_OK && sluice_transform_can_share(&job->plan);
+    for (leaders = sluice_group_arrive(job, joins); leaders != NULL; leaders = next) {
+        next = leaders->group.next;
+        start(leaders);
     }
-    end_run(job, NULL, error);
+    if (joins) /* it is among those, or waits for others to arrive, or rides with somebody: not ours any more */
+        return;
+    if (!has_source)
+        sluice_rendition_get_source_again(job);
+    else if (error == SLUICE_OK)
+        start(job);
+    else
+        sluice_rendition_end_run(job, NULL, error);
 }
 
 void sluice_rendition_plan(sluice_rendition_t *job)
@@ -336,6 +250,7 @@ void sluice_rendition_plan(sluice_rendition_t *job)
         job->queued_us = sluice_now_us();
         job->deadline_ms = sluice_now_ms() + job->sluice->settings.queue_timeout_ms;
     }
+    sluice_group_expect(job);
     job->task.run = run_plan;
     sluice_pool_push(job->sluice->planners, &job->task);
 }
@@ -358,6 +273,7 @@ static sluice_rendition_t *create_job(const sluice_rendition_request_t *request,
     job->key = *request->key;
     job->key.text = job->text;
     job->source_key_len = request->source_key_len;
+    job->operation.party = XXH3_64bits(request->source_key, request->source_key_len);
     job->path_len = request->path_len;
     memcpy(job->text + request->key->len + 1 + request->source_key_len + 1, request->path, request->path_len);
     job->old = icache_get_stale(job->sluice->cache, request->key, sluice_now_ms());

@@ -1,5 +1,5 @@
 /*
- * rendition_job.h - what rendition.c and rendition_source.c share. Nothing else includes it.
+ * rendition_job.h - what the rendition*.c share. Nothing else includes it.
  *
  * Whoever calls one of these functions owns the job. One that takes the job a step further (marked so) may end it before it
  * returns, on this thread or another: whoever looks at the job afterwards holds a reference of its own.
@@ -35,6 +35,11 @@ typedef struct st_sluice_rendition_t {
     uint64_t need_bytes;    /* with an error: what would not fit, else 0 */
     uint64_t epoch, queued_us, run_us, deadline_ms;
     _Atomic int cancelled, refs;
+    struct { /* rendition_group.c's */
+        enum { SLUICE_GROUP_NONE, SLUICE_GROUP_HELD, SLUICE_GROUP_LEADS, SLUICE_GROUP_RIDES } state;
+        struct st_sluice_rendition_t *next, *next_leader, *leader, *riders;
+        size_t num_riders;
+    } group;
     icache_key_t key;
     size_t source_key_len, path_len;
     char text[]; /* key of the rendition, key of the source, path below the origin */
@@ -71,13 +76,32 @@ static inline void sluice_rendition_unref(sluice_rendition_t *job)
  */
 void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, sluice_failure_t failure);
 /**
- * the old rendition is right for as long as this source is, whose reference is consumed. Ends the job.
- */
-void sluice_rendition_renew(sluice_rendition_t *job, icache_object_t *source);
-/**
  * to the planners, now that there is a source. A step further.
  */
 void sluice_rendition_plan(sluice_rendition_t *job);
+
+int sluice_rendition_is_wanted(const sluice_rendition_t *job);
+/**
+ * finishes with what came of it, and remembers what is wrong with the picture. Its source has to be there, unless the error is none
+ * of the picture's.
+ */
+void sluice_rendition_end_run(sluice_rendition_t *job, icache_object_t *object, sluice_error_t error);
+
+/**
+ * does not lead any more, as it will not run now: those that ride with it are planned anew
+ */
+void sluice_rendition_leave_riders(sluice_rendition_t *job);
+
+/* --- rendition_make.c --- */
+
+/**
+ * task of the workers, for a rendition whose operation is granted. Ends the job, and those that ride with it.
+ */
+void sluice_rendition_make(sluice_task_t *task);
+/**
+ * the old rendition is right for as long as this source is, whose reference is consumed. Ends the job.
+ */
+void sluice_rendition_renew(sluice_rendition_t *job, icache_object_t *source);
 
 /* --- rendition_source.c --- */
 

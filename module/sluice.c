@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "module/housekeeper.h"
 #include "module/reclaim.h"
+#include "module/rendition_group.h"
 #include "module/sluice.h"
 #include "module/source.h"
 #include "module/transform.h"
@@ -206,7 +207,8 @@ void sluice_start_locked(sluice_t *sluice)
         exit(EXIT_FAILURE);
     start_pressure(sluice);
     start_watchdog(sluice);
-    if ((sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
+    if ((sluice->groups = sluice_groups_create()) == NULL ||
+        (sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
         (sluice->planners =
              sluice_pool_create("sluice-plan", 1 + (size_t)settings->workers / 4, NULL, sluice_transform_thread_exit)) == NULL ||
         (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
@@ -239,6 +241,7 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_pool_destroy(&sluice->planners);
     sluice_pool_destroy(&sluice->workers);
     icache_lane_destroy(&sluice->pipeline);
+    sluice_groups_destroy(&sluice->groups);
     sluice_reclaim_destroy(&sluice->reclaim);
     pressure_watchdog_destroy(&sluice->watchdog);
     pressure_meter_destroy(&sluice->watchdog_meter);

@@ -44,6 +44,7 @@
 typedef struct st_sluice_fetcher_t sluice_fetcher_t;
 typedef struct st_sluice_housekeeper_t sluice_housekeeper_t;
 typedef struct st_sluice_loop_t sluice_loop_t;
+typedef struct st_sluice_groups_t sluice_groups_t;
 
 /**
  * image-cache.quota of a host or a path, made while the configuration is read. What is stored for a path is charged to the path's
@@ -97,6 +98,7 @@ typedef struct st_sluice_t {
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;
+    sluice_groups_t *groups; /* of renditions that are made together */
     uint64_t started_us;
 
     pthread_mutex_t loops_mutex; /* guards the next two and the start and stop of everything above */

@@ -28,7 +28,7 @@ typedef struct st_sluice_stats_t {
     sluice_counter_t fetches, fetch_failures, fetched_bytes, fetches_in_progress;
     sluice_counter_t transforms_begun, transform_overruns, overrun_warned_ms;
     sluice_ratios_t memory_ratios[SLUICE_NUM_SOURCE_FORMATS]; /* by format of the source: what transforms took of their estimates */
-    sluice_counter_t transforms, transform_failures, transforms_cancelled, transform_us;
+    sluice_counter_t transforms, transform_failures, transforms_cancelled, transforms_shared, transform_us;
 } sluice_stats_t;
 
 static inline void sluice_count(sluice_counter_t *counter, uint64_t by)

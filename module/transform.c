@@ -5,7 +5,6 @@
  * computes pixels on a thread of its own pool, one for each pipeline with this concurrency, and some savers have another one write
  * meanwhile; the worker waits for them.
  */
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <vips/vips.h>
@@ -121,7 +120,7 @@ static void read_header(VipsImage *image, sluice_plan_t *plan)
     plan->upright_height = (uint32_t)(swap ? plan->facts.width : plan->facts.height);
 }
 
-static uint64_t estimate(const sluice_plan_t *plan)
+uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
 {
     const sluice_work_t work = {
         .scaled_width = plan->swapped ? plan->scaled_height : plan->scaled_width,
@@ -181,119 +180,6 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     plan->height = answer.height;
     if (options->quality == 0)
         plan->options.quality = sluice_format_default_quality(plan->options.output);
-    plan->estimate_bytes = estimate(plan);
+    plan->estimate_bytes = sluice_transform_estimate_plan(plan);
     return SLUICE_OK;
-}
-
-struct st_watch_t {
-    const sluice_transform_control_t *control;
-    sluice_error_t stopped;
-};
-
-static void on_eval(VipsImage *image, VipsProgress *progress, void *_watch)
-{
-    struct st_watch_t *watch = _watch;
-
-    (void)progress;
-    watch->control->look(watch->control->ctx);
-    if (watch->stopped == SLUICE_OK) {
-        if (!watch->control->wanted(watch->control->ctx))
-            watch->stopped = SLUICE_ERROR_CANCELLED;
-        else if (sluice_now_ms() >= watch->control->deadline_ms)
-            watch->stopped = SLUICE_ERROR_TRANSFORM_TIMEOUT;
-    }
-    if (watch->stopped != SLUICE_OK)
-        vips_image_set_kill(image, TRUE);
-}
-
-/* a place in the pipeline, and how long pixels took to get there */
-struct st_probe_t {
-    _Atomic uint64_t us;
-};
-
-static int pass_probe(VipsRegion *out, void *above, void *a, void *_probe, gboolean *stop)
-{
-    struct st_probe_t *probe = _probe;
-    uint64_t start_us = sluice_now_us();
-    int ret = vips_region_prepare(above, &out->valid);
-
-    (void)a, (void)stop;
-    atomic_fetch_add(&probe->us, sluice_now_us() - start_us);
-    return ret == 0 ? vips_region_region(out, above, &out->valid, out->valid.left, out->valid.top) : -1;
-}
-
-/* the probe must live as long as the image */
-static int insert_probe(VipsImage **image, struct st_probe_t *probe)
-{
-    VipsImage *next = vips_image_new();
-    int ret = vips_image_pipelinev(next, VIPS_DEMAND_STYLE_THINSTRIP, *image, NULL);
-
-    if (ret == 0)
-        ret = vips_image_generate(next, vips_start_one, pass_probe, vips_stop_one, *image, probe);
-    if (ret != 0) {
-        g_object_unref(next);
-        return -1;
-    }
-    vips_object_local(next, *image);
-    *image = next;
-    return 0;
-}
-
-struct st_run_t {
-    const sluice_plan_t *plan;
-    struct st_probe_t decoded, transformed;
-    uint64_t start_us, loaded_us, built_us;
-};
-
-/* sets up all that follows the decoder, up to the encoder */
-static int build(struct st_run_t *run, VipsImage **image)
-{
-    const sluice_plan_t *plan = run->plan;
-    int failed = sluice_pipeline_size(image, plan) != 0 || insert_probe(image, &run->decoded) != 0 ||
-                 sluice_pipeline_colour(image, plan) != 0 || sluice_pipeline_canvas(image, plan) != 0 ||
-                 sluice_pipeline_adjust(image, plan) != 0 || insert_probe(image, &run->transformed) != 0;
-
-    run->built_us = sluice_now_us();
-    return failed ? -1 : 0;
-}
-
-static void take_times(const struct st_run_t *run, sluice_transform_times_t *times)
-{
-    uint64_t decoded_us = run->decoded.us, transformed_us = run->transformed.us;
-    uint64_t encoded_us = sluice_now_us() - run->built_us;
-
-    times->decode_us = run->loaded_us - run->start_us + decoded_us;
-    times->transform_us = run->built_us - run->loaded_us + (transformed_us > decoded_us ? transformed_us - decoded_us : 0);
-    times->encode_us = encoded_us > transformed_us ? encoded_us - transformed_us : 0;
-}
-
-sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_plan_t *plan,
-                                    const sluice_transform_control_t *control, void **out, size_t *out_len,
-                                    sluice_transform_times_t *times)
-{
-    struct st_watch_t watch = {control, SLUICE_OK};
-    struct st_run_t run = {.plan = plan, .start_us = sluice_now_us()};
-    VipsImage *image = NULL;
-    int ret = sluice_pipeline_load(bytes, len, plan, &image);
-
-    run.loaded_us = sluice_now_us();
-    control->look(control->ctx);
-    if (ret == 0) {
-        vips_image_set_progress(image, TRUE);
-        g_signal_connect(image, "eval", G_CALLBACK(on_eval), &watch);
-        VipsImage *source = g_object_ref(image);
-        ret = build(&run, &image);
-        if (ret == 0)
-            ret = sluice_pipeline_encode(image, plan, out, out_len);
-        control->look(control->ctx);
-        take_times(&run, times);
-        g_signal_handlers_disconnect_by_data(source, &watch);
-        g_object_unref(source);
-    }
-    if (image != NULL)
-        g_object_unref(image);
-    if (ret == 0)
-        return SLUICE_OK;
-    vips_error_clear();
-    return watch.stopped != SLUICE_OK ? watch.stopped : SLUICE_ERROR_BROKEN_IMAGE;
 }

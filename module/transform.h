@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "module/errors.h"
+#include "module/geometry.h"
 #include "module/transform_estimate.h"
 
 typedef struct st_sluice_limits_t {
@@ -61,12 +62,40 @@ void sluice_transform_thread_exit(void);
 sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
                                      sluice_plan_t *plan);
 /**
- * @param out on SLUICE_OK, a buffer that the caller frees with sluice_transform_free()
- * @param times set on SLUICE_OK
+ * one rendition of a run
  */
-sluice_error_t sluice_transform_run(const void *bytes, size_t len, const sluice_plan_t *plan,
-                                    const sluice_transform_control_t *control, void **out, size_t *out_len,
-                                    sluice_transform_times_t *times);
+typedef struct st_sluice_transform_part_t {
+    const sluice_plan_t *plan;
+    const sluice_transform_control_t *control;
+    void (*on_done)(struct st_sluice_transform_part_t *part, void *ctx); /* as soon as it is made or has failed; or NULL */
+    void *ctx;
+    /* set by the run */
+    sluice_error_t error;
+    void *out; /* on SLUICE_OK, a buffer that the caller frees with sluice_transform_free() */
+    size_t out_len;
+    sluice_transform_times_t times;
+} sluice_transform_part_t;
+
+#define SLUICE_TRANSFORM_PARTS_MAX 16
+
+/**
+ * makes renditions of one source, each by its own plan. A single one flows through one lazy pipeline. For several, the picture is
+ * decoded once, into memory, at a size from which the largest can be scaled; each follows from there. It stops for what its control
+ * says, the decoding when all of them do.
+ */
+void sluice_transform_run(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts);
+/**
+ * whether a rendition can be one of several in a run
+ */
+int sluice_transform_can_share(const sluice_plan_t *plan);
+/**
+ * upper estimate of what a plan takes, of whose fields all others are set
+ */
+uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan);
+/**
+ * upper estimate of what a run of several takes; to one alone the estimate of its plan applies
+ */
+uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, size_t num_plans);
 void sluice_transform_free(void *out);
 
 /**

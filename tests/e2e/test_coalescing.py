@@ -33,9 +33,12 @@ def wait_until_parked(server, count):
 
 
 def work_done(server):
-    """origin fetches, transforms, coalesced lookups"""
+    """origin fetches, renditions made (see test_shared_decoding.py), coalesced lookups"""
     values = metrics(server)
-    return tuple(values[f"sluice_{name}_total"] for name in ("origin_fetches", "transforms", "image_cache_coalesced"))
+    fetches, alone, shared, coalesced = (
+        values[f"sluice_{name}_total"] for name in ("origin_fetches", "transforms", "transform_shared", "image_cache_coalesced")
+    )
+    return fetches, alone + shared, coalesced
 
 
 def is_collapsed(answer):

@@ -271,6 +271,7 @@ static void set_work(health_snapshot_t *snapshot)
     set(&snapshot->origin_in_progress, "sluice_origin_fetches_in_progress");
     set(&snapshot->transforms, "sluice_transforms_total");
     set(&snapshot->transform_failures, "sluice_transform_failures_total");
+    set(&snapshot->transforms_shared, "sluice_transform_shared_total");
     set(&snapshot->transforms_cancelled, "sluice_transform_cancellations_total");
     set(&snapshot->transforms_queued, "sluice_transform_queued");
     set_real(&snapshot->transform_seconds, "sluice_transform_seconds_total");

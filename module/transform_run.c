@@ -1,0 +1,292 @@
+/*
+ * The run of a transform: how its steps (pipeline.h) are put together, stopped, and timed; once for each rendition, or for several
+ * with one decoding.
+ */
+#include <stdatomic.h>
+#include "module/clock.h"
+#include "module/pipeline.h"
+
+/* what a picture is computed for */
+struct st_watch_t {
+    const sluice_transform_part_t *parts;
+    size_t num_parts;
+    sluice_error_t stopped;
+};
+
+static sluice_error_t why_stop(const sluice_transform_control_t *control)
+{
+    if (!control->wanted(control->ctx))
+        return SLUICE_ERROR_CANCELLED;
+    return sluice_now_ms() >= control->deadline_ms ? SLUICE_ERROR_TRANSFORM_TIMEOUT : SLUICE_OK;
+}
+
+/* the reason why none of them goes on; SLUICE_OK if one does */
+static sluice_error_t why_stop_all(const struct st_watch_t *watch)
+{
+    sluice_error_t error = SLUICE_OK;
+
+    for (size_t i = 0; i != watch->num_parts; ++i)
+        if ((error = why_stop(watch->parts[i].control)) == SLUICE_OK)
+            return SLUICE_OK;
+    return error;
+}
+
+static void on_eval(VipsImage *image, VipsProgress *progress, void *_watch)
+{
+    struct st_watch_t *watch = _watch;
+
+    (void)progress;
+    watch->parts[0].control->look(watch->parts[0].control->ctx);
+    if (watch->stopped == SLUICE_OK)
+        watch->stopped = why_stop_all(watch);
+    if (watch->stopped != SLUICE_OK)
+        vips_image_set_kill(image, TRUE);
+}
+
+/* a place in the pipeline, and how long pixels took to get there */
+struct st_probe_t {
+    _Atomic uint64_t us;
+};
+
+static int pass_probe(VipsRegion *out, void *above, void *a, void *_probe, gboolean *stop)
+{
+    struct st_probe_t *probe = _probe;
+    uint64_t start_us = sluice_now_us();
+    int ret = vips_region_prepare(above, &out->valid);
+
+    (void)a, (void)stop;
+    atomic_fetch_add(&probe->us, sluice_now_us() - start_us);
+    return ret == 0 ? vips_region_region(out, above, &out->valid, out->valid.left, out->valid.top) : -1;
+}
+
+/* the probe must live as long as the image */
+static int insert_probe(VipsImage **image, struct st_probe_t *probe)
+{
+    VipsImage *next = vips_image_new();
+    int ret = vips_image_pipelinev(next, VIPS_DEMAND_STYLE_THINSTRIP, *image, NULL);
+
+    if (ret == 0)
+        ret = vips_image_generate(next, vips_start_one, pass_probe, vips_stop_one, *image, probe);
+    if (ret != 0) {
+        g_object_unref(next);
+        return -1;
+    }
+    vips_object_local(next, *image);
+    *image = next;
+    return 0;
+}
+
+struct st_run_t {
+    const sluice_plan_t *plan;
+    struct st_probe_t decoded, transformed;
+    uint64_t built_us;
+};
+
+/* sets up all that follows the decoder, up to the encoder */
+static int build(struct st_run_t *run, VipsImage **image)
+{
+    const sluice_plan_t *plan = run->plan;
+    int failed = sluice_pipeline_size(image, plan) != 0 || insert_probe(image, &run->decoded) != 0 ||
+                 sluice_pipeline_colour(image, plan) != 0 || sluice_pipeline_canvas(image, plan) != 0 ||
+                 sluice_pipeline_adjust(image, plan) != 0 || insert_probe(image, &run->transformed) != 0;
+
+    run->built_us = sluice_now_us();
+    return failed ? -1 : 0;
+}
+
+static void take_times(const struct st_run_t *run, uint64_t start_us, sluice_transform_times_t *times)
+{
+    uint64_t decoded_us = run->decoded.us, transformed_us = run->transformed.us;
+    uint64_t encoded_us = sluice_now_us() - run->built_us;
+
+    times->decode_us += decoded_us;
+    times->transform_us = run->built_us - start_us + (transformed_us > decoded_us ? transformed_us - decoded_us : 0);
+    times->encode_us = encoded_us > transformed_us ? encoded_us - transformed_us : 0;
+}
+
+static void watch_image(VipsImage *image, struct st_watch_t *watch)
+{
+    vips_image_set_progress(image, TRUE);
+    g_signal_connect(image, "eval", G_CALLBACK(on_eval), watch);
+}
+
+static sluice_error_t why_failed(const struct st_watch_t *watch)
+{
+    vips_error_clear();
+    return watch->stopped != SLUICE_OK ? watch->stopped : SLUICE_ERROR_BROKEN_IMAGE;
+}
+
+/* consumes the image, of which nothing has been computed yet, or which lies in memory */
+static void make_part(sluice_transform_part_t *part, VipsImage *image)
+{
+    struct st_watch_t watch = {part, 1, SLUICE_OK};
+    struct st_run_t run = {.plan = part->plan};
+    uint64_t start_us = sluice_now_us();
+    VipsImage *source = g_object_ref(image);
+
+    watch_image(source, &watch);
+    int ret = build(&run, &image);
+    if (ret == 0)
+        ret = sluice_pipeline_encode(image, part->plan, &part->out, &part->out_len);
+    part->control->look(part->control->ctx);
+    take_times(&run, start_us, &part->times);
+    g_signal_handlers_disconnect_by_data(source, &watch);
+    g_object_unref(image);
+    g_object_unref(source);
+    part->error = ret == 0 ? SLUICE_OK : why_failed(&watch);
+}
+
+static void run_alone(const void *bytes, size_t len, sluice_transform_part_t *part)
+{
+    uint64_t start_us = sluice_now_us();
+    VipsImage *image = NULL;
+
+    if (sluice_pipeline_load(bytes, len, part->plan, &image) != 0) {
+        vips_error_clear();
+        part->error = SLUICE_ERROR_BROKEN_IMAGE;
+        return;
+    }
+    part->times.decode_us = sluice_now_us() - start_us;
+    part->control->look(part->control->ctx);
+    make_part(part, image);
+}
+
+/* --- several of one decoding */
+
+int sluice_transform_can_share(const sluice_plan_t *plan)
+{
+    const sluice_options_t *options = &plan->options;
+
+    return options->trim_threshold == 0 && !options->crop_first && options->page == 0 && options->num_pages == 0 &&
+           options->output < SLUICE_NUM_SOURCE_FORMATS && plan->facts.format != SLUICE_FORMAT_SVG;
+}
+
+static uint64_t divide_up(uint64_t a, uint64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* the smallest size, of the source's proportions, that is not below what any of them scales to */
+static sluice_size_t shared_size(const sluice_plan_t *const *plans, size_t num_plans)
+{
+    const sluice_plan_t *first = plans[0];
+    uint64_t width = 1, height = 1;
+
+    for (size_t i = 0; i != num_plans; ++i) {
+        width = plans[i]->scaled_width > width ? plans[i]->scaled_width : width;
+        height = plans[i]->scaled_height > height ? plans[i]->scaled_height : height;
+    }
+    if (width * first->upright_height > height * first->upright_width)
+        height = divide_up(width * first->upright_height, first->upright_width);
+    else
+        width = divide_up(height * first->upright_width, first->upright_height);
+    return (sluice_size_t){(uint32_t)width, (uint32_t)height};
+}
+
+static sluice_plan_t shared_plan(const sluice_plan_t *const *plans, size_t num_plans)
+{
+    sluice_size_t size = shared_size(plans, num_plans);
+    sluice_plan_t plan = *plans[0];
+
+    plan.scaled_width = size.width;
+    plan.scaled_height = size.height;
+    return plan;
+}
+
+/* what the decoder does not shrink is scaled, until less than twice the size is left on one side */
+static int shrink(VipsImage **image, const sluice_plan_t *plan)
+{
+    uint32_t width = plan->swapped ? plan->scaled_height : plan->scaled_width;
+    uint32_t height = plan->swapped ? plan->scaled_width : plan->scaled_height;
+    int by_width = vips_image_get_width(*image) / (int)width, by_height = vips_image_get_height(*image) / (int)height;
+    int factor = by_width < by_height ? by_width : by_height;
+
+    if (factor < 2)
+        return 0;
+    return sluice_pipeline_resize(image, vips_image_get_width(*image) / factor, vips_image_get_height(*image) / factor);
+}
+
+uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, size_t num_plans)
+{
+    sluice_plan_t plan = shared_plan(plans, num_plans);
+    uint64_t most = 0, width = 2 * (uint64_t)plan.scaled_width + 2, height = 2 * (uint64_t)plan.scaled_height + 2;
+    uint64_t kept = width * height * plan.facts.bands * plan.facts.bytes_per_band;
+
+    for (size_t i = 0; i != num_plans; ++i) {
+        plan.options = plans[i]->options;
+        plan.width = plans[i]->width;
+        plan.height = plans[i]->height;
+        uint64_t bytes = sluice_transform_estimate_plan(&plan);
+        most = bytes > most ? bytes : most;
+        most = plans[i]->estimate_bytes > most ? plans[i]->estimate_bytes : most;
+    }
+    return most > UINT64_MAX - kept ? UINT64_MAX : most + kept;
+}
+
+/* decodes into memory. Returns NULL with *error set */
+static VipsImage *decode_shared(const void *bytes, size_t len, const sluice_plan_t *plan, sluice_transform_part_t *parts,
+                                size_t num_parts, sluice_error_t *error)
+{
+    struct st_watch_t watch = {parts, num_parts, SLUICE_OK};
+    VipsImage *image = NULL, *decoded = NULL;
+
+    if (sluice_pipeline_load(bytes, len, plan, &image) == 0) {
+        VipsImage *source = g_object_ref(image);
+        watch_image(source, &watch);
+        if (shrink(&image, plan) == 0)
+            decoded = vips_image_copy_memory(image);
+        g_signal_handlers_disconnect_by_data(source, &watch);
+        g_object_unref(source);
+    }
+    if (image != NULL)
+        g_object_unref(image);
+    if (decoded == NULL)
+        *error = why_failed(&watch);
+    return decoded;
+}
+
+/* error: why nothing was decoded */
+static void make_of(VipsImage *decoded, sluice_transform_part_t *part, sluice_error_t error)
+{
+    VipsImage *copy;
+
+    if ((part->error = error) != SLUICE_OK || (part->error = why_stop(part->control)) != SLUICE_OK)
+        return;
+    if (vips_copy(decoded, &copy, NULL) == 0) { /* which has progress of its own */
+        make_part(part, copy);
+    } else {
+        vips_error_clear();
+        part->error = SLUICE_ERROR_OUT_OF_MEMORY;
+    }
+}
+
+static void run_shared(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts)
+{
+    const sluice_plan_t *plans[SLUICE_TRANSFORM_PARTS_MAX];
+    uint64_t start_us = sluice_now_us();
+    sluice_error_t error = SLUICE_OK;
+
+    for (size_t i = 0; i != num_parts; ++i)
+        plans[i] = parts[i].plan;
+    sluice_plan_t plan = shared_plan(plans, num_parts);
+    VipsImage *decoded = decode_shared(bytes, len, &plan, parts, num_parts, &error);
+    uint64_t decode_us = sluice_now_us() - start_us;
+    for (size_t i = 0; i != num_parts; ++i) {
+        parts[i].times.decode_us = decode_us;
+        make_of(decoded, parts + i, error);
+        if (parts[i].on_done != NULL)
+            parts[i].on_done(parts + i, parts[i].ctx);
+    }
+    if (decoded != NULL)
+        g_object_unref(decoded);
+}
+
+void sluice_transform_run(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts)
+{
+    for (size_t i = 0; i != num_parts; ++i)
+        parts[i].times = (sluice_transform_times_t){0};
+    if (num_parts == 1)
+        run_alone(bytes, len, parts);
+    else
+        run_shared(bytes, len, parts, num_parts);
+}
