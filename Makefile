@@ -45,10 +45,12 @@ LIB_SRCS := $(wildcard image_cache/*.c pressure/*.c health/*.c)
 LOADER_SRCS := module/loader.c
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
-PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry heap http_date image_options knobs memory_ratio picture_check picture_facts purge_order seen source_path source_share transform_estimate worker_pool)
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching color_names conditional config_values errors field_texts freshness geometry heap http_date image_options knobs memory_ratio option_kinds option_lists option_sizes option_table option_text option_values picture_check picture_facts purge_order seen source_path source_share transform_estimate worker_pool)
 # what fuzz targets link, of the above
-FUZZED := byte_range errors image_options picture_check picture_facts source_path transform_estimate
+FUZZED := byte_range color_names errors image_options option_kinds option_sizes option_table option_text option_values picture_check picture_facts source_path transform_estimate
 FUZZED_LIBS :=
+# a transform without the rest of the module
+TRANSFORM_SRCS := $(filter-out module/transform_meter.c,$(wildcard module/transform*.c module/pipeline_*.c module/option_*.c)) $(patsubst %,module/%.c,webp geometry picture_facts image_options color_names source_path errors)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
 FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/fuzz tests/e2e/modules,$d/*.c $d/*.h))
@@ -108,8 +110,7 @@ build/bench-constant.so: build/obj/bench/constant.o
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 build/open-loop: build/obj/bench/open_loop.o
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
-build/bench-estimates: $(patsubst %.c,build/obj/%.o,bench/estimates.c tests/paint.c module/transform.c module/transform_run.c $(wildcard module/pipeline_*.c) module/webp.c module/geometry.c \
-    module/picture_facts.c module/transform_estimate.c module/image_options.c module/errors.c)
+build/bench-estimates: $(patsubst %.c,build/obj/%.o,bench/estimates.c tests/paint.c $(TRANSFORM_SRCS))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -ljpeg
 $(B)/leak-check.so: tests/e2e/leak_check.c
 	@mkdir -p $(@D)

@@ -19,11 +19,13 @@
 #include "module/config_lists.h"
 #include "module/handlers.h"
 #include "module/hold.h"
+#include "module/options_config.h"
 #include "module/origin_config.h"
 
 struct st_vars_t {
     sluice_path_settings_t settings;
-    sluice_quota_t *quota; /* the innermost */
+    sluice_options_rules_t option_rules; /* only lists are in it before the path is left */
+    sluice_quota_t *quota;               /* the innermost */
     sluice_route_settings_t route_settings;
     pressure_route_t *route; /* of the host; NULL at the global level */
     sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
@@ -101,6 +103,7 @@ static pressure_route_t *add_path_route(struct st_sluice_configurator_t *self, h
     if (origin == NULL)
         return NULL;
     origin->settings = self->vars->settings;
+    origin->option_rules = self->vars->option_rules;
     origin->quota = self->vars->quota;
     origin->route = sluice_add_route(self->sluice, host.base, host.len, path.base, path.len, self->vars->route);
     return origin->route;
@@ -115,8 +118,11 @@ static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *
         return check_settings(self, node);
     }
     pressure_route_t *route = self->vars->route;
-    if (ctx->pathconf != NULL)
+    if (ctx->pathconf != NULL) {
+        if (sluice_config_complete_rules(&self->vars->settings, node, &self->vars->option_rules) != 0)
+            return -1;
         route = add_path_route(self, ctx);
+    }
     if (route != NULL)
         route->max_concurrent = self->vars->route_settings.max_concurrent;
     --self->vars;
@@ -282,6 +288,14 @@ static int on_exempt(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     return 0;
 }
 
+static int on_option_list(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+
+    (void)ctx;
+    return sluice_config_option_list(self->sluice, cmd, node, &self->vars->option_rules);
+}
+
 static int on_dispose(h2o_configurator_t *_self)
 {
     sluice_destroy(&((struct st_sluice_configurator_t *)_self)->sluice);
@@ -302,6 +316,7 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     self->vars = self->stack;
     self->vars->origin = NULL;
     self->vars->quota = NULL;
+    self->vars->option_rules = (sluice_options_rules_t){0};
     self->num_quotas = 0;
     self->vars->route = NULL;
     sluice_knobs_default(SLUICE_SCOPE_PATH, &self->vars->settings);
@@ -318,6 +333,11 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
                                     on_policy);
     h2o_configurator_define_command(c, "health.admin-token", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
                                     on_admin_token);
+    h2o_configurator_define_command(
+        c, "image.widths", levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE,
+        on_option_list);
+    h2o_configurator_define_command(c, "image.presets", levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_MAPPING,
+                                    on_option_list);
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);

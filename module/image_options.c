@@ -1,9 +1,15 @@
-#include <ctype.h>
+/*
+ * Reading a query. Its options are first put into slots, one for each row of the table, so that the last of several counts, and
+ * then read in the order of the table: the order in which they were written says nothing. A preset is a query that is read before.
+ */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include "module/decimal.h"
 #include "module/image_options.h"
+#include "module/option_sizes.h"
+#include "module/option_table.h"
+
+#define NAME_MAX_LEN 31
+#define SHOWN_MAX 64 /* of a value, in an error */
 
 static const struct {
     const char *name, *mime_type;
@@ -21,7 +27,21 @@ static const struct {
     [SLUICE_FORMAT_TEXT] = {"text", "text/plain", 0},
 };
 
-static const char *const fit_names[SLUICE_NUM_FITS] = {"inside", "outside", "cover", "fill", "contain"};
+/* a part of a query */
+struct st_span_t {
+    const char *base;
+    size_t len;
+};
+
+struct st_pair_t {
+    struct st_span_t name, value;
+};
+
+struct st_parse_t {
+    const sluice_options_rules_t *rules;
+    sluice_draft_t draft;
+    char *error;
+};
 
 uint32_t sluice_length_pixels(sluice_length_t length, uint32_t base)
 {
@@ -43,29 +63,29 @@ uint32_t sluice_format_default_quality(sluice_format_t format)
     return formats[format].quality;
 }
 
-static int hex_digit(int c)
+static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c = tolower(c);
+    c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* decodes into a small buffer; what does not fit or is malformed cannot be a name or value that we know */
-static int decode(const char *src, size_t len, char *dst, size_t dst_len)
+/* decodes text without control characters into dst; what does not fit or is malformed cannot be a name or value that we know */
+static int decode(struct st_span_t src, char *dst, size_t dst_len)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i != len; ++i) {
-        int c = (unsigned char)src[i];
+    for (size_t i = 0; i != src.len; ++i) {
+        int c = (unsigned char)src.base[i];
         if (c == '%') {
             int high, low;
-            if (len - i < 3 || (high = hex_digit(src[i + 1])) < 0 || (low = hex_digit(src[i + 2])) < 0)
+            if (src.len - i < 3 || (high = hex_digit(src.base[i + 1])) < 0 || (low = hex_digit(src.base[i + 2])) < 0)
                 return -1;
             c = high * 16 + low;
             i += 2;
         }
-        if (c < 0x20 || c > 0x7e || n + 1 >= dst_len)
+        if (c < 0x20 || c == 0x7f || n + 1 >= dst_len)
             return -1;
         dst[n++] = (char)c;
     }
@@ -73,180 +93,232 @@ static int decode(const char *src, size_t len, char *dst, size_t dst_len)
     return 0;
 }
 
-static int parse_uint(const char *text, uint32_t min, uint32_t max, uint32_t *value)
+static int is_ascii(const char *text)
 {
-    uint64_t n = 0;
-
-    if (*text == '\0')
-        return -1;
-    for (; *text != '\0'; ++text) {
-        if (*text < '0' || *text > '9')
-            return -1;
-        if ((n = n * 10 + (uint64_t)(*text - '0')) > max)
-            return -1;
-    }
-    if (n < min)
-        return -1;
-    *value = (uint32_t)n;
-    return 0;
+    for (; *text != '\0'; ++text)
+        if ((unsigned char)*text > 0x7e)
+            return 0;
+    return 1;
 }
 
-static int parse_side(const char *name, const char *value, uint32_t max_side, sluice_length_t *side, char *error)
+/* takes the next pair off the query. Returns 0 at its end */
+static int next_pair(struct st_span_t *query, struct st_pair_t *pair)
 {
-    if (parse_uint(value, 1, max_side, &side->amount) == 0)
+    while (query->len != 0 && *query->base == '&')
+        ++query->base, --query->len;
+    if (query->len == 0)
         return 0;
-    snprintf(error, SLUICE_OPTIONS_ERROR_MAX, "option %s is `%s`; it takes pixels from 1 to %u", name, value, (unsigned)max_side);
-    return -1;
-}
-
-static int parse_fit(const char *value, sluice_fit_t *fit, char *error)
-{
-    for (int i = 0; i != SLUICE_NUM_FITS; ++i) {
-        if (strcasecmp(value, fit_names[i]) == 0) {
-            *fit = (sluice_fit_t)i;
-            return 0;
-        }
-    }
-    snprintf(error, SLUICE_OPTIONS_ERROR_MAX, "option fit is `%s`; it takes inside, outside, cover, fill or contain", value);
-    return -1;
-}
-
-static int parse_output(const char *name, const char *value, sluice_format_t *output, char *error)
-{
-    if (strcasecmp(value, "jpeg") == 0)
-        value = "jpg";
-    for (int i = SLUICE_FORMAT_JPEG; i <= SLUICE_FORMAT_AVIF; ++i) {
-        if (strcasecmp(value, formats[i].name) == 0) {
-            *output = (sluice_format_t)i;
-            return 0;
-        }
-    }
-    snprintf(error, SLUICE_OPTIONS_ERROR_MAX, "option %s is `%s`; it takes jpg, png, webp, gif or avif", name, value);
-    return -1;
-}
-
-static int set_option(sluice_options_t *options, const char *name, const char *value, int strict, uint32_t max_side, char *error)
-{
-    if (strcmp(name, "w") == 0)
-        return parse_side("w", value, max_side, &options->width, error);
-    if (strcmp(name, "h") == 0)
-        return parse_side("h", value, max_side, &options->height, error);
-    if (strcmp(name, "fit") == 0)
-        return parse_fit(value, &options->fit, error);
-    if (strcmp(name, "output") == 0 || strcmp(name, "fm") == 0)
-        return parse_output(name, value, &options->output, error);
-    if (strcmp(name, "q") == 0) {
-        if (parse_uint(value, 1, 100, &options->quality) == 0)
-            return 0;
-        snprintf(error, SLUICE_OPTIONS_ERROR_MAX, "option q is `%s`; it takes a quality from 1 to 100", value);
-        return -1;
-    }
-    if (!strict)
-        return 0;
-    snprintf(error, SLUICE_OPTIONS_ERROR_MAX,
-             "unknown option `%s`; known are w, h, fit, q, output (or fm). image.strict: OFF ignores unknown ones", name);
-    return -1;
-}
-
-/* what cannot make a difference must not make a different key */
-void sluice_options_canonicalise(sluice_options_t *options)
-{
-    int one_side = options->width.amount == 0 || options->height.amount == 0;
-
-    if (one_side && options->fit != SLUICE_FIT_FILL)
-        options->fit = SLUICE_FIT_INSIDE;
-    if (options->width.amount == 0 && options->height.amount == 0)
-        options->fit = SLUICE_FIT_INSIDE;
-    if (options->output != SLUICE_FORMAT_NONE) {
-        uint32_t quality = formats[options->output].quality;
-        if (quality == 0 || quality == options->quality)
-            options->quality = 0;
-    }
-}
-
-static int is_known(const char *name)
-{
-    static const char *const names[] = {"w", "h", "fit", "q", "output", "fm"};
-
-    for (size_t i = 0; i != sizeof(names) / sizeof(names[0]); ++i)
-        if (strcmp(name, names[i]) == 0)
-            return 1;
-    return 0;
+    const char *amp = memchr(query->base, '&', query->len);
+    size_t len = amp != NULL ? (size_t)(amp - query->base) : query->len;
+    const char *eq = memchr(query->base, '=', len);
+    size_t name_len = eq != NULL ? (size_t)(eq - query->base) : len, value_at = eq != NULL ? name_len + 1 : len;
+    *pair = (struct st_pair_t){{query->base, name_len}, {query->base + value_at, len - value_at}};
+    query->base += len;
+    query->len -= len;
+    return 1;
 }
 
 /* the sentence is served as JSON: raw bytes of the query must not get into it */
-static int plain_prefix(const char *name, size_t len)
+static int plain_prefix(struct st_span_t name)
 {
     int n = 0;
 
-    while (n != 8 && (size_t)n != len && name[n] >= 0x20 && name[n] <= 0x7e)
+    while (n != 8 && (size_t)n != name.len && name.base[n] >= 0x20 && name.base[n] <= 0x7e)
         ++n;
     return n;
 }
 
-static int parse_pair(sluice_options_t *options, const char *pair, size_t len, int strict, uint32_t max_side, char *error)
+static int list_names(char *dst, size_t dst_len, const char *(*name_at)(const sluice_options_rules_t *, size_t), size_t count,
+                      const sluice_options_rules_t *rules)
 {
-    const char *eq = memchr(pair, '=', len);
-    size_t name_len = eq != NULL ? (size_t)(eq - pair) : len, value_at = eq != NULL ? name_len + 1 : len;
-    char name[32], value[64];
+    size_t n = 0;
 
-    if (decode(pair, name_len, name, sizeof(name)) != 0) {
-        if (!strict)
-            return 0;
-        snprintf(error, SLUICE_OPTIONS_ERROR_MAX, "an option that starts with `%.*s` is too long or not plain text",
-                 plain_prefix(pair, name_len), pair);
+    for (size_t i = 0; i != count && n < dst_len; ++i)
+        n += (size_t)snprintf(dst + n, dst_len - n, "%s%s", i != 0 ? ", " : "", name_at(rules, i));
+    return (int)n;
+}
+
+static const char *option_name(const sluice_options_rules_t *rules, size_t i)
+{
+    (void)rules;
+    return sluice_options_table[i].name;
+}
+
+static const char *preset_name(const sluice_options_rules_t *rules, size_t i)
+{
+    return rules->presets[i].name;
+}
+
+static int refuse_preset(struct st_parse_t *parse, const char *what)
+{
+    size_t n = (size_t)snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "%s", what);
+
+    if (parse->rules->num_presets == 0)
+        snprintf(parse->error + n, SLUICE_OPTIONS_ERROR_MAX - n, "none is defined here (image.presets)");
+    else
+        list_names(parse->error + n, SLUICE_OPTIONS_ERROR_MAX - n, preset_name, parse->rules->num_presets, parse->rules);
+    return -1;
+}
+
+static int refuse_unknown(struct st_parse_t *parse, const char *name)
+{
+    size_t n;
+
+    if (sluice_option_is_foreign(name))
+        n = (size_t)snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "option `%s` of wsrv.nl is not supported; known are ", name);
+    else
+        n = (size_t)snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "unknown option `%s`; known are ", name);
+    n += (size_t)list_names(parse->error + n, SLUICE_OPTIONS_ERROR_MAX - n, option_name, sluice_num_options, parse->rules);
+    snprintf(parse->error + n, SLUICE_OPTIONS_ERROR_MAX - n, ". image.strict: OFF ignores unknown ones");
+    return -1;
+}
+
+static void describe(const sluice_option_t *option, const sluice_options_rules_t *rules, char *dst, size_t dst_len)
+{
+    if (option->takes != NULL)
+        snprintf(dst, dst_len, "%s", option->takes);
+    else
+        snprintf(dst, dst_len, "pixels from 1 to %u, or percent such as 50%%25", (unsigned)rules->max_side);
+}
+
+/* finds the row of a pair. Returns 1, 0 if the pair is to be ignored, or -1 */
+static int find_option(struct st_parse_t *parse, const struct st_pair_t *pair, char name[NAME_MAX_LEN + 1],
+                       const sluice_option_t **option)
+{
+    *option = NULL;
+    if (decode(pair->name, name, NAME_MAX_LEN + 1) == 0 && is_ascii(name)) {
+        if ((*option = sluice_option_find(name)) != NULL)
+            return 1;
+        return parse->rules->strict ? refuse_unknown(parse, name) : 0;
+    }
+    if (!parse->rules->strict)
+        return 0;
+    snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "an option that starts with `%.*s` is too long or not plain text",
+             plain_prefix(pair->name), pair->name.base);
+    return -1;
+}
+
+static int read_pair(struct st_parse_t *parse, const sluice_option_t *option, const struct st_pair_t *pair, sluice_draft_t *draft)
+{
+    char name[NAME_MAX_LEN + 1] = "", value[SLUICE_FALLBACK_MAX + 2], takes[192];
+
+    decode(pair->name, name, sizeof(name));
+    if (decode(pair->value, value, sizeof(value)) != 0) {
+        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "option %s has a value that is too long or not plain text", name);
         return -1;
     }
-    if (decode(pair + value_at, len - value_at, value, sizeof(value)) != 0) {
-        if (!strict && !is_known(name))
-            return 0;
-        snprintf(error, SLUICE_OPTIONS_ERROR_MAX, "option %s has a value that is too long or not plain text", name);
+    if (option->read(option, *value == '\0' && option->bare != NULL ? option->bare : value, draft) == 0)
+        return 0;
+    describe(option, parse->rules, takes, sizeof(takes));
+    if (is_ascii(value))
+        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "option %s is `%.*s`; it takes %s", name, SHOWN_MAX, value, takes);
+    else
+        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "option %s has a value that is not plain text; it takes %s", name, takes);
+    return -1;
+}
+
+/* a value that another one replaces must be good all the same */
+static int fill_slot(struct st_parse_t *parse, struct st_pair_t *slot, const sluice_option_t *option, const struct st_pair_t *pair)
+{
+    if (slot->name.base != NULL) {
+        sluice_draft_t unused = parse->draft;
+        if (read_pair(parse, option, slot, &unused) != 0)
+            return -1;
+    }
+    *slot = *pair;
+    return 0;
+}
+
+static int is_preset_option(const sluice_option_t *option)
+{
+    return option == sluice_options_table;
+}
+
+enum en_query_t { QUERY_OF_URL, QUERY_OF_URL_WITH_PRESETS_ONLY, QUERY_OF_PRESET };
+
+/* reads all options of a query but p */
+static int read_query(struct st_parse_t *parse, struct st_span_t query, enum en_query_t kind)
+{
+    struct st_pair_t slots[SLUICE_OPTIONS_MAX] = {{{NULL, 0}, {NULL, 0}}}, pair;
+
+    while (next_pair(&query, &pair)) {
+        char name[NAME_MAX_LEN + 1];
+        const sluice_option_t *option;
+        int found = find_option(parse, &pair, name, &option);
+        if (found == -1)
+            return -1;
+        if (found == 1 && is_preset_option(option) && kind == QUERY_OF_PRESET) {
+            snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "a preset cannot use another one: there is an option %s in it", name);
+            return -1;
+        }
+        if (found == 0 || is_preset_option(option))
+            continue;
+        if (kind == QUERY_OF_URL_WITH_PRESETS_ONLY)
+            return refuse_preset(parse,
+                                 "image.presets-only allows no other option than p here, which takes the name of a preset: ");
+        if (fill_slot(parse, slots + (option - sluice_options_table), option, &pair) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i != sluice_num_options; ++i)
+        if (slots[i].name.base != NULL && read_pair(parse, sluice_options_table + i, slots + i, &parse->draft) != 0)
+            return -1;
+    return 0;
+}
+
+static int read_preset(struct st_parse_t *parse, struct st_span_t encoded)
+{
+    char name[SHOWN_MAX + 1], what[SHOWN_MAX + 64];
+
+    if (decode(encoded, name, sizeof(name)) != 0 || !is_ascii(name))
+        return refuse_preset(parse, "option p has a value that is too long or not plain text; it takes the name of a preset: ");
+    for (size_t i = 0; i != parse->rules->num_presets; ++i)
+        if (strcmp(name, parse->rules->presets[i].name) == 0)
+            return read_query(parse, (struct st_span_t){parse->rules->presets[i].query, strlen(parse->rules->presets[i].query)},
+                              QUERY_OF_PRESET);
+    snprintf(what, sizeof(what), "option p is `%s`; it takes the name of a preset: ", name);
+    return refuse_preset(parse, what);
+}
+
+static int read_presets(struct st_parse_t *parse, struct st_span_t query)
+{
+    struct st_pair_t pair;
+
+    while (next_pair(&query, &pair)) {
+        char name[NAME_MAX_LEN + 1];
+        const sluice_option_t *option;
+        if (decode(pair.name, name, sizeof(name)) == 0 && (option = sluice_option_find(name)) != NULL && is_preset_option(option) &&
+            read_preset(parse, pair.value) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int finish(struct st_parse_t *parse)
+{
+    sluice_draft_t *draft = &parse->draft;
+
+    if (!draft->enlargement_given)
+        draft->options.without_enlargement = draft->reduced_by_fit_name;
+    if (sluice_options_fit_sizes(&draft->options, draft->pixel_ratio, parse->rules) != 0) {
+        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX,
+                 "option w or h is in percent; it takes pixels here, as image.widths lists the sizes that there are");
         return -1;
     }
-    return set_option(options, name, value, strict, max_side, error);
+    sluice_options_canonicalise(&draft->options);
+    return 0;
 }
 
 int sluice_options_parse(const char *query, size_t len, const sluice_options_rules_t *rules, sluice_options_t *options,
                          sluice_presentation_t *presentation, char error[SLUICE_OPTIONS_ERROR_MAX])
 {
-    *options = (sluice_options_t){0};
-    *presentation = (sluice_presentation_t){0};
-    for (size_t at = 0; at < len;) {
-        const char *amp = memchr(query + at, '&', len - at);
-        size_t pair_len = amp != NULL ? (size_t)(amp - query) - at : len - at;
-        if (pair_len != 0 && parse_pair(options, query + at, pair_len, rules->strict, rules->max_side, error) != 0)
-            return -1;
-        at += pair_len + 1;
-    }
-    sluice_options_canonicalise(options);
+    struct st_parse_t parse = {rules, {.options = sluice_default_options, .max_side = rules->max_side}, error};
+
+    if (read_presets(&parse, (struct st_span_t){query, len}) != 0 ||
+        read_query(&parse, (struct st_span_t){query, len}, rules->presets_only ? QUERY_OF_URL_WITH_PRESETS_ONLY : QUERY_OF_URL) !=
+            0 ||
+        finish(&parse) != 0)
+        return -1;
+    *options = parse.draft.options;
+    *presentation = parse.draft.presentation;
     return 0;
-}
-
-static size_t put_number(char *dst, const char *name, uint32_t value)
-{
-    size_t len = sluice_put_text(dst, name);
-
-    return len + sluice_put_decimal(dst + len, value);
-}
-
-size_t sluice_options_text(const sluice_options_t *options, char text[SLUICE_OPTIONS_TEXT_MAX])
-{
-    size_t n = 0;
-
-    if (options->width.amount != 0)
-        n += put_number(text + n, "&w=", options->width.amount);
-    if (options->height.amount != 0)
-        n += put_number(text + n, "&h=", options->height.amount);
-    if (options->fit != SLUICE_FIT_INSIDE) {
-        n += sluice_put_text(text + n, "&fit=");
-        n += sluice_put_text(text + n, fit_names[options->fit]);
-    }
-    if (options->quality != 0)
-        n += put_number(text + n, "&q=", options->quality);
-    if (options->output != SLUICE_FORMAT_NONE) {
-        n += sluice_put_text(text + n, "&output=");
-        n += sluice_put_text(text + n, formats[options->output].name);
-    }
-    text[n] = '\0';
-    return n;
 }

@@ -131,7 +131,7 @@ typedef struct st_sluice_options_t {
 #define SLUICE_PAGE_SMALLEST (-2)
 #define SLUICE_ALL_PAGES (-1)
 
-#define SLUICE_OPTIONS_TEXT_MAX 640
+#define SLUICE_OPTIONS_TEXT_MAX 1024
 #define SLUICE_OPTIONS_ERROR_MAX 640
 
 /**

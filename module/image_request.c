@@ -47,14 +47,13 @@ static void name_rendition(sluice_image_request_t *image)
 int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin_t *origin, h2o_req_t *req,
                               sluice_refusal_t *refusal)
 {
-    const sluice_path_settings_t *settings = &origin->settings;
     h2o_iovec_t query = sluice_query(req);
 
     image->origin = origin;
     if (name_source(image, req) != 0)
         return refuse_path(refusal);
-    const sluice_options_rules_t rules = {.strict = (int)settings->strict, .max_side = (uint32_t)settings->max_side};
-    if (sluice_options_parse(query.base, query.len, &rules, &image->options, &image->presentation, refusal->detail) != 0)
+    if (sluice_options_parse(query.base, query.len, &origin->option_rules, &image->options, &image->presentation,
+                             refusal->detail) != 0)
         return refuse_option(refusal);
     name_rendition(image);
     return 0;

@@ -13,7 +13,7 @@
 #include "module/sluice.h"
 #include "module/source_path.h"
 
-#define SLUICE_KEY_MAX (2 * SLUICE_SOURCE_PATH_MAX)
+#define SLUICE_KEY_MAX (2 * SLUICE_SOURCE_PATH_MAX + SLUICE_OPTIONS_TEXT_MAX)
 
 typedef struct st_sluice_image_request_t {
     const sluice_origin_t *origin;

@@ -191,6 +191,8 @@ const sluice_knob_t sluice_knobs[] = {
         "largest width and height of an answer in pixels"),
     ROW("image.strict", PATH(strict), SWITCH, 0, 1, 1, NULL,
         "ON: an unknown option is answered 400 with the list of known ones; OFF: it is ignored"),
+    ROW("image.presets-only", PATH(presets_only), SWITCH, 0, 1, 0, NULL,
+        "ON: the only option is p, the name of one of image.presets; any other is answered 400"),
 };
 /* clang-format on */
 const size_t sluice_num_knobs = sizeof(sluice_knobs) / sizeof(sluice_knobs[0]);

@@ -39,7 +39,7 @@ typedef struct st_sluice_path_settings_t {
     uint64_t origin_timeout_ms, connect_timeout_ms, max_redirects;
     uint64_t request_timeout_ms;
     uint64_t max_pixels, max_side;
-    uint64_t strict;
+    uint64_t strict, presets_only;
 } sluice_path_settings_t;
 
 /**

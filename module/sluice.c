@@ -312,6 +312,7 @@ void sluice_destroy(sluice_t **_sluice)
     free(sluice->exempt);
     free_quotas(sluice->quotas);
     free_routes(sluice);
+    sluice_option_lists_destroy(&sluice->option_lists);
     sluice_admin_destroy(&sluice->admin);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);

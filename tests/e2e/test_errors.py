@@ -130,14 +130,18 @@ def test_every_error_has_its_tests():
 # --- options
 
 
-KNOWN = ("w", "h", "fit", "q", "output")
+KNOWN = ("w", "h", "dpr", "fit", "a", "cx", "trim", "ro", "blur", "filt", "q", "output", "n", "lqip", "auto", "maxage", "p")
 
 
-@pytest.mark.parametrize("query", ["x=1", "width=9", "W=9", "x", "x=", "=1", "w=9&x=1&h=9", "utm=y", "%78=1", "w%20=1", "a;b"])
+@pytest.mark.parametrize("query", ["x=1", "widths=9", "W=9", "x", "x=", "=1", "w=9&x=1&h=9", "utm=y", "%78=1", "w%20=1", "a;b"])
 def test_unknown_option_is_told_the_known_ones(server, query):
     detail = assert_problem(server.get(f"/images/rgb.png?{query}"), 400, "bad-option")
     assert "unknown option `" in detail and "image.strict" in detail
     assert set(KNOWN) <= set(re.findall(r"\w+", detail.partition("known are")[2]))
+
+
+def test_option_of_wsrv_nl_that_is_missing_is_called_so(server):
+    assert "option `mask` of wsrv.nl is not supported" in assert_problem(server.get("/images/rgb.png?mask=circle"), 400, "bad-option")
 
 
 @pytest.mark.parametrize(
@@ -146,8 +150,8 @@ def test_unknown_option_is_told_the_known_ones(server, query):
         *((f"w={value}", ["option w ", "1 to 8192"]) for value in ("0", "8193", "-1", "+1", "1.5", "1e2", "", "0x10", "9" * 20)),
         *((f"h={value}", ["option h ", "1 to 8192"]) for value in ("0", "8193", "x")),
         *((f"q={value}", ["option q ", "1 to 100"]) for value in ("0", "101", "-1", "", "best")),
-        *((f"fit={value}", ["inside, outside, cover, fill or contain"]) for value in ("", "crop", "insid", "insidee")),
-        *((f"output={value}", ["option output ", "jpg, png, webp, gif or avif"]) for value in ("", "svg", "tiff", "jp", "json")),
+        *((f"fit={value}", ["inside, outside, cover, fill or contain"]) for value in ("", "crops", "insid", "insidee")),
+        *((f"output={value}", ["option output ", "jpg, png, webp, gif, avif, tiff, json"]) for value in ("", "svg", "jp", "text")),
         ("fm=bmp", ["option fm ", "`bmp`"]),
         ("w", ["option w "]),
         ("w=100&w=0", ["option w "]),

@@ -191,11 +191,11 @@ static void test_bad_words(void **state)
 {
     (void)state;
     assert_refused("fit=", "option fit ");
-    assert_refused("fit=crop", "inside, outside, cover, fill or contain");
+    assert_refused("fit=nowhere", "inside, outside, cover, fill or contain");
     assert_refused("fit=cover%20", "`cover `");
     assert_refused("output=", "option output ");
-    assert_refused("output=tiff", "option output is `tiff`");
-    assert_refused("fm=bmp", "option fm is `bmp`; it takes jpg, png, webp, gif or avif");
+    assert_refused("output=bmp", "option output is `bmp`");
+    assert_refused("fm=bmp", "option fm is `bmp`; it takes jpg, png, webp, gif, avif, tiff, json or origin");
     assert_refused("output=(null)", "option output ");
 }
 
@@ -203,7 +203,7 @@ static void test_unknown_options(void **state)
 {
     (void)state;
     assert_refused("zoom=3", "`zoom`");
-    assert_refused("zoom=3", "w, h, fit, q, output");
+    assert_refused("zoom=3", "w, h, dpr, fit");
     assert_refused("W=3", "`W`");
     assert_refused("=3", "``");
     assert_refused("utm_source=x&w=3", "`utm_source`");
