@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "module/admin.h"
+#include "module/secret.h"
 
 #define TOKEN "0123456789abcdef"
 
@@ -68,13 +69,13 @@ static void assert_refused(const char *text, size_t len, mode_t mode, const char
 
 static void test_bad_files(void **state)
 {
-    char long_text[SLUICE_ADMIN_TOKEN_MAX + 2], error[512];
+    char long_text[SLUICE_SECRET_MAX + 2], error[512];
 
     (void)state;
     memset(long_text, 'a', sizeof(long_text));
     assert_refused("", 0, 0600, "this one has 0");
     assert_refused("0123456789abcde\n", 16, 0600, "this one has 15");
-    assert_refused(long_text, SLUICE_ADMIN_TOKEN_MAX + 1, 0600, "this one has at least");
+    assert_refused(long_text, SLUICE_SECRET_MAX + 1, 0600, "this one has at least");
     assert_refused("0123456789 abcdef", 17, 0600, "visible");
     assert_refused("0123456789\0abcdef", 17, 0600, "visible");
     assert_refused("0123456789abcd\xc3\xa9", 16, 0600, "visible");
@@ -90,14 +91,14 @@ static void test_bad_files(void **state)
 
 static void test_good_files(void **state)
 {
-    char long_text[SLUICE_ADMIN_TOKEN_MAX + 1], header[SLUICE_ADMIN_TOKEN_MAX + 8], error[512];
+    char long_text[SLUICE_SECRET_MAX + 1], header[SLUICE_SECRET_MAX + 8], error[512];
     sluice_admin_t *admin;
 
     (void)state;
-    memset(long_text, 'a', SLUICE_ADMIN_TOKEN_MAX);
-    long_text[SLUICE_ADMIN_TOKEN_MAX] = '\n';
+    memset(long_text, 'a', SLUICE_SECRET_MAX);
+    long_text[SLUICE_SECRET_MAX] = '\n';
     assert_non_null(admin = from_file(long_text, sizeof(long_text), 0640, error));
-    snprintf(header, sizeof(header), "Bearer %.*s", SLUICE_ADMIN_TOKEN_MAX, long_text);
+    snprintf(header, sizeof(header), "Bearer %.*s", SLUICE_SECRET_MAX, long_text);
     assert_int_equal(check_at(admin, header, "a", 0), SLUICE_ADMIN_ALLOWED);
     sluice_admin_destroy(&admin);
     assert_null(admin);
