@@ -23,7 +23,7 @@ typedef struct st_sluice_seen_t sluice_seen_t;
 
 typedef struct st_sluice_seen_object_t {
     icache_handle_t handle;
-    int64_t expires_s; /* since 1970: from then on the target is to be looked at anew; INT64_MAX: never */
+    int64_t expires_s;          /* since 1970: from then on the target is to be looked at anew; INT64_MAX: never */
     sluice_field_texts_t texts; /* the caller's, see sluice_add_picture_fields() */
 } sluice_seen_object_t;
 

@@ -13,10 +13,11 @@ static const struct {
 } verdicts[SLUICE_NUM_SIGNATURE_VERDICTS] = {
     [SLUICE_SIGNATURE_MISSING] = {"bad-signature", "sig is missing; sign the path and query with a key of image.sign-key, and add "
                                                    "the signature as the last parameter"},
-    [SLUICE_SIGNATURE_MISPLACED] = {"bad-signature", "sig has to be there once, as the last parameter: what follows it would not be "
-                                                     "signed"},
-    [SLUICE_SIGNATURE_MALFORMED] = {"bad-signature",
-                                    "sig has to be 43 characters: an HMAC-SHA256 in base64url (A-Z, a-z, 0-9, - and _), not padded"},
+    [SLUICE_SIGNATURE_MISPLACED] = {"bad-signature",
+                                    "sig has to be there once, as the last parameter: what follows it would not be "
+                                    "signed"},
+    [SLUICE_SIGNATURE_MALFORMED] =
+        {"bad-signature", "sig has to be 43 characters: an HMAC-SHA256 in base64url (A-Z, a-z, 0-9, - and _), not padded"},
     [SLUICE_SIGNATURE_WRONG] = {"bad-signature", "sig is not the HMAC-SHA256, with a key of image.sign-key, of the path and query "
                                                  "before it, byte for byte as they were sent"},
     [SLUICE_SIGNATURE_BAD_EXPIRY] = {"bad-signature", "exp has to be there once, as whole seconds since 1970"},
@@ -94,18 +95,16 @@ static int decode_mac(const char *text, size_t len, unsigned char mac[MAC_BYTES]
     return (bits & 3) == 0 ? 0 : -1;
 }
 
-static sluice_signature_t compare(const sluice_sign_keys_t *keys, const char *text, size_t len, const unsigned char mac[MAC_BYTES])
+static int is_right(const sluice_sign_keys_t *keys, const char *text, size_t len, const unsigned char mac[MAC_BYTES])
 {
     unsigned char own[EVP_MAX_MD_SIZE];
-    int is_right = 0;
+    int right = 0;
 
-    /* all of them, whichever is right */
-    for (size_t i = 0; i != keys->count; ++i) {
-        if (HMAC(EVP_sha256(), keys->keys[i].bytes, (int)keys->keys[i].len, (const unsigned char *)text, len, own, NULL) == NULL)
-            return SLUICE_SIGNATURE_UNDECIDED;
-        is_right |= CRYPTO_memcmp(own, mac, MAC_BYTES) == 0;
-    }
-    return is_right ? SLUICE_SIGNATURE_RIGHT : SLUICE_SIGNATURE_WRONG;
+    /* all of them, whichever it is; if libcrypto has no memory to find out, none */
+    for (size_t i = 0; i != keys->count; ++i)
+        if (HMAC(EVP_sha256(), keys->keys[i].bytes, (int)keys->keys[i].len, (const unsigned char *)text, len, own, NULL) != NULL)
+            right |= CRYPTO_memcmp(own, mac, MAC_BYTES) == 0;
+    return right;
 }
 
 static int parse_seconds(const struct st_parameter_t *parameter, int64_t *seconds)
@@ -142,7 +141,6 @@ sluice_signature_t sluice_signature_check(const sluice_sign_keys_t *keys, const 
     const char *mark = memchr(target, '?', len), *end = target + len;
     unsigned char mac[MAC_BYTES];
     struct st_parameter_t signature = {NULL};
-    sluice_signature_t verdict;
     size_t count;
 
     if (mark == NULL || (count = find(mark + 1, end, "sig", &signature)) == 0)
@@ -151,8 +149,8 @@ sluice_signature_t sluice_signature_check(const sluice_sign_keys_t *keys, const 
         return SLUICE_SIGNATURE_MISPLACED;
     if (decode_mac(signature.value, (size_t)(end - signature.value), mac) != 0)
         return SLUICE_SIGNATURE_MALFORMED;
-    if ((verdict = compare(keys, target, (size_t)(signature.name - 1 - target), mac)) != SLUICE_SIGNATURE_RIGHT)
-        return verdict;
+    if (!is_right(keys, target, (size_t)(signature.name - 1 - target), mac))
+        return SLUICE_SIGNATURE_WRONG;
     return check_expiry(mark + 1, end, now_s, expires_s);
 }
 

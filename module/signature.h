@@ -42,7 +42,6 @@ typedef enum en_sluice_signature_t {
     SLUICE_SIGNATURE_WRONG,
     SLUICE_SIGNATURE_BAD_EXPIRY, /* signed, as is the next */
     SLUICE_SIGNATURE_EXPIRED,
-    SLUICE_SIGNATURE_UNDECIDED, /* no memory to find out */
     SLUICE_NUM_SIGNATURE_VERDICTS
 } sluice_signature_t;
 
@@ -56,7 +55,7 @@ typedef enum en_sluice_signature_t {
 sluice_signature_t sluice_signature_check(const sluice_sign_keys_t *keys, const char *target, size_t len, int64_t now_s,
                                           int64_t *expires_s);
 /**
- * what a client is told: NULL for a signature that is right, or undecided
+ * what a client is told of one that is not right
  */
 const char *sluice_signature_code(sluice_signature_t verdict);
 const char *sluice_signature_detail(sluice_signature_t verdict);

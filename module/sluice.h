@@ -37,6 +37,7 @@
 #include "module/errors.h"
 #include "module/heap.h"
 #include "module/knobs.h"
+#include "module/signature.h"
 #include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
@@ -70,12 +71,13 @@ typedef struct st_sluice_route_t {
 typedef struct st_sluice_t {
     sluice_settings_t settings; /* fixed once the configuration is read */
     icache_policy_kind_t policy;
-    char **exempt;             /* NULL-terminated prefixes that the front filter lets pass */
-    uint64_t budget_bytes;     /* as it came out of `auto` */
-    sluice_quota_t *quotas;    /* the latest first, so that children come before their parents */
-    sluice_route_t *routes;    /* all hosts and paths */
-    sluice_admin_t *admin;     /* NULL: there are no admin routes */
-    int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
+    char **exempt;                 /* NULL-terminated prefixes that the front filter lets pass */
+    uint64_t budget_bytes;         /* as it came out of `auto` */
+    sluice_quota_t *quotas;        /* the latest first, so that children come before their parents */
+    sluice_route_t *routes;        /* all hosts and paths */
+    sluice_sign_keys_t *sign_keys; /* of all places */
+    sluice_admin_t *admin;         /* NULL: there are no admin routes */
+    int prometheus_by_default;     /* what /api/metrics/cache answers when the request does not say */
 
     icache_t *cache;
     icache_meta_t *metadata;
@@ -134,8 +136,9 @@ typedef struct st_sluice_origin_t {
     int directory_fd; /* opened when the configuration is read, so that the server's user need not be able to walk to it */
     char *key_prefix; /* the URL, or file://DIRECTORY/ */
     sluice_path_settings_t settings;
-    const sluice_quota_t *quota; /* the innermost, or NULL */
-    pressure_route_t *route;     /* of the path */
+    const sluice_quota_t *quota;         /* the innermost, or NULL */
+    const sluice_sign_keys_t *sign_keys; /* NULL, or no key: URLs need not be signed */
+    pressure_route_t *route;             /* of the path */
 } sluice_origin_t;
 
 /**
