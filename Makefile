@@ -47,8 +47,8 @@ MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
 PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry heap http_date image_options knobs memory_ratio picture_check picture_facts purge_order secret seen signature source_path source_share transform_estimate worker_pool)
 # what fuzz targets link, of the above
-FUZZED := byte_range errors image_options picture_check picture_facts source_path transform_estimate
-FUZZED_LIBS :=
+FUZZED := byte_range errors image_options picture_check picture_facts signature source_path transform_estimate
+FUZZED_LIBS := -lcrypto
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
 FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/fuzz tests/e2e/modules,$d/*.c $d/*.h))

@@ -17,7 +17,7 @@ static int refuse(sluice_refusal_t *refusal, int status, const char *title, cons
 }
 
 /* takes sig and exp out of the query, as they say nothing of the picture. Returns 0, or -1 when a signature is needed and is not
- * right */
+ * right. Where h2o redirected a request within itself, the target is the new one, which is also what the rest is read from */
 static int check_signature(sluice_image_request_t *image, h2o_req_t *req, h2o_iovec_t *query, sluice_refusal_t *refusal)
 {
     const sluice_sign_keys_t *keys = image->origin->sign_keys;
