@@ -1,3 +1,4 @@
+/* ldflags: -Wl,--wrap=HMAC,--wrap=CRYPTO_memcmp */
 /* signed targets. The oracle are signatures that Python's hmac and the command openssl made, the same in both:
  *     printf %s "$text" | openssl dgst -sha256 -hmac "$key" -binary | openssl base64 -A | tr '+/' '-_' | tr -d = */
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <openssl/hmac.h>
 #include "module/signature.h"
 
 #define NEW "0123456789abcdef0123456789abcdef"
@@ -17,6 +19,26 @@
 #define PICTURE "/images/a.jpg?w=300"
 #define BY_NEW "9KQBvTlfnnK4xMeH0qYGBzBOWlAHLFXusi0wBHJYZrk"
 #define BY_OLD "WIpBWciphZyhyE7_KO-wQvc6hKFEgS2BPNqvjyKjhgo"
+
+static size_t num_macs, num_compared_bytes;
+static int no_memory;
+
+unsigned char *__real_HMAC(const EVP_MD *, const void *, int, const unsigned char *, size_t, unsigned char *, unsigned *);
+unsigned char *__wrap_HMAC(const EVP_MD *, const void *, int, const unsigned char *, size_t, unsigned char *, unsigned *);
+unsigned char *__wrap_HMAC(const EVP_MD *md, const void *key, int key_len, const unsigned char *text, size_t len,
+                           unsigned char *mac, unsigned *mac_len)
+{
+    ++num_macs;
+    return no_memory ? NULL : __real_HMAC(md, key, key_len, text, len, mac, mac_len);
+}
+
+int __real_CRYPTO_memcmp(const void *, const void *, size_t);
+int __wrap_CRYPTO_memcmp(const void *, const void *, size_t);
+int __wrap_CRYPTO_memcmp(const void *one, const void *other, size_t len)
+{
+    num_compared_bytes += len;
+    return __real_CRYPTO_memcmp(one, other, len);
+}
 
 static sluice_sign_keys_t make_keys(const char *first, ...)
 {
@@ -226,6 +248,33 @@ static void test_keys(void **state)
     }
 }
 
+/* whichever it is that is right, or none: the same work */
+static void test_all_keys_are_tried(void **state)
+{
+    const sluice_sign_keys_t keys[] = {make_keys(NEW, THIRD, THIRD, NULL), make_keys(THIRD, NEW, THIRD, NULL),
+                                       make_keys(THIRD, THIRD, NEW, NULL), make_keys(THIRD, THIRD, THIRD, NULL)};
+    static const char target[] = PICTURE "&sig=" BY_NEW;
+    int64_t expires_s;
+
+    (void)state;
+    for (size_t i = 0; i != sizeof(keys) / sizeof(keys[0]); ++i) {
+        num_macs = num_compared_bytes = 0;
+        assert_int_equal(check_bytes(keys + i, target, sizeof(target) - 1, NOW, &expires_s),
+                         i != 3 ? SLUICE_SIGNATURE_RIGHT : SLUICE_SIGNATURE_WRONG);
+        assert_int_equal(num_macs, 3);
+        assert_int_equal(num_compared_bytes, 3 * 32);
+    }
+}
+
+static void test_nothing_is_right_without_memory(void **state)
+{
+    (void)state;
+    no_memory = 1;
+    for (size_t i = 0; i != NUM_RIGHT; ++i)
+        assert_int_equal(check_at(right[i].target, NOW - 1), SLUICE_SIGNATURE_WRONG);
+    no_memory = 0;
+}
+
 static void test_expiry(void **state)
 {
     static const char until_now[] = "/images/a.jpg?exp=1790000000&sig=WB3-cRE6DF9UyGE76jOdOlxmZ0UKNNJ3HzsPdl0Ph8w";
@@ -287,9 +336,14 @@ static void test_strip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_keys),   cmocka_unit_test(test_every_byte_counts),
-        cmocka_unit_test(test_expiry), cmocka_unit_test(test_every_refusal_says_why),
+        cmocka_unit_test(test_right),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_every_byte_counts),
+        cmocka_unit_test(test_all_keys_are_tried),
+        cmocka_unit_test(test_nothing_is_right_without_memory),
+        cmocka_unit_test(test_expiry),
+        cmocka_unit_test(test_every_refusal_says_why),
         cmocka_unit_test(test_strip),
     };
 
