@@ -252,7 +252,7 @@ static int on_sign_key(h2o_configurator_command_t *cmd, h2o_configurator_context
     char error[512];
 
     (void)ctx;
-    if ((keys = sluice_sign_keys_create(self->sluice, node, error, sizeof(error))) == NULL) {
+    if ((keys = sluice_sign_keys_read(self->sluice, node, error, sizeof(error))) == NULL) {
         h2o_configurator_errprintf(cmd, node, "%s", error);
         return -1;
     }

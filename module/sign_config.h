@@ -12,6 +12,6 @@
  * @param node of a scalar or a list, each a path (relative to the file it stands in) or env:NAME, see secret.h. An empty list is
  * no key
  */
-const sluice_sign_keys_t *sluice_sign_keys_create(sluice_t *sluice, yoml_t *node, char *error, size_t error_len);
+const sluice_sign_keys_t *sluice_sign_keys_read(sluice_t *sluice, yoml_t *node, char *error, size_t error_len);
 
 #endif

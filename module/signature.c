@@ -1,8 +1,14 @@
+/*
+ * An HMAC of libcrypto begins with work that depends on the key alone, and costs several times the hashing of a URL: looking up the
+ * algorithm. That is done once, when the configuration is read; a check goes on from a copy.
+ */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include "module/signature.h"
 
 #define MAC_BYTES 32
@@ -24,6 +30,38 @@ static const struct {
     [SLUICE_SIGNATURE_EXPIRED] = {"signature-expired", "the time that exp names is over; the URL has to be signed anew, with a "
                                                        "later one"},
 };
+
+sluice_sign_keys_t *sluice_sign_keys_create(void)
+{
+    return calloc(1, sizeof(sluice_sign_keys_t));
+}
+
+void sluice_sign_keys_destroy(sluice_sign_keys_t **keys)
+{
+    if (*keys == NULL)
+        return;
+    for (size_t i = 0; i != (*keys)->count; ++i)
+        EVP_MAC_CTX_free((*keys)->hmacs[i]);
+    free(*keys);
+    *keys = NULL;
+}
+
+int sluice_sign_keys_add(sluice_sign_keys_t *keys, const char *key, size_t len)
+{
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *hmac = algorithm != NULL ? EVP_MAC_CTX_new(algorithm) : NULL;
+
+    assert(keys->count != SLUICE_SIGN_KEYS_MAX);
+    EVP_MAC_free(algorithm);
+    if (hmac == NULL || EVP_MAC_init(hmac, (const unsigned char *)key, len, params) != 1) {
+        EVP_MAC_CTX_free(hmac);
+        return -1;
+    }
+    keys->hmacs[keys->count++] = hmac;
+    return 0;
+}
 
 struct st_parameter_t {
     const char *name, *value, *end;
@@ -95,15 +133,27 @@ static int decode_mac(const char *text, size_t len, unsigned char mac[MAC_BYTES]
     return (bits & 3) == 0 ? 0 : -1;
 }
 
+/* whether this is the MAC of a text; not, if libcrypto has no memory to find out */
+static int is_mac_of(EVP_MAC_CTX *hmac, const char *text, size_t len, const unsigned char mac[MAC_BYTES])
+{
+    EVP_MAC_CTX *copy = EVP_MAC_CTX_dup(hmac);
+    unsigned char own[MAC_BYTES];
+    size_t own_len;
+    int is = copy != NULL && EVP_MAC_update(copy, (const unsigned char *)text, len) == 1 &&
+             EVP_MAC_final(copy, own, &own_len, sizeof(own)) == 1 && own_len == sizeof(own) &&
+             CRYPTO_memcmp(own, mac, sizeof(own)) == 0;
+
+    EVP_MAC_CTX_free(copy);
+    return is;
+}
+
 static int is_right(const sluice_sign_keys_t *keys, const char *text, size_t len, const unsigned char mac[MAC_BYTES])
 {
-    unsigned char own[EVP_MAX_MD_SIZE];
     int right = 0;
 
-    /* all of them, whichever it is; if libcrypto has no memory to find out, none */
+    /* all of them, whichever it is */
     for (size_t i = 0; i != keys->count; ++i)
-        if (HMAC(EVP_sha256(), keys->keys[i].bytes, (int)keys->keys[i].len, (const unsigned char *)text, len, own, NULL) != NULL)
-            right |= CRYPTO_memcmp(own, mac, MAC_BYTES) == 0;
+        right |= is_mac_of(keys->hmacs[i], text, len, mac);
     return right;
 }
 

@@ -16,22 +16,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "module/secret.h"
 
 #define SLUICE_SIGN_KEYS_MAX 8 /* at a place; all of them are tried for each target that is new */
 
-typedef struct st_sluice_sign_key_t {
-    size_t len;
-    char bytes[SLUICE_SECRET_MAX];
-} sluice_sign_key_t;
-
 /**
- * the keys of a place of the configuration
+ * the keys of a place of the configuration, each as an HMAC of libcrypto that has taken in nothing but the key
  */
 typedef struct st_sluice_sign_keys_t {
     struct st_sluice_sign_keys_t *next; /* the owner's */
     size_t count;                       /* 0: nothing has to be signed */
-    sluice_sign_key_t keys[SLUICE_SIGN_KEYS_MAX];
+    struct evp_mac_ctx_st *hmacs[SLUICE_SIGN_KEYS_MAX];
 } sluice_sign_keys_t;
 
 typedef enum en_sluice_signature_t {
@@ -45,6 +39,18 @@ typedef enum en_sluice_signature_t {
     SLUICE_NUM_SIGNATURE_VERDICTS
 } sluice_signature_t;
 
+/**
+ * no keys yet; NULL when memory is out
+ */
+sluice_sign_keys_t *sluice_sign_keys_create(void);
+/**
+ * sets the pointer to NULL; NULL inside is allowed
+ */
+void sluice_sign_keys_destroy(sluice_sign_keys_t **keys);
+/**
+ * adds a key, of which there may be no more than SLUICE_SIGN_KEYS_MAX. Returns 0, or -1 when libcrypto cannot
+ */
+int sluice_sign_keys_add(sluice_sign_keys_t *keys, const char *key, size_t len);
 /**
  * judges a target (any bytes; not NUL-terminated). The time it takes depends on the target, and on the number and the length of the
  * keys, but neither on which key is right nor on how much of a signature is. Any thread.

@@ -277,7 +277,7 @@ static void free_sign_keys(sluice_sign_keys_t *keys)
 {
     while (keys != NULL) {
         sluice_sign_keys_t *next = keys->next;
-        free(keys);
+        sluice_sign_keys_destroy(&keys);
         keys = next;
     }
 }

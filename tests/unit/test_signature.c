@@ -1,4 +1,4 @@
-/* ldflags: -Wl,--wrap=HMAC,--wrap=CRYPTO_memcmp */
+/* ldflags: -Wl,--wrap=EVP_MAC_CTX_dup,--wrap=EVP_MAC_final,--wrap=CRYPTO_memcmp */
 /* signed targets. The oracle are signatures that Python's hmac and the command openssl made, the same in both:
  *     printf %s "$text" | openssl dgst -sha256 -hmac "$key" -binary | openssl base64 -A | tr '+/' '-_' | tr -d = */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <openssl/hmac.h>
+#include <openssl/evp.h>
 #include "module/signature.h"
 
 #define NEW "0123456789abcdef0123456789abcdef"
@@ -23,13 +23,19 @@
 static size_t num_macs, num_compared_bytes;
 static int no_memory;
 
-unsigned char *__real_HMAC(const EVP_MD *, const void *, int, const unsigned char *, size_t, unsigned char *, unsigned *);
-unsigned char *__wrap_HMAC(const EVP_MD *, const void *, int, const unsigned char *, size_t, unsigned char *, unsigned *);
-unsigned char *__wrap_HMAC(const EVP_MD *md, const void *key, int key_len, const unsigned char *text, size_t len,
-                           unsigned char *mac, unsigned *mac_len)
+EVP_MAC_CTX *__real_EVP_MAC_CTX_dup(const EVP_MAC_CTX *);
+EVP_MAC_CTX *__wrap_EVP_MAC_CTX_dup(const EVP_MAC_CTX *);
+EVP_MAC_CTX *__wrap_EVP_MAC_CTX_dup(const EVP_MAC_CTX *hmac)
+{
+    return no_memory ? NULL : __real_EVP_MAC_CTX_dup(hmac);
+}
+
+int __real_EVP_MAC_final(EVP_MAC_CTX *, unsigned char *, size_t *, size_t);
+int __wrap_EVP_MAC_final(EVP_MAC_CTX *, unsigned char *, size_t *, size_t);
+int __wrap_EVP_MAC_final(EVP_MAC_CTX *hmac, unsigned char *mac, size_t *len, size_t size)
 {
     ++num_macs;
-    return no_memory ? NULL : __real_HMAC(md, key, key_len, text, len, mac, mac_len);
+    return __real_EVP_MAC_final(hmac, mac, len, size);
 }
 
 int __real_CRYPTO_memcmp(const void *, const void *, size_t);
@@ -40,18 +46,36 @@ int __wrap_CRYPTO_memcmp(const void *one, const void *other, size_t len)
     return __real_CRYPTO_memcmp(one, other, len);
 }
 
-static sluice_sign_keys_t make_keys(const char *first, ...)
+/* up to a NULL */
+static sluice_sign_keys_t *make_keys(const char *first, ...)
 {
-    sluice_sign_keys_t keys = {.count = 0};
+    sluice_sign_keys_t *keys = sluice_sign_keys_create();
     va_list rest;
 
+    assert_non_null(keys);
     va_start(rest, first);
-    for (const char *key = first; key != NULL; key = va_arg(rest, const char *)) {
-        keys.keys[keys.count].len = strlen(key);
-        memcpy(keys.keys[keys.count++].bytes, key, strlen(key));
-    }
+    for (const char *key = first; key != NULL; key = va_arg(rest, const char *))
+        assert_int_equal(sluice_sign_keys_add(keys, key, strlen(key)), 0);
     va_end(rest);
     return keys;
+}
+
+static sluice_sign_keys_t *both; /* NEW and OLD */
+
+static int make_both(void **state)
+{
+    (void)state;
+    both = make_keys(NEW, OLD, NULL);
+    return 0;
+}
+
+static int destroy_both(void **state)
+{
+    (void)state;
+    sluice_sign_keys_destroy(&both);
+    assert_null(both);
+    sluice_sign_keys_destroy(&both);
+    return 0;
 }
 
 /* of a copy of exactly these bytes, so that a sanitizer sees a look behind the end */
@@ -70,10 +94,9 @@ static sluice_signature_t check_bytes(const sluice_sign_keys_t *keys, const char
 
 static sluice_signature_t check_at(const char *target, int64_t now_s)
 {
-    const sluice_sign_keys_t keys = make_keys(NEW, OLD, NULL);
     int64_t expires_s;
 
-    return check_bytes(&keys, target, strlen(target), now_s, &expires_s);
+    return check_bytes(both, target, strlen(target), now_s, &expires_s);
 }
 
 static const struct {
@@ -100,12 +123,11 @@ static const struct {
 
 static void test_right(void **state)
 {
-    const sluice_sign_keys_t keys = make_keys(NEW, OLD, NULL);
 
     (void)state;
     for (size_t i = 0; i != NUM_RIGHT; ++i) {
         int64_t expires_s = 0;
-        if (check_bytes(&keys, right[i].target, strlen(right[i].target), NOW - 1, &expires_s) != SLUICE_SIGNATURE_RIGHT)
+        if (check_bytes(both, right[i].target, strlen(right[i].target), NOW - 1, &expires_s) != SLUICE_SIGNATURE_RIGHT)
             fail_msg("%s is refused", right[i].target);
         assert_true(expires_s == right[i].expires_s);
     }
@@ -182,18 +204,17 @@ static void test_refused(void **state)
     }
 }
 
-static void assert_refused(const sluice_sign_keys_t *keys, const char *target, size_t len, size_t at, const char *what)
+static void assert_refused(const char *target, size_t len, size_t at, const char *what)
 {
     int64_t expires_s;
 
-    if (check_bytes(keys, target, len, NOW - 1, &expires_s) == SLUICE_SIGNATURE_RIGHT)
+    if (check_bytes(both, target, len, NOW - 1, &expires_s) == SLUICE_SIGNATURE_RIGHT)
         fail_msg("`%.*s` is right: %s at %zu", (int)len, target, what, at);
 }
 
 /* every byte of a target, its signature included, and every value in its place; each one left out, and one more anywhere */
 static void test_every_byte_counts(void **state)
 {
-    const sluice_sign_keys_t keys = make_keys(NEW, OLD, NULL);
 
     (void)state;
     for (size_t i = 0; i != NUM_RIGHT; ++i) {
@@ -204,18 +225,18 @@ static void test_every_byte_counts(void **state)
             memcpy(other, target, len);
             for (int value = 1; value != 256; ++value) {
                 other[at] = (char)(target[at] ^ value);
-                assert_refused(&keys, other, len, at, "another byte");
+                assert_refused(other, len, at, "another byte");
             }
             memmove(other + at, target + at + 1, len - at - 1);
-            assert_refused(&keys, other, len - 1, at, "one less");
-            assert_refused(&keys, target, at, at, "cut");
+            assert_refused(other, len - 1, at, "one less");
+            assert_refused(target, at, at, "cut");
         }
         for (size_t at = 0; at <= len; ++at) {
             for (const char *more = "a&?=0-/\n"; *more != '\0'; ++more) {
                 memcpy(other, target, at);
                 other[at] = *more;
                 memcpy(other + at + 1, target + at, len - at);
-                assert_refused(&keys, other, len + 1, at, "one more");
+                assert_refused(other, len + 1, at, "one more");
             }
         }
     }
@@ -223,8 +244,8 @@ static void test_every_byte_counts(void **state)
 
 static void test_keys(void **state)
 {
-    const struct {
-        sluice_sign_keys_t keys;
+    struct {
+        sluice_sign_keys_t *keys;
         sluice_signature_t by_new, by_old;
     } cases[] = {
         {make_keys(NEW, NULL), SLUICE_SIGNATURE_RIGHT, SLUICE_SIGNATURE_WRONG},
@@ -243,26 +264,28 @@ static void test_keys(void **state)
     (void)state;
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
         static const char by_new[] = PICTURE "&sig=" BY_NEW, by_old[] = PICTURE "&sig=" BY_OLD;
-        assert_int_equal(check_bytes(&cases[i].keys, by_new, sizeof(by_new) - 1, NOW, &expires_s), cases[i].by_new);
-        assert_int_equal(check_bytes(&cases[i].keys, by_old, sizeof(by_old) - 1, NOW, &expires_s), cases[i].by_old);
+        assert_int_equal(check_bytes(cases[i].keys, by_new, sizeof(by_new) - 1, NOW, &expires_s), cases[i].by_new);
+        assert_int_equal(check_bytes(cases[i].keys, by_old, sizeof(by_old) - 1, NOW, &expires_s), cases[i].by_old);
+        sluice_sign_keys_destroy(&cases[i].keys);
     }
 }
 
 /* whichever it is that is right, or none: the same work */
 static void test_all_keys_are_tried(void **state)
 {
-    const sluice_sign_keys_t keys[] = {make_keys(NEW, THIRD, THIRD, NULL), make_keys(THIRD, NEW, THIRD, NULL),
-                                       make_keys(THIRD, THIRD, NEW, NULL), make_keys(THIRD, THIRD, THIRD, NULL)};
+    sluice_sign_keys_t *keys[] = {make_keys(NEW, THIRD, THIRD, NULL), make_keys(THIRD, NEW, THIRD, NULL),
+                                  make_keys(THIRD, THIRD, NEW, NULL), make_keys(THIRD, THIRD, THIRD, NULL)};
     static const char target[] = PICTURE "&sig=" BY_NEW;
     int64_t expires_s;
 
     (void)state;
     for (size_t i = 0; i != sizeof(keys) / sizeof(keys[0]); ++i) {
         num_macs = num_compared_bytes = 0;
-        assert_int_equal(check_bytes(keys + i, target, sizeof(target) - 1, NOW, &expires_s),
+        assert_int_equal(check_bytes(keys[i], target, sizeof(target) - 1, NOW, &expires_s),
                          i != 3 ? SLUICE_SIGNATURE_RIGHT : SLUICE_SIGNATURE_WRONG);
         assert_int_equal(num_macs, 3);
         assert_int_equal(num_compared_bytes, 3 * 32);
+        sluice_sign_keys_destroy(keys + i);
     }
 }
 
@@ -347,5 +370,5 @@ int main(void)
         cmocka_unit_test(test_strip),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_both, destroy_both);
 }
