@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLUICE_ADMIN_TOKEN_MIN 16
-#define SLUICE_ADMIN_TOKEN_MAX 512
 #define SLUICE_ADMIN_BURST 10
 #define SLUICE_ADMIN_RETRY_MS 1000
 #define SLUICE_ADMIN_SLOTS 256
@@ -27,10 +25,7 @@ typedef enum en_sluice_admin_verdict_t {
 } sluice_admin_verdict_t;
 
 /**
- * reads the token. Owned by the caller. NULL, with a sentence in `error` that names what to change, when there is none: 512 bytes
- * hold most sentences, longer ones are cut.
- * @param value path of a file that holds the token and nothing else, or env:NAME
- * @param base_dir what a relative path is relative to
+ * reads the token (value, base_dir and error as in secret.h). Owned by the caller; NULL, with the sentence, when there is none
  * @param seed of the hash of addresses; take it from the system's random source
  */
 sluice_admin_t *sluice_admin_create(const char *value, const char *base_dir, uint64_t seed, char *error, size_t error_len);

@@ -21,11 +21,13 @@
 #include "module/hold.h"
 #include "module/options_config.h"
 #include "module/origin_config.h"
+#include "module/sign_config.h"
 
 struct st_vars_t {
     sluice_path_settings_t settings;
     sluice_options_rules_t option_rules; /* only lists are in it before the path is left */
     sluice_quota_t *quota;               /* the innermost */
+    const sluice_sign_keys_t *sign_keys; /* the innermost, or NULL */
     sluice_route_settings_t route_settings;
     pressure_route_t *route; /* of the host; NULL at the global level */
     sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
@@ -105,6 +107,7 @@ static pressure_route_t *add_path_route(struct st_sluice_configurator_t *self, h
     origin->settings = self->vars->settings;
     origin->option_rules = self->vars->option_rules;
     origin->quota = self->vars->quota;
+    origin->sign_keys = self->vars->sign_keys;
     origin->route = sluice_add_route(self->sluice, host.base, host.len, path.base, path.len, self->vars->route);
     return origin->route;
 }
@@ -248,6 +251,21 @@ static int on_admin_token(h2o_configurator_command_t *cmd, h2o_configurator_cont
     return -1;
 }
 
+static int on_sign_key(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    const sluice_sign_keys_t *keys;
+    char error[512];
+
+    (void)ctx;
+    if ((keys = sluice_sign_keys_read(self->sluice, node, error, sizeof(error))) == NULL) {
+        h2o_configurator_errprintf(cmd, node, "%s", error);
+        return -1;
+    }
+    self->vars->sign_keys = keys;
+    return 0;
+}
+
 static int read_switch(h2o_configurator_command_t *cmd, yoml_t *node)
 {
     uint64_t on;
@@ -317,6 +335,7 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     self->vars->origin = NULL;
     self->vars->quota = NULL;
     self->vars->option_rules = (sluice_options_rules_t){0};
+    self->vars->sign_keys = NULL;
     self->num_quotas = 0;
     self->vars->route = NULL;
     sluice_knobs_default(SLUICE_SCOPE_PATH, &self->vars->settings);
@@ -338,6 +357,9 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
         on_option_list);
     h2o_configurator_define_command(c, "image.presets", levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_MAPPING,
                                     on_option_list);
+    h2o_configurator_define_command(
+        c, "image.sign-key",
+        levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_sign_key);
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);

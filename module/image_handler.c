@@ -38,19 +38,20 @@ static void on_miss(h2o_req_t *req, sluice_loop_t *loop, const sluice_image_requ
 }
 
 /* answers with what this very target came to before, if that is still in the cache and fresh: nothing but the target decides which
- * picture is meant. Returns 0 if it is not */
+ * picture is meant, and a signature that was right stays so until its time is over. Returns 0 if it is not */
 static int answer_seen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms)
 {
     sluice_seen_object_t *seen = sluice_seen_get(loop->seen, self, req->path.base, req->path.len);
     icache_object_t *object;
 
-    if (seen == NULL || (object = icache_get_by_handle(loop->sluice->cache, loop->lane, seen->handle, now_ms)) == NULL)
+    if (seen == NULL || (seen->expires_s != INT64_MAX && sluice_wall_s() >= seen->expires_s) ||
+        (object = icache_get_by_handle(loop->sluice->cache, loop->lane, seen->handle, now_ms)) == NULL)
         return 0;
     sluice_answer_hit(loop, req, object, now_ms, &seen->texts);
     return 1;
 }
 
-/* of a target that is new, or whose picture is gone or has expired */
+/* of a target that is new, or that has expired, or whose picture has or is gone */
 static void answer_unseen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms)
 {
     sluice_image_request_t image;
@@ -63,7 +64,7 @@ static void answer_unseen(struct st_image_handler_t *self, sluice_loop_t *loop, 
     }
     icache_key_t key = icache_key(loop->sluice->cache, image.key, image.key_len);
     if ((object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms)) != NULL) {
-        sluice_seen_put(loop->seen, self, req->path.base, req->path.len, icache_object_handle(object));
+        sluice_seen_put(loop->seen, self, req->path.base, req->path.len, icache_object_handle(object), image.expires_s);
         sluice_answer_hit(loop, req, object, now_ms, NULL);
     } else {
         on_miss(req, loop, &image, &key);

@@ -2,24 +2,37 @@
 #include <string.h>
 #include "module/handlers.h"
 #include "module/image_request.h"
+#include "module/clock.h"
+#include "module/signature.h"
 
-static int refuse_path(sluice_refusal_t *refusal)
+/* `detail` NULL: it is written already */
+static int refuse(sluice_refusal_t *refusal, int status, const char *title, const char *code, const char *detail)
 {
-    refusal->status = 404;
-    refusal->title = "Not Found";
-    refusal->code = "bad-path";
-    snprintf(refusal->detail, sizeof(refusal->detail),
-             "no picture can have this name: it is empty or too long, or has empty, dotted or control parts");
+    refusal->status = status;
+    refusal->title = title;
+    refusal->code = code;
+    if (detail != NULL)
+        snprintf(refusal->detail, sizeof(refusal->detail), "%s", detail);
     return -1;
 }
 
-/* `detail` is written already */
-static int refuse_option(sluice_refusal_t *refusal)
+/* takes sig and exp out of the query, as they say nothing of the picture. Returns 0, or -1 when a signature is needed and is not
+ * right. Where h2o redirected a request within itself, the target is the new one, which is also what the rest is read from */
+static int check_signature(sluice_image_request_t *image, h2o_req_t *req, h2o_iovec_t *query, sluice_refusal_t *refusal)
 {
-    refusal->status = 400;
-    refusal->title = "Bad Request";
-    refusal->code = "bad-option";
-    return -1;
+    const sluice_sign_keys_t *keys = image->origin->sign_keys;
+    sluice_signature_t verdict;
+    char *rest;
+
+    image->expires_s = INT64_MAX;
+    if (keys == NULL || keys->count == 0)
+        return 0;
+    verdict = sluice_signature_check(keys, req->path.base, req->path.len, sluice_wall_s(), &image->expires_s);
+    if (verdict != SLUICE_SIGNATURE_RIGHT)
+        return refuse(refusal, 403, "Forbidden", sluice_signature_code(verdict), sluice_signature_detail(verdict));
+    rest = h2o_mem_alloc_pool(&req->pool, query->len);
+    *query = h2o_iovec_init(rest, sluice_signature_strip(query->base, query->len, rest));
+    return 0;
 }
 
 /* writes the key of the source. Returns 0, or -1 when the path cannot name one */
@@ -50,11 +63,17 @@ int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin
     h2o_iovec_t query = sluice_query(req);
 
     image->origin = origin;
+    if (req->path.len > SLUICE_TARGET_MAX)
+        return refuse(refusal, 414, "URI Too Long", "uri-too-long",
+                      "the path and query have more than 3072 bytes, which no picture needs; this is no setting");
+    if (check_signature(image, req, &query, refusal) != 0)
+        return -1;
     if (name_source(image, req) != 0)
-        return refuse_path(refusal);
+        return refuse(refusal, 404, "Not Found", "bad-path",
+                      "no picture can have this name: it is empty or too long, or has empty, dotted or control parts");
     if (sluice_options_parse(query.base, query.len, &origin->option_rules, &image->options, &image->presentation,
                              refusal->detail) != 0)
-        return refuse_option(refusal);
+        return refuse(refusal, 400, "Bad Request", "bad-option", NULL);
     name_rendition(image);
     return 0;
 }

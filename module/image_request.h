@@ -1,9 +1,10 @@
 /*
  * image_request.h - what a request for a picture asks for, from its target and fields:
  *
- *   path --> name of the source --> query --> options --> canonical key of the rendition
+ *   target --> signature --> path --> name of the source --> query --> options --> canonical key of the rendition
  *
- * or a refusal, before anything is looked up. On the event loop of the request.
+ * or a refusal, before anything is looked up. The signature comes first, where one is needed, so that who has no key learns nothing
+ * from the others. On the event loop of the request.
  */
 #ifndef module__image_request_h
 #define module__image_request_h
@@ -13,6 +14,7 @@
 #include "module/sluice.h"
 #include "module/source_path.h"
 
+#define SLUICE_TARGET_MAX 3072 /* bytes of path and query as they were sent */
 #define SLUICE_KEY_MAX (2 * SLUICE_SOURCE_PATH_MAX + SLUICE_OPTIONS_TEXT_MAX)
 
 typedef struct st_sluice_image_request_t {
@@ -20,6 +22,7 @@ typedef struct st_sluice_image_request_t {
     h2o_iovec_t path; /* decoded, below the origin */
     sluice_options_t options;
     sluice_presentation_t presentation;
+    int64_t expires_s;        /* since 1970: from then on the target is refused; INT64_MAX: never */
     char key[SLUICE_KEY_MAX]; /* of the source, then "?" and the options: of the rendition */
     size_t source_key_len, key_len;
 } sluice_image_request_t;

@@ -68,7 +68,8 @@ sluice_seen_object_t *sluice_seen_get(sluice_seen_t *seen, const void *owner, co
     return &seen->sets[at][way].object;
 }
 
-void sluice_seen_put(sluice_seen_t *seen, const void *owner, const char *target, size_t len, icache_handle_t handle)
+void sluice_seen_put(sluice_seen_t *seen, const void *owner, const char *target, size_t len, icache_handle_t handle,
+                     int64_t expires_s)
 {
     int way;
 
@@ -84,6 +85,7 @@ void sluice_seen_put(sluice_seen_t *seen, const void *owner, const char *target,
     entry->len = len;
     memcpy(entry->target, target, len);
     entry->object.handle = handle;
+    entry->object.expires_s = expires_s;
     entry->object.texts.of.age_s = UINT64_MAX;
     seen->last[at] = (uint8_t)way;
 }

@@ -17,12 +17,13 @@
 #define SLUICE_SEEN_SETS 2048 /* of an event loop */
 #define SLUICE_SEEN_WAYS 2    /* entries of a set */
 #define SLUICE_SEEN_ENTRY_BYTES 640
-#define SLUICE_SEEN_TARGET_MAX 168 /* bytes; longer targets are not remembered */
+#define SLUICE_SEEN_TARGET_MAX 160 /* bytes; longer targets are not remembered */
 
 typedef struct st_sluice_seen_t sluice_seen_t;
 
 typedef struct st_sluice_seen_object_t {
     icache_handle_t handle;
+    int64_t expires_s;          /* since 1970: from then on the target is to be looked at anew; INT64_MAX: never */
     sluice_field_texts_t texts; /* the caller's, see sluice_add_picture_fields() */
 } sluice_seen_object_t;
 
@@ -43,7 +44,9 @@ void sluice_seen_destroy(sluice_seen_t **seen);
 sluice_seen_object_t *sluice_seen_get(sluice_seen_t *seen, const void *owner, const char *target, size_t len);
 /**
  * remembers an object, of no texts yet
+ * @param expires_s is the caller's to look at
  */
-void sluice_seen_put(sluice_seen_t *seen, const void *owner, const char *target, size_t len, icache_handle_t handle);
+void sluice_seen_put(sluice_seen_t *seen, const void *owner, const char *target, size_t len, icache_handle_t handle,
+                     int64_t expires_s);
 
 #endif

@@ -276,6 +276,15 @@ static void free_quotas(sluice_quota_t *quota)
     }
 }
 
+static void free_sign_keys(sluice_sign_keys_t *keys)
+{
+    while (keys != NULL) {
+        sluice_sign_keys_t *next = keys->next;
+        sluice_sign_keys_destroy(&keys);
+        keys = next;
+    }
+}
+
 pressure_route_t *sluice_add_route(sluice_t *sluice, const char *host, size_t host_len, const char *path, size_t path_len,
                                    pressure_route_t *parent)
 {
@@ -311,6 +320,7 @@ void sluice_destroy(sluice_t **_sluice)
         free(*prefix);
     free(sluice->exempt);
     free_quotas(sluice->quotas);
+    free_sign_keys(sluice->sign_keys);
     free_routes(sluice);
     sluice_option_lists_destroy(&sluice->option_lists);
     sluice_admin_destroy(&sluice->admin);

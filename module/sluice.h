@@ -38,6 +38,7 @@
 #include "module/heap.h"
 #include "module/knobs.h"
 #include "module/option_lists.h"
+#include "module/signature.h"
 #include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
@@ -77,6 +78,7 @@ typedef struct st_sluice_t {
     sluice_quota_t *quotas;              /* the latest first, so that children come before their parents */
     sluice_route_t *routes;              /* all hosts and paths */
     sluice_option_lists_t *option_lists; /* of all places */
+    sluice_sign_keys_t *sign_keys;       /* of all places */
     sluice_admin_t *admin;               /* NULL: there are no admin routes */
     int prometheus_by_default;           /* what /api/metrics/cache answers when the request does not say */
 
@@ -140,6 +142,7 @@ typedef struct st_sluice_origin_t {
     sluice_path_settings_t settings;
     sluice_options_rules_t option_rules; /* of image URLs */
     const sluice_quota_t *quota;         /* the innermost, or NULL */
+    const sluice_sign_keys_t *sign_keys; /* NULL, or no key: URLs need not be signed */
     pressure_route_t *route;             /* of the path */
 } sluice_origin_t;
 

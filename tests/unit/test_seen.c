@@ -44,7 +44,7 @@ static uint64_t get_text(sluice_seen_t *seen, const char *target)
 
 static void put_text(sluice_seen_t *seen, const char *target, uint64_t number)
 {
-    sluice_seen_put(seen, owners, target, strlen(target), handle_of(number));
+    sluice_seen_put(seen, owners, target, strlen(target), handle_of(number), INT64_MAX);
 }
 
 static void test_every_byte_counts(void **state)
@@ -72,9 +72,9 @@ static void test_owners_have_their_own(void **state)
     sluice_seen_t *seen = sluice_seen_create(64, SEED);
 
     (void)state;
-    sluice_seen_put(seen, owners, "/a.jpg", 6, handle_of(1));
+    sluice_seen_put(seen, owners, "/a.jpg", 6, handle_of(1), INT64_MAX);
     assert_int_equal(get(seen, owners + 1, "/a.jpg", 6), 0);
-    sluice_seen_put(seen, owners + 1, "/a.jpg", 6, handle_of(2));
+    sluice_seen_put(seen, owners + 1, "/a.jpg", 6, handle_of(2), INT64_MAX);
     assert_int_equal(get(seen, owners, "/a.jpg", 6), 1);
     assert_int_equal(get(seen, owners + 1, "/a.jpg", 6), 2);
     sluice_seen_destroy(&seen);
@@ -87,9 +87,9 @@ static void test_longest(void **state)
 
     (void)state;
     memset(target, 'a', sizeof(target));
-    sluice_seen_put(seen, owners, target, SLUICE_SEEN_TARGET_MAX, handle_of(1));
+    sluice_seen_put(seen, owners, target, SLUICE_SEEN_TARGET_MAX, handle_of(1), INT64_MAX);
     assert_int_equal(get(seen, owners, target, SLUICE_SEEN_TARGET_MAX), 1);
-    sluice_seen_put(seen, owners, target, SLUICE_SEEN_TARGET_MAX + 1, handle_of(2));
+    sluice_seen_put(seen, owners, target, SLUICE_SEEN_TARGET_MAX + 1, handle_of(2), INT64_MAX);
     assert_int_equal(get(seen, owners, target, SLUICE_SEEN_TARGET_MAX + 1), 0);
     assert_int_equal(get(seen, owners, target, SLUICE_SEEN_TARGET_MAX), 1);
     sluice_seen_destroy(&seen);
@@ -111,9 +111,9 @@ static void test_same_hash(void **state)
     memcpy(other, one, sizeof(one));
     other[9] = 'y';
     assert_true(XXH3_64bits_withSeed(one, sizeof(one), SEED) == XXH3_64bits_withSeed(other, sizeof(other), SEED));
-    sluice_seen_put(seen, owners, one, sizeof(one), handle_of(1));
+    sluice_seen_put(seen, owners, one, sizeof(one), handle_of(1), INT64_MAX);
     assert_int_equal(get(seen, owners, other, sizeof(other)), 0);
-    sluice_seen_put(seen, owners, other, sizeof(other), handle_of(2));
+    sluice_seen_put(seen, owners, other, sizeof(other), handle_of(2), INT64_MAX);
     assert_int_equal(get(seen, owners, one, sizeof(one)), 1);
     assert_int_equal(get(seen, owners, other, sizeof(other)), 2);
     sluice_seen_destroy(&seen);
@@ -138,7 +138,7 @@ static void test_the_one_not_used_goes(void **state)
 }
 
 /* what was said of one object must never be said of the next */
-static void test_texts_go_with_the_object(void **state)
+static void test_texts_and_expiry_go_with_the_object(void **state)
 {
     sluice_seen_t *seen = sluice_seen_create(1, SEED);
     const sluice_field_values_t values = {0, 1, 2, 3, 0};
@@ -152,9 +152,11 @@ static void test_texts_go_with_the_object(void **state)
     object->texts.of = values;
     object = sluice_seen_get(seen, owners, "/1", 2);
     assert_true(sluice_field_texts_are_of(&object->texts, &values));
-    put_text(seen, "/1", 2);
+    assert_true(object->expires_s == INT64_MAX);
+    sluice_seen_put(seen, owners, "/1", 2, handle_of(2), 1700000000);
     object = sluice_seen_get(seen, owners, "/1", 2);
     assert_false(sluice_field_texts_are_of(&object->texts, &values));
+    assert_true(object->expires_s == 1700000000);
     sluice_seen_destroy(&seen);
 }
 
@@ -172,7 +174,7 @@ static void test_random_steps(void **state)
         int number = rand() % NUM_TARGETS, owner = rand() % 2;
         int len = snprintf(target, sizeof(target), "/%d.jpg?w=%d", number, number % 7);
         if (rand() % 3 == 0) {
-            sluice_seen_put(seen, owners + owner, target, (size_t)len, handle_of(last[owner][number] = step));
+            sluice_seen_put(seen, owners + owner, target, (size_t)len, handle_of(last[owner][number] = step), INT64_MAX);
             assert_int_equal(get(seen, owners + owner, target, (size_t)len), step);
         } else {
             uint64_t got = get(seen, owners + owner, target, (size_t)len);
@@ -191,7 +193,7 @@ int main(void)
                                        cmocka_unit_test(test_longest),
                                        cmocka_unit_test(test_same_hash),
                                        cmocka_unit_test(test_the_one_not_used_goes),
-                                       cmocka_unit_test(test_texts_go_with_the_object),
+                                       cmocka_unit_test(test_texts_and_expiry_go_with_the_object),
                                        cmocka_unit_test(test_random_steps)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
