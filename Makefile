@@ -45,7 +45,7 @@ LIB_SRCS := $(wildcard image_cache/*.c pressure/*.c health/*.c)
 LOADER_SRCS := module/loader.c
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
-PURE_MODULE_SRCS := $(patsubst %,module/%.c,admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry heap http_date image_options knobs memory_ratio picture_check picture_facts purge_order seen source_path source_share transform_estimate worker_pool)
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,address_guard admin byte_range cache_control cache_status client_caching conditional config_values errors field_texts freshness geometry heap http_date image_options knobs memory_ratio origin_guard picture_check picture_facts purge_order seen source_path source_share transform_estimate worker_pool)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
 FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/e2e/modules,$d/*.c $d/*.h))

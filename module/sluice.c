@@ -309,6 +309,8 @@ void sluice_destroy(sluice_t **_sluice)
     free(sluice->exempt);
     free_quotas(sluice->quotas);
     free_routes(sluice);
+    sluice_networks_free(&sluice->allow_addresses);
+    sluice_urls_free(&sluice->allow_origins);
     sluice_admin_destroy(&sluice->admin);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);

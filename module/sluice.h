@@ -25,6 +25,7 @@
 #define module__sluice_h
 
 #include <pthread.h>
+#include <string.h>
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/meter.h"
@@ -37,6 +38,7 @@
 #include "module/errors.h"
 #include "module/heap.h"
 #include "module/knobs.h"
+#include "module/origin_guard.h"
 #include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
@@ -48,7 +50,7 @@ typedef struct st_sluice_loop_t sluice_loop_t;
 /**
  * image-cache.quota of a host or a path, made while the configuration is read. What is stored for a path is charged to the path's
  * quota, and to its host's. A source and a rendition have the same key wherever they are asked for, so what two paths with one
- * origin share is in the cache once, and charged to the path that stored it.
+ * origin (and the same lists of where it may be fetched from) share is in the cache once, and charged to the path that stored it.
  */
 typedef struct st_sluice_quota_t {
     char *route; /* "example.com" or "example.com/pictures" */
@@ -70,10 +72,12 @@ typedef struct st_sluice_route_t {
 typedef struct st_sluice_t {
     sluice_settings_t settings; /* fixed once the configuration is read */
     icache_policy_kind_t policy;
-    char **exempt;             /* NULL-terminated prefixes that the front filter lets pass */
-    uint64_t budget_bytes;     /* as it came out of `auto` */
-    sluice_quota_t *quotas;    /* the latest first, so that children come before their parents */
-    sluice_route_t *routes;    /* all hosts and paths */
+    char **exempt;                      /* NULL-terminated prefixes that the front filter lets pass */
+    uint64_t budget_bytes;              /* as it came out of `auto` */
+    sluice_quota_t *quotas;             /* the latest first, so that children come before their parents */
+    sluice_route_t *routes;             /* all hosts and paths */
+    sluice_networks_t *allow_addresses; /* all lists of the configuration, chained */
+    sluice_urls_t *allow_origins;
     sluice_admin_t *admin;     /* NULL: there are no admin routes */
     int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
 
@@ -130,13 +134,22 @@ void sluice_stop_locked(sluice_t *sluice);
  */
 typedef struct st_sluice_origin_t {
     sluice_t *sluice;
-    char *url;        /* http(s) base URL with a slash at the end; NULL: a directory */
-    int directory_fd; /* opened when the configuration is read, so that the server's user need not be able to walk to it */
-    char *key_prefix; /* the URL, or file://DIRECTORY/ */
+    char *url;            /* http(s) base URL with a slash at the end; NULL: a directory */
+    int directory_fd;     /* opened when the configuration is read, so that the server's user need not be able to walk to it */
+    char *key_prefix;     /* the URL, behind a mark of its guard's lists if it has any; or file://DIRECTORY/ */
+    sluice_guard_t guard; /* of a URL */
     sluice_path_settings_t settings;
     const sluice_quota_t *quota; /* the innermost, or NULL */
     pressure_route_t *route;     /* of the path */
 } sluice_origin_t;
+
+/**
+ * what an origin with a URL is asked for, by the key of the source
+ */
+static inline const char *sluice_origin_source_url(const sluice_origin_t *origin, const char *key)
+{
+    return key + strlen(origin->key_prefix) - strlen(origin->url);
+}
 
 /**
  * who pays for what is stored of an origin
