@@ -1,5 +1,5 @@
 /*
- * An HMAC of libcrypto begins with work that depends on the key alone, and costs several times the hashing of a URL: looking up the
+ * An HMAC of libcrypto begins with work that depends on the key alone, and costs as much as the hashing of a URL: looking up the
  * algorithm. That is done once, when the configuration is read; a check goes on from a copy.
  */
 #include <assert.h>
