@@ -174,7 +174,7 @@ static int parse_seconds(const struct st_parameter_t *parameter, int64_t *second
 
 static sluice_signature_t check_expiry(const char *query, const char *end, int64_t now_s, int64_t *expires_s)
 {
-    struct st_parameter_t expiry = {NULL};
+    struct st_parameter_t expiry = {0};
     size_t count = find(query, end, "exp", &expiry);
 
     *expires_s = INT64_MAX;
@@ -190,7 +190,7 @@ sluice_signature_t sluice_signature_check(const sluice_sign_keys_t *keys, const 
 {
     const char *mark = memchr(target, '?', len), *end = target + len;
     unsigned char mac[MAC_BYTES];
-    struct st_parameter_t signature = {NULL};
+    struct st_parameter_t signature = {0};
     size_t count;
 
     if (mark == NULL || (count = find(mark + 1, end, "sig", &signature)) == 0)
