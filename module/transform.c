@@ -11,6 +11,7 @@
 #include <vips/vector.h>
 #include "module/clock.h"
 #include "module/geometry.h"
+#include "module/jpeg_scans.h"
 #include "module/pipeline.h"
 
 /* whoever asks for a broken picture is told; in the log it would be a line for each of its rows */
@@ -160,6 +161,9 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     /* the numbers of the header are checked before any decoder sees the file */
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
+    if (plan->facts.format == SLUICE_FORMAT_JPEG && plan->facts.whole != SLUICE_NOT_WHOLE &&
+        sluice_jpeg_count_scans(bytes, len, SLUICE_JPEG_SCANS_MAX + 1) > SLUICE_JPEG_SCANS_MAX)
+        return SLUICE_ERROR_BROKEN_IMAGE;
     if ((image = vips_image_new_from_buffer(bytes, len, "", NULL)) == NULL) {
         vips_error_clear();
         return SLUICE_ERROR_BROKEN_IMAGE;
