@@ -16,6 +16,7 @@
 #include <h2o.h>
 #include <h2o/configurator.h>
 #include "module/config.h"
+#include "module/config_guard.h"
 #include "module/config_lists.h"
 #include "module/handlers.h"
 #include "module/hold.h"
@@ -29,7 +30,9 @@ struct st_vars_t {
     sluice_quota_t *quota;               /* the innermost */
     const sluice_sign_keys_t *sign_keys; /* the innermost, or NULL */
     sluice_route_settings_t route_settings;
-    pressure_route_t *route; /* of the host; NULL at the global level */
+    pressure_route_t *route;                  /* of the host; NULL at the global level */
+    const sluice_networks_t *allow_addresses; /* NULL: not set */
+    const sluice_urls_t *allow_origins;
     sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
 };
 
@@ -108,6 +111,8 @@ static pressure_route_t *add_path_route(struct st_sluice_configurator_t *self, h
     origin->option_rules = self->vars->option_rules;
     origin->quota = self->vars->quota;
     origin->sign_keys = self->vars->sign_keys;
+    if (sluice_origin_set_lists(origin, self->vars->allow_addresses, self->vars->allow_origins) != 0)
+        return NULL;
     origin->route = sluice_add_route(self->sluice, host.base, host.len, path.base, path.len, self->vars->route);
     return origin->route;
 }
@@ -166,6 +171,22 @@ static int on_origin(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     }
     sluice_image_handler_create(ctx->pathconf, self->vars->origin);
     return 0;
+}
+
+static int on_allow_addresses(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+
+    (void)ctx;
+    return (self->vars->allow_addresses = sluice_config_networks(cmd, node, &self->sluice->allow_addresses)) != NULL ? 0 : -1;
+}
+
+static int on_allow_origins(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+
+    (void)ctx;
+    return (self->vars->allow_origins = sluice_config_base_urls(cmd, node, &self->sluice->allow_origins)) != NULL ? 0 : -1;
 }
 
 /* "default", "example.com", "example.com/pictures" */
@@ -325,6 +346,7 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     struct st_sluice_configurator_t *self = (void *)h2o_configurator_create(globalconf, sizeof(*self));
     h2o_configurator_t *c = &self->super;
     const int path = H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR;
+    const int list = H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE;
     const int levels[] = {[SLUICE_SCOPE_PROCESS] = H2O_CONFIGURATOR_FLAG_GLOBAL,
                           [SLUICE_SCOPE_PATH] =
                               H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH,
@@ -333,6 +355,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     self->sluice = sluice;
     self->vars = self->stack;
     self->vars->origin = NULL;
+    self->vars->allow_addresses = NULL;
+    self->vars->allow_origins = NULL;
     self->vars->quota = NULL;
     self->vars->option_rules = (sluice_options_rules_t){0};
     self->vars->sign_keys = NULL;
@@ -363,9 +387,9 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);
-    h2o_configurator_define_command(
-        c, "pressure.exempt",
-        H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_exempt);
+    h2o_configurator_define_command(c, "image.allow-addresses", levels[SLUICE_SCOPE_PATH] | list, on_allow_addresses);
+    h2o_configurator_define_command(c, "image.allow-origins", levels[SLUICE_SCOPE_PATH] | list, on_allow_origins);
+    h2o_configurator_define_command(c, "pressure.exempt", H2O_CONFIGURATOR_FLAG_GLOBAL | list, on_exempt);
 }
 
 static int apply_variable(sluice_t *sluice, const sluice_knob_t *knob)

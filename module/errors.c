@@ -34,6 +34,12 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
     [SLUICE_ERROR_ORIGIN_REDIRECTS] = {502, "Bad Gateway", "origin-redirects",
         "the origin redirected more often than image.max-redirects allows, or to something that is not http or https", 0, 1, 1, 0,
         SLUICE_ERROR_OF_ORIGIN},
+    [SLUICE_ERROR_FORBIDDEN_REDIRECT] = {502, "Bad Gateway", "origin-redirect-forbidden",
+        "the origin redirected to another host or port, from https to http, or out of what image.allow-origins lists", 0, 1, 1, 0,
+        SLUICE_ERROR_OF_ORIGIN},
+    [SLUICE_ERROR_FORBIDDEN_ADDRESS] = {502, "Bad Gateway", "origin-forbidden-address",
+        "the origin's name leads to an address that is not public (private, loopback, link-local or reserved); image.allow-addresses "
+        "says which of these may be connected to", 0, 1, 1, 0, SLUICE_ERROR_OF_ORIGIN},
     [SLUICE_ERROR_ORIGIN_TIMEOUT] = {504, "Gateway Timeout", "origin-timeout",
         "the origin did not answer within image.connect-timeout and image.origin-timeout", 0, 1, 1, 0, SLUICE_ERROR_OF_TIME},
     [SLUICE_ERROR_NO_ROOM] = {503, "Service Unavailable", "no-room",

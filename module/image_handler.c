@@ -2,11 +2,10 @@
  * The request path of pictures, on the event loop: URL -> canonical key -> cache. A hit is answered at once, from the cached bytes;
  * anything else is parked.c's.
  */
-#include <stdlib.h>
-#include <unistd.h>
 #include "module/answer.h"
 #include "module/handlers.h"
 #include "module/image_request.h"
+#include "module/origin_config.h"
 #include "module/parked.h"
 
 struct st_image_handler_t {
@@ -104,13 +103,7 @@ static void on_context_dispose(h2o_handler_t *_self, h2o_context_t *ctx)
 
 static void on_dispose(h2o_handler_t *_self)
 {
-    sluice_origin_t *origin = ((struct st_image_handler_t *)_self)->origin;
-
-    if (origin->directory_fd != -1)
-        close(origin->directory_fd);
-    free(origin->url);
-    free(origin->key_prefix);
-    free(origin);
+    sluice_origin_destroy(&((struct st_image_handler_t *)_self)->origin);
 }
 
 void sluice_image_handler_create(h2o_pathconf_t *pathconf, sluice_origin_t *origin)

@@ -1,35 +1,20 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 #include "module/origin_config.h"
+#include "module/origin_url.h"
 #include "module/source_path.h"
 
 static int has_prefix(const char *text, const char *prefix)
 {
     return strncasecmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* what cannot be part of a base that paths are appended to, or would end up in logs and cache keys */
-static const char *url_fault(const char *url)
-{
-    const char *host = strstr(url, "://") + 3;
-    const char *path = host + strcspn(host, "/");
-
-    if (*host == '\0' || host == path)
-        return "it has no host";
-    if (strpbrk(url, "?#") != NULL)
-        return "a query or fragment cannot be part of it: paths are appended to it";
-    if (memchr(host, '@', (size_t)(path - host)) != NULL)
-        return "user names and passwords cannot be part of it";
-    if (strpbrk(url, " \t\"<>\\") != NULL)
-        return "it has characters that must be percent-encoded";
-    if (strlen(url) > SLUICE_SOURCE_PATH_MAX / 2)
-        return "it is too long";
-    return NULL;
 }
 
 static char *with_slash(const char *prefix, const char *text)
@@ -44,7 +29,7 @@ static char *with_slash(const char *prefix, const char *text)
 
 static int set_url(sluice_origin_t *origin, const char *value, char *error, size_t error_len)
 {
-    const char *fault = url_fault(value);
+    const char *fault = sluice_base_url_read(value, &origin->guard.base);
 
     if (fault != NULL) {
         snprintf(error, error_len, "`%.200s` is not a base URL: %s", value, fault);
@@ -93,9 +78,51 @@ sluice_origin_t *sluice_origin_create(sluice_t *sluice, const char *value, const
     }
     if (ret == 0)
         return origin;
+    sluice_origin_destroy(&origin);
+    return NULL;
+}
+
+void sluice_origin_destroy(sluice_origin_t **_origin)
+{
+    sluice_origin_t *origin = *_origin;
+
     if (origin->directory_fd != -1)
         close(origin->directory_fd);
+    sluice_url_dispose(&origin->guard.base);
     free(origin->url);
+    free(origin->key_prefix);
     free(origin);
-    return NULL;
+    *_origin = NULL;
+}
+
+/* of what decides where pictures may come from beside their URL */
+static uint64_t hash_lists(const sluice_networks_t *addresses, const sluice_urls_t *origins)
+{
+    uint64_t hash = 0;
+
+    for (size_t i = 0; addresses != NULL && i != addresses->count; ++i) {
+        const sluice_network_t *network = addresses->entries + i;
+        hash = XXH3_64bits_withSeed(network->address.bytes, sizeof(network->address.bytes), hash + network->prefix_bits);
+    }
+    for (size_t i = 0; origins != NULL && i != origins->count; ++i) {
+        const sluice_url_t *url = origins->entries + i;
+        hash = XXH3_64bits_withSeed(url->host, strlen(url->host), hash + 1 + (uint64_t)url->https);
+        hash = XXH3_64bits_withSeed(url->path, strlen(url->path), hash + url->port);
+    }
+    return hash;
+}
+
+int sluice_origin_set_lists(sluice_origin_t *origin, const sluice_networks_t *addresses, const sluice_urls_t *origins)
+{
+    char *prefix;
+
+    if (origin->url == NULL || (addresses == NULL && origins == NULL))
+        return 0;
+    origin->guard.addresses = addresses;
+    origin->guard.origins = origins;
+    if (asprintf(&prefix, "%016" PRIx64 "|%s", hash_lists(addresses, origins), origin->url) == -1)
+        return -1;
+    free(origin->key_prefix);
+    origin->key_prefix = prefix;
+    return 0;
 }

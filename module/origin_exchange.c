@@ -60,15 +60,13 @@ sluice_error_t sluice_http_error(const sluice_http_outcome_t *outcome)
         return error_of_status(outcome);
     case CURLE_OPERATION_TIMEDOUT:
         return outcome->paused ? SLUICE_ERROR_NO_ROOM : SLUICE_ERROR_ORIGIN_TIMEOUT;
-    case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_CONNECT:
+    case CURLE_ABORTED_BY_CALLBACK:
+        return outcome->forbidden ? SLUICE_ERROR_FORBIDDEN_ADDRESS : SLUICE_ERROR_ORIGIN_REFUSED;
+    case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
         return SLUICE_ERROR_ORIGIN_REFUSED;
-    case CURLE_TOO_MANY_REDIRECTS:
-        return SLUICE_ERROR_ORIGIN_REDIRECTS;
-    case CURLE_UNSUPPORTED_PROTOCOL: /* of a redirect; or what came is not HTTP at all, and has no status */
-        return outcome->status != 0 ? SLUICE_ERROR_ORIGIN_REDIRECTS : SLUICE_ERROR_ORIGIN_BROKEN;
     case CURLE_OUT_OF_MEMORY:
         return SLUICE_ERROR_OUT_OF_MEMORY;
     default:

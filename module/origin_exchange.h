@@ -22,6 +22,7 @@ typedef struct st_sluice_http_outcome_t {
     long status;            /* 0: there was none */
     sluice_error_t stopped; /* why it was stopped from here, or SLUICE_OK */
     int paused;             /* it waited for memory */
+    int forbidden;          /* an address of the origin's was not allowed to be connected to */
     int head_ended;         /* the empty line behind the headers came */
     int has_body;
     int conditional; /* it was asked with a condition */

@@ -145,11 +145,10 @@ static void finish_done(sluice_fetcher_t *fetcher)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        CURLcode result = message->data.result; /* gone with the handle */
-        sluice_error_t error = sluice_transfer_done(transfer, result);
+        sluice_error_t error = sluice_transfer_done(transfer, message->data.result);
         deactivate(fetcher, transfer);
-        if (result == CURLE_ABORTED_BY_CALLBACK)
-            activate(fetcher, transfer); /* that connection is closed now; on to the next */
+        if (transfer->again)
+            activate(fetcher, transfer);
         else
             sluice_transfer_finish(transfer, error);
     }

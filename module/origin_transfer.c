@@ -11,9 +11,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include "module/origin_exchange.h"
+#include "module/origin_hops.h"
 #include "module/origin_transfer.h"
 #include "module/picture_check.h"
 #include "module/version.h"
@@ -126,7 +126,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
     return refuse(transfer, len, error);
 }
 
-/* a redirect has a header of its own, of which nothing holds for what it leads to; what comes behind the body is no header */
+/* an answer that is not the last one (1xx) has a header too, of which nothing holds; what comes behind the body is no header */
 static size_t on_header(char *line, size_t size, size_t count, void *_transfer)
 {
     sluice_transfer_t *transfer = _transfer;
@@ -147,34 +147,14 @@ static size_t on_header(char *line, size_t size, size_t count, void *_transfer)
     return len;
 }
 
-/*
- * Runs before a request goes out. A kept connection may hold bytes that nobody asked for: its origin sent more than it announced.
- * They would be taken for the answer to the next request, and one picture served under the name of another. libcurl looks for them
- * itself from 8.1 on; before, it does not tell its socket here either, so that is noted by its port when the connection falls idle.
- */
-static int on_connected(void *_transfer, char *remote_ip, char *local_ip, int remote_port, int local_port)
+/* of the whole download, all hops together; curl takes 0 for no limit */
+static long left_ms(sluice_transfer_t *transfer)
 {
-    sluice_transfer_t *transfer = _transfer;
-    int fd = transfer->all->idle_fds[local_port & UINT16_MAX];
-    long opened = 0;
-    char byte;
+    uint64_t now_ms = sluice_now_ms();
 
-    (void)remote_ip, (void)local_ip, (void)remote_port;
-    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &opened);
-    if (opened == 0 && fd != 0 && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-        return CURL_PREREQFUNC_ABORT;
-    return CURL_PREREQFUNC_OK;
-}
-
-static void note_idle(sluice_transfer_t *transfer)
-{
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    long port = 0;
-
-    curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
-    curl_easy_getinfo(transfer->easy, CURLINFO_LOCAL_PORT, &port);
-    if (fd != CURL_SOCKET_BAD)
-        transfer->all->idle_fds[port & UINT16_MAX] = fd;
+    if (transfer->deadline_ms == 0)
+        transfer->deadline_ms = now_ms + transfer->fetch->origin->settings.origin_timeout_ms;
+    return transfer->deadline_ms > now_ms ? (long)(transfer->deadline_ms - now_ms) : 1;
 }
 
 static int set_options(sluice_transfer_t *transfer)
@@ -185,30 +165,25 @@ static int set_options(sluice_transfer_t *transfer)
                  sluice_http_condition(&transfer->fetch->known.said, &transfer->headers) != 0;
 
 #define SET(option, value) failed |= curl_easy_setopt(easy, CURLOPT_##option, value) != CURLE_OK
-    SET(URL, transfer->fetch->key); /* prefix + encoded path is the URL */
     SET(PRIVATE, transfer);
     SET(HTTPHEADER, transfer->headers);
     SET(WRITEFUNCTION, on_body);
     SET(WRITEDATA, transfer);
     SET(HEADERFUNCTION, on_header);
     SET(HEADERDATA, transfer);
-    SET(PREREQFUNCTION, on_connected);
-    SET(PREREQDATA, transfer);
     SET(NOSIGNAL, 1L);
     SET(BUFFERSIZE, 128L * 1024);
     SET(USERAGENT, "sluice/" SLUICE_VERSION);
-    SET(PROTOCOLS_STR, "http,https");
-    SET(REDIR_PROTOCOLS_STR, "http,https");
-    SET(FOLLOWLOCATION, origin->settings.max_redirects != 0 ? 1L : 0L);
-    SET(MAXREDIRS, (long)origin->settings.max_redirects);
     SET(CONNECTTIMEOUT_MS, (long)origin->settings.connect_timeout_ms);
-    SET(TIMEOUT_MS, (long)origin->settings.origin_timeout_ms);
+    SET(TIMEOUT_MS, left_ms(transfer));
 #undef SET
-    return failed ? -1 : 0;
+    return failed ? -1 : sluice_hops_prepare(transfer);
 }
 
 int sluice_transfer_prepare(sluice_transfer_t *transfer)
 {
+    transfer->head_ended = 0;
+    transfer->drained = 0;
     transfer->easy = curl_easy_init();
     return transfer->easy != NULL ? set_options(transfer) : -1;
 }
@@ -217,7 +192,7 @@ sluice_error_t sluice_transfer_done(sluice_transfer_t *transfer, CURLcode result
 {
     long status = 0;
 
-    note_idle(transfer);
+    sluice_hops_note_idle(transfer);
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     transfer->fetch->status = (uint32_t)status;
     const sluice_http_outcome_t outcome = {
@@ -225,11 +200,15 @@ sluice_error_t sluice_transfer_done(sluice_transfer_t *transfer, CURLcode result
         .status = status,
         .stopped = transfer->error,
         .paused = transfer->paused,
+        .forbidden = transfer->forbidden,
         .head_ended = transfer->head_ended,
         .has_body = transfer->object != NULL,
         .conditional = transfer->fetch->conditional,
     };
-    return sluice_http_error(&outcome);
+    if (transfer->again)
+        return SLUICE_OK;
+    sluice_error_t error = sluice_http_error(&outcome);
+    return error == SLUICE_ERROR_ORIGIN_REDIRECTS ? sluice_hops_follow(transfer) : error;
 }
 
 void sluice_transfer_finish(sluice_transfer_t *transfer, sluice_error_t error)
@@ -245,5 +224,6 @@ void sluice_transfer_finish(sluice_transfer_t *transfer, sluice_error_t error)
     else
         sluice_source_finish(transfer->fetch, object, error);
     curl_slist_free_all(transfer->headers);
+    curl_url_cleanup(transfer->url);
     free(transfer);
 }

@@ -24,24 +24,30 @@ typedef struct st_sluice_transfer_t {
     sluice_fetcher_t *fetcher;
     sluice_transfers_t *all; /* of that fetcher's thread */
     CURL *easy;
+    CURLU *url;                 /* of the request */
     struct curl_slist *headers; /* of the request */
+    unsigned num_hops;          /* redirects that were followed */
+    uint64_t deadline_ms;       /* of the whole download; 0: it has not begun */
     icache_object_t *object;
     size_t filled, drained;
     sluice_error_t error; /* why a callback stopped the transfer */
     int paused;
     int head_ended;        /* the empty line behind the headers has come */
+    int again;             /* it is not over: a request is to be sent to where `url` leads now, or again on another connection */
+    int unshared;          /* on no kept connection */
+    int forbidden;         /* an address was not allowed to be connected to */
     _Atomic int cancelled; /* set by any thread */
     struct st_sluice_transfer_t *next;
 } sluice_transfer_t;
 
 /**
- * makes transfer->easy, ready to be added to a multi handle; the owner cleans it up. May be called again after that, for the same
- * request on another connection. Returns 0 or -1 (out of memory; `easy` may be there).
+ * makes transfer->easy, ready to be added to a multi handle; the owner cleans it up. To be called again after that while
+ * transfer->again. Returns 0 or -1 (out of memory; `easy` may be there).
  */
 int sluice_transfer_prepare(sluice_transfer_t *transfer);
 /**
  * to be called when the transfer is done, before its handle is removed: notes that its connection is idle now, tells its fetch what
- * the origin's status was, and returns what the answer comes to
+ * the origin's status was, and returns what the answer comes to: nothing yet if transfer->again is set
  */
 sluice_error_t sluice_transfer_done(sluice_transfer_t *transfer, CURLcode result);
 /**

@@ -323,6 +323,8 @@ void sluice_destroy(sluice_t **_sluice)
     free_sign_keys(sluice->sign_keys);
     free_routes(sluice);
     sluice_option_lists_destroy(&sluice->option_lists);
+    sluice_networks_free(&sluice->allow_addresses);
+    sluice_urls_free(&sluice->allow_origins);
     sluice_admin_destroy(&sluice->admin);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);

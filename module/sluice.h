@@ -25,6 +25,7 @@
 #define module__sluice_h
 
 #include <pthread.h>
+#include <string.h>
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/meter.h"
@@ -39,6 +40,7 @@
 #include "module/knobs.h"
 #include "module/option_lists.h"
 #include "module/signature.h"
+#include "module/origin_guard.h"
 #include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
@@ -51,7 +53,7 @@ typedef struct st_sluice_groups_t sluice_groups_t;
 /**
  * image-cache.quota of a host or a path, made while the configuration is read. What is stored for a path is charged to the path's
  * quota, and to its host's. A source and a rendition have the same key wherever they are asked for, so what two paths with one
- * origin share is in the cache once, and charged to the path that stored it.
+ * origin (and the same lists of where it may be fetched from) share is in the cache once, and charged to the path that stored it.
  */
 typedef struct st_sluice_quota_t {
     char *route; /* "example.com" or "example.com/pictures" */
@@ -79,6 +81,8 @@ typedef struct st_sluice_t {
     sluice_route_t *routes;              /* all hosts and paths */
     sluice_option_lists_t *option_lists; /* of all places */
     sluice_sign_keys_t *sign_keys;       /* of all places */
+    sluice_networks_t *allow_addresses;  /* all lists, chained */
+    sluice_urls_t *allow_origins;        /* the same */
     sluice_admin_t *admin;               /* NULL: there are no admin routes */
     int prometheus_by_default;           /* what /api/metrics/cache answers when the request does not say */
 
@@ -136,15 +140,24 @@ void sluice_stop_locked(sluice_t *sluice);
  */
 typedef struct st_sluice_origin_t {
     sluice_t *sluice;
-    char *url;        /* http(s) base URL with a slash at the end; NULL: a directory */
-    int directory_fd; /* opened when the configuration is read, so that the server's user need not be able to walk to it */
-    char *key_prefix; /* the URL, or file://DIRECTORY/ */
+    char *url;            /* http(s) base URL with a slash at the end; NULL: a directory */
+    int directory_fd;     /* opened when the configuration is read, so that the server's user need not be able to walk to it */
+    char *key_prefix;     /* the URL, behind a mark of its guard's lists if it has any; or file://DIRECTORY/ */
+    sluice_guard_t guard; /* of a URL */
     sluice_path_settings_t settings;
     sluice_options_rules_t option_rules; /* of image URLs */
     const sluice_quota_t *quota;         /* the innermost, or NULL */
     const sluice_sign_keys_t *sign_keys; /* NULL, or no key: URLs need not be signed */
     pressure_route_t *route;             /* of the path */
 } sluice_origin_t;
+
+/**
+ * what an origin with a URL is asked for, by the key of the source
+ */
+static inline const char *sluice_origin_source_url(const sluice_origin_t *origin, const char *key)
+{
+    return key + strlen(origin->key_prefix) - strlen(origin->url);
+}
 
 /**
  * who pays for what is stored of an origin

@@ -28,6 +28,8 @@ ERRORS = {
     "origin-failed": (502, "Bad Gateway", False, False),
     "origin-broken": (502, "Bad Gateway", False, False),
     "origin-redirects": (502, "Bad Gateway", False, False),
+    "origin-redirect-forbidden": (502, "Bad Gateway", False, False),
+    "origin-forbidden-address": (502, "Bad Gateway", False, False),
     "origin-unreadable": (502, "Bad Gateway", False, False),
     "origin-timeout": (504, "Gateway Timeout", False, False),
     "request-timeout": (504, "Gateway Timeout", False, False),

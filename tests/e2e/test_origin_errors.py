@@ -14,6 +14,7 @@ from origin import Origin
 from problems import COMMON_SETTINGS, SLACK, assert_error, assert_sound, raw
 
 MAX_OBJECT_BYTES = 300_000
+DEAD = f"http://127.0.0.1:{free_port()}/"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,8 @@ def shared(tmp_path_factory, origin):
         "/forgetful": {"image.origin": origin.url("/forgetful/"), "image.negative-ttl": "300ms"},
         "/nothing-kept": {"image.origin": origin.url("/nothing-kept/"), "image.negative-ttl": 0},
         "/stubborn": {"image.origin": origin.url("/stubborn/"), "image.max-redirects": 0},
-        "/dead": {"image.origin": f"http://127.0.0.1:{free_port()}/"},
+        "/far": {"image.origin": origin.url("/far/"), "image.allow-origins": DEAD},
+        "/dead": {"image.origin": DEAD},
         "/nameless": {"image.origin": "http://no-such-host.invalid/"},
         "/api": {"health.api": "ON"},
     }
@@ -338,9 +340,9 @@ def test_redirect_to_what_is_not_http(server, origin, location):
 
 
 def test_redirect_to_the_dead_and_to_the_missing(server, origin):
-    origin.script("/to-dead", status=302, location=f"http://127.0.0.1:{free_port()}/")
+    origin.script("/far/to-dead", status=302, location=DEAD)
     origin.script("/to-missing", status=302, location="/none-3.png")
-    assert_error(server.get("/http/to-dead"), "origin-unreachable")
+    assert_error(server.get("/far/to-dead"), "origin-unreachable")
     assert_error(server.get("/http/to-missing"), "not-found")
 
 
