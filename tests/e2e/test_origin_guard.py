@@ -78,6 +78,7 @@ def names(tmp_path_factory, origin, victim):
     answers = {f"{name}.test": [address] for name, address in ADDRESSES.items()}
     answers |= {"public.test": [PUBLIC], "mixed.test": [f"10.1.2.3,127.0.0.1,{PUBLIC}"], "rebound.test": [PUBLIC, "127.0.0.1"]}
     answers |= {"kept.test": ["127.0.0.1"], "same.test": ["127.0.0.1"], "upgrade.test": [PUBLIC], "inner.test": ["127.0.0.1"]}
+    answers["both.test"] = [f"127.0.0.1,{PUBLIC}"]
     names = Names(tmp_path_factory.mktemp("names"), answers)
     for port in (origin.port, victim.port):
         names.lead(PUBLIC, port, port)
@@ -110,6 +111,8 @@ def shared(tmp_path_factory, origin, victim, proxy, names):
                          allow_addresses="127.0.0.0/8"),
         "/kept": of("kept.test", "/kept/", allow_addresses="127.0.0.1"),
         "/not-kept": of("kept.test", "/not-kept/"),
+        "/both-kept": of("both.test", "/both-kept/", allow_addresses="127.0.0.1"),
+        "/both": of("both.test", "/both/"),
         "/same": of("same.test", "/same/", allow_addresses="127.0.0.1"),
         "/same-but": of("same.test", "/same/"),
         "/listed": of("127.0.0.1", "/listed/", port=origin.port, allow_origins=[victim.url("/pictures/"), victim.url("/exact")]),
@@ -196,6 +199,14 @@ def test_connection_of_another_origin_is_not_used(server, victim):
     assert_error(server.get("/not-kept/1.png"), "origin-forbidden-address")
     assert server.get("/kept/2.png").status == 200
     assert [seen.path for seen in victim.seen()] == ["/kept/1.png", "/kept/2.png"]
+
+
+def test_connection_of_its_own_in_place_of_one_that_it_may_not_use(server, victim):
+    """The name has a public address too."""
+    for name in ("both-kept/1", "both/1"):
+        victim.script(f"/{name}.png", file="rgb.png")
+    assert server.get("/both-kept/1.png").status == 200
+    assert server.get("/both/1.png").status == 200
 
 
 def test_pictures_are_not_shared_with_who_may_not_fetch_them(server, victim):
