@@ -10,13 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 #include "module/yoml.h"
 #include <h2o.h>
 #include <h2o/configurator.h>
 #include "module/config.h"
-#include "module/config_guard.h"
+#include "module/guard_config.h"
 #include "module/config_lists.h"
 #include "module/handlers.h"
 #include "module/hold.h"
@@ -390,39 +389,4 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     h2o_configurator_define_command(c, "image.allow-addresses", levels[SLUICE_SCOPE_PATH] | list, on_allow_addresses);
     h2o_configurator_define_command(c, "image.allow-origins", levels[SLUICE_SCOPE_PATH] | list, on_allow_origins);
     h2o_configurator_define_command(c, "pressure.exempt", H2O_CONFIGURATOR_FLAG_GLOBAL | list, on_exempt);
-}
-
-static int apply_variable(sluice_t *sluice, const sluice_knob_t *knob)
-{
-    const char *value = getenv(knob->env);
-    char error[256];
-
-    if (value == NULL || value[0] == '\0' || sluice_knob_set(knob, &sluice->settings, value, error, sizeof(error)) == 0)
-        return 0;
-    fprintf(stderr, "sluice: environment variable %s (the default of %s): %s\n", knob->env, knob->name, error);
-    return -1;
-}
-
-static int apply_metrics_format(sluice_t *sluice)
-{
-    const char *value = getenv("METRICS_FORMAT");
-
-    if (value == NULL || value[0] == '\0' || strcasecmp(value, "json") == 0)
-        return 0;
-    if (strcasecmp(value, "prometheus") == 0) {
-        sluice->prometheus_by_default = 1;
-        return 0;
-    }
-    fprintf(stderr, "sluice: environment variable METRICS_FORMAT: `%s` is not prometheus or json\n", value);
-    return -1;
-}
-
-int sluice_config_apply_environment(sluice_t *sluice)
-{
-    int ret = apply_metrics_format(sluice);
-
-    for (size_t i = 0; i != sluice_num_knobs; ++i)
-        if (sluice_knobs[i].env != NULL)
-            ret |= apply_variable(sluice, sluice_knobs + i);
-    return ret;
 }

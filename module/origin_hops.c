@@ -58,12 +58,13 @@ static int on_connected(void *_transfer, char *remote_ip, char *local_ip, int re
 void sluice_hops_note_idle(sluice_transfer_t *transfer)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
-    long port = 0;
+    long port = 0, version = 0;
 
     curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
     curl_easy_getinfo(transfer->easy, CURLINFO_LOCAL_PORT, &port);
-    if (fd != CURL_SOCKET_BAD)
-        transfer->all->idle_fds[port & UINT16_MAX] = fd;
+    curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
+    if (fd != CURL_SOCKET_BAD) /* in HTTP/2 whatever comes says which stream it is for */
+        transfer->all->idle_fds[port & UINT16_MAX] = version < CURL_HTTP_VERSION_2_0 ? fd : 0;
 }
 
 static int set_url(sluice_transfer_t *transfer)

@@ -81,10 +81,10 @@ typedef struct st_sluice_t {
     sluice_route_t *routes;              /* all hosts and paths */
     sluice_option_lists_t *option_lists; /* of all places */
     sluice_sign_keys_t *sign_keys;       /* of all places */
-    sluice_networks_t *allow_addresses;  /* all lists of the configuration, chained */
-    sluice_urls_t *allow_origins;
-    sluice_admin_t *admin;     /* NULL: there are no admin routes */
-    int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
+    sluice_networks_t *allow_addresses;  /* all lists, chained */
+    sluice_urls_t *allow_origins;        /* the same */
+    sluice_admin_t *admin;               /* NULL: there are no admin routes */
+    int prometheus_by_default;           /* what /api/metrics/cache answers when the request does not say */
 
     icache_t *cache;
     icache_meta_t *metadata;

@@ -1,8 +1,8 @@
 /*
- * config_guard.h - the values of image.allow-addresses and image.allow-origins. While the configuration is read only.
+ * guard_config.h - the values of image.allow-addresses and image.allow-origins. While the configuration is read only.
  */
-#ifndef module__config_guard_h
-#define module__config_guard_h
+#ifndef module__guard_config_h
+#define module__guard_config_h
 
 #include "module/yoml.h"
 #include <h2o.h>

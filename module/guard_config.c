@@ -1,5 +1,5 @@
 #include <stdlib.h>
-#include "module/config_guard.h"
+#include "module/guard_config.h"
 #include "module/config_lists.h"
 #include "module/origin_url.h"
 
