@@ -87,7 +87,7 @@ static void test_number_of_keys(void **state)
     }
     assert_int_equal(widths, 3);
     assert_int_equal(heights, 3);
-    assert_in_range(pairs, 3, 250); /* one aspect, but for what rounding makes of small sizes */
+    assert_in_range(pairs, 3, 30); /* one aspect, but for what rounding makes of small sizes */
 }
 
 static void test_presets(void **state)
