@@ -122,6 +122,8 @@ static void test_presets(void **state)
     assert_refused_by(&with_presets, "p=thumb&p=x", "option p is `x`");
     assert_refused_by(&with_presets, "p=caf%C3%A9", "not plain text");
     assert_refused_by(&with_presets, "p=thumb&w=0", "option w ");
+    assert_text_by(&with_presets, "p=wide&p=wide&p=wide&p=wide&p=wide&p=wide&p=wide&p=wide", "&h=100");
+    assert_refused_by(&with_presets, "p=wide&p=wide&p=wide&p=wide&p=wide&p=wide&p=wide&p=wide&p=wide", "more than 8 times");
     assert_refused_by(&strict, "p=thumb", "none is defined here (image.presets)");
 }
 
