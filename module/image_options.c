@@ -1,6 +1,7 @@
 /*
  * Reading a query. Its options are first put into slots, one for each row of the table, so that the last of several counts, and
- * then read in the order of the table: the order in which they were written says nothing. A preset is a query that is read before.
+ * then read in the order of the table: the order in which they were written says nothing. A preset is a query of its own, which is
+ * read when it is met, and so before the options beside it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 #include "module/option_table.h"
 
 #define NAME_MAX_LEN 31
-#define SHOWN_MAX 64 /* of a value, in an error */
+#define PRESETS_MAX 8 /* in one query, as each can be as long as a query */
+#define SHOWN_MAX 64  /* of a value, in an error */
 
 static const struct {
     const char *name, *mime_type;
@@ -37,9 +39,12 @@ struct st_pair_t {
     struct st_span_t name, value;
 };
 
+enum en_query_t { QUERY_OF_URL, QUERY_OF_URL_WITH_PRESETS_ONLY, QUERY_OF_PRESET };
+
 struct st_parse_t {
     const sluice_options_rules_t *rules;
     sluice_draft_t draft;
+    int num_presets; /* that were met */
     char *error;
 };
 
@@ -229,14 +234,49 @@ static int fill_slot(struct st_parse_t *parse, struct st_pair_t *slot, const slu
     return 0;
 }
 
-static int is_preset_option(const sluice_option_t *option)
+static int read_query(struct st_parse_t *parse, struct st_span_t query, enum en_query_t kind);
+
+static int read_preset(struct st_parse_t *parse, const char *name)
 {
-    return option == sluice_options_table;
+    char what[SLUICE_OPTIONS_ERROR_MAX];
+
+    for (size_t i = 0; i != parse->rules->num_presets; ++i) {
+        const sluice_preset_t *preset = parse->rules->presets + i;
+        if (strcmp(name, preset->name) == 0)
+            return read_query(parse, (struct st_span_t){preset->query, strlen(preset->query)}, QUERY_OF_PRESET);
+    }
+    snprintf(what, sizeof(what), "option p is `%.*s`; it takes the name of a preset: ", SHOWN_MAX, name);
+    return refuse_preset(parse, what);
 }
 
-enum en_query_t { QUERY_OF_URL, QUERY_OF_URL_WITH_PRESETS_ONLY, QUERY_OF_PRESET };
+static int use_preset(struct st_parse_t *parse, const struct st_pair_t *pair, enum en_query_t kind)
+{
+    char name[SHOWN_MAX + 1];
 
-/* reads all options of a query but p */
+    if (kind == QUERY_OF_PRESET) {
+        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "a preset cannot use another one: there is an option p in it");
+        return -1;
+    }
+    if (++parse->num_presets > PRESETS_MAX) {
+        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "option p is there more than %d times", PRESETS_MAX);
+        return -1;
+    }
+    if (decode(pair->value, name, sizeof(name)) != 0 || !is_ascii(name))
+        return refuse_preset(parse, "option p has a value that is too long or not plain text; it takes the name of a preset: ");
+    return read_preset(parse, name);
+}
+
+/* puts an option where it waits for its turn; a preset comes before all of these */
+static int take_option(struct st_parse_t *parse, const sluice_option_t *option, const struct st_pair_t *pair,
+                       struct st_pair_t *slots, enum en_query_t kind)
+{
+    if (option == sluice_options_table)
+        return use_preset(parse, pair, kind);
+    if (kind == QUERY_OF_URL_WITH_PRESETS_ONLY)
+        return refuse_preset(parse, "image.presets-only allows no other option than p here, which takes the name of a preset: ");
+    return fill_slot(parse, slots + (option - sluice_options_table), option, pair);
+}
+
 static int read_query(struct st_parse_t *parse, struct st_span_t query, enum en_query_t kind)
 {
     struct st_pair_t slots[SLUICE_OPTIONS_MAX] = {{{NULL, 0}, {NULL, 0}}}, pair;
@@ -245,51 +285,12 @@ static int read_query(struct st_parse_t *parse, struct st_span_t query, enum en_
         char name[NAME_MAX_LEN + 1];
         const sluice_option_t *option;
         int found = find_option(parse, &pair, name, &option);
-        if (found == -1)
-            return -1;
-        if (found == 1 && is_preset_option(option) && kind == QUERY_OF_PRESET) {
-            snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "a preset cannot use another one: there is an option %s in it", name);
-            return -1;
-        }
-        if (found == 0 || is_preset_option(option))
-            continue;
-        if (kind == QUERY_OF_URL_WITH_PRESETS_ONLY)
-            return refuse_preset(parse,
-                                 "image.presets-only allows no other option than p here, which takes the name of a preset: ");
-        if (fill_slot(parse, slots + (option - sluice_options_table), option, &pair) != 0)
+        if (found == -1 || (found == 1 && take_option(parse, option, &pair, slots, kind) != 0))
             return -1;
     }
     for (size_t i = 0; i != sluice_num_options; ++i)
         if (slots[i].name.base != NULL && read_pair(parse, sluice_options_table + i, slots + i, &parse->draft) != 0)
             return -1;
-    return 0;
-}
-
-static int read_preset(struct st_parse_t *parse, struct st_span_t encoded)
-{
-    char name[SHOWN_MAX + 1], what[SHOWN_MAX + 64];
-
-    if (decode(encoded, name, sizeof(name)) != 0 || !is_ascii(name))
-        return refuse_preset(parse, "option p has a value that is too long or not plain text; it takes the name of a preset: ");
-    for (size_t i = 0; i != parse->rules->num_presets; ++i)
-        if (strcmp(name, parse->rules->presets[i].name) == 0)
-            return read_query(parse, (struct st_span_t){parse->rules->presets[i].query, strlen(parse->rules->presets[i].query)},
-                              QUERY_OF_PRESET);
-    snprintf(what, sizeof(what), "option p is `%s`; it takes the name of a preset: ", name);
-    return refuse_preset(parse, what);
-}
-
-static int read_presets(struct st_parse_t *parse, struct st_span_t query)
-{
-    struct st_pair_t pair;
-
-    while (next_pair(&query, &pair)) {
-        char name[NAME_MAX_LEN + 1];
-        const sluice_option_t *option;
-        if (decode(pair.name, name, sizeof(name)) == 0 && (option = sluice_option_find(name)) != NULL && is_preset_option(option) &&
-            read_preset(parse, pair.value) != 0)
-            return -1;
-    }
     return 0;
 }
 
@@ -311,10 +312,9 @@ static int finish(struct st_parse_t *parse)
 int sluice_options_parse(const char *query, size_t len, const sluice_options_rules_t *rules, sluice_options_t *options,
                          sluice_presentation_t *presentation, char error[SLUICE_OPTIONS_ERROR_MAX])
 {
-    struct st_parse_t parse = {rules, {.options = sluice_default_options, .max_side = rules->max_side}, error};
+    struct st_parse_t parse = {rules, {.options = sluice_default_options, .max_side = rules->max_side}, 0, error};
 
-    if (read_presets(&parse, (struct st_span_t){query, len}) != 0 ||
-        read_query(&parse, (struct st_span_t){query, len}, rules->presets_only ? QUERY_OF_URL_WITH_PRESETS_ONLY : QUERY_OF_URL) !=
+    if (read_query(&parse, (struct st_span_t){query, len}, rules->presets_only ? QUERY_OF_URL_WITH_PRESETS_ONLY : QUERY_OF_URL) !=
             0 ||
         finish(&parse) != 0)
         return -1;

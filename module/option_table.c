@@ -210,10 +210,10 @@ static const char *const foreign[] = {"mask", "shape", "mtrim", "strim", "mbg", 
 const sluice_option_t *sluice_option_find(const char *name)
 {
     for (size_t i = 0; i != sizeof(synonyms) / sizeof(synonyms[0]); ++i)
-        if (strcmp(name, synonyms[i].synonym) == 0)
+        if (name[0] == synonyms[i].synonym[0] && strcmp(name, synonyms[i].synonym) == 0)
             name = synonyms[i].name;
     for (size_t i = 0; i != sluice_num_options; ++i)
-        if (strcmp(name, sluice_options_table[i].name) == 0)
+        if (name[0] == sluice_options_table[i].name[0] && strcmp(name, sluice_options_table[i].name) == 0)
             return sluice_options_table + i;
     return NULL;
 }

@@ -4,6 +4,7 @@
 #include "tests/fuzz/fuzz.h"
 
 static const uint32_t widths[] = {100, 320, 640};
+static const sluice_preset_t presets[] = {{"a", "w=300&h=200&fit=squaredown"}, {"b", "mod=2,3,4&sharp=1,2,3&dpr=2&w=7"}};
 
 static void want_canonical(const sluice_options_t *options)
 {
@@ -41,6 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     if (bytes[0] & 2) {
         rules.widths = widths;
         rules.num_widths = sizeof(widths) / sizeof(widths[0]);
+    }
+    if (bytes[0] & 4) {
+        rules.presets = presets;
+        rules.num_presets = sizeof(presets) / sizeof(presets[0]);
     }
     rules.presets_only = (bytes[0] & 12) == 12;
     memset(error, 0x7f, sizeof(error));
