@@ -13,6 +13,7 @@
 #include "module/geometry.h"
 #include "module/jpeg_scans.h"
 #include "module/pipeline.h"
+#include "module/png_chunks.h"
 
 /* whoever asks for a broken picture is told; in the log it would be a line for each of its rows */
 static void drop_warning(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
@@ -149,6 +150,14 @@ static int can_hold(sluice_format_t output, sluice_size_t size)
     return size.width <= max_sides[output] && size.height <= max_sides[output];
 }
 
+/* small files that would keep a decoder busy, where nothing can stop it */
+static int takes_ages(const void *bytes, size_t len, const sluice_picture_facts_t *facts)
+{
+    if (facts->format == SLUICE_FORMAT_JPEG && facts->whole != SLUICE_NOT_WHOLE)
+        return sluice_jpeg_count_scans(bytes, len, SLUICE_JPEG_SCANS_MAX + 1) > SLUICE_JPEG_SCANS_MAX;
+    return facts->format == SLUICE_FORMAT_PNG && sluice_png_packed_text_bytes(bytes, len) > SLUICE_PNG_TEXT_MAX;
+}
+
 sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
                                      sluice_plan_t *plan)
 {
@@ -161,8 +170,7 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     /* the numbers of the header are checked before any decoder sees the file */
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
-    if (plan->facts.format == SLUICE_FORMAT_JPEG && plan->facts.whole != SLUICE_NOT_WHOLE &&
-        sluice_jpeg_count_scans(bytes, len, SLUICE_JPEG_SCANS_MAX + 1) > SLUICE_JPEG_SCANS_MAX)
+    if (takes_ages(bytes, len, &plan->facts))
         return SLUICE_ERROR_BROKEN_IMAGE;
     if ((image = vips_image_new_from_buffer(bytes, len, "", NULL)) == NULL) {
         vips_error_clear();

@@ -85,8 +85,9 @@ def hostile():
     return {
         # what metadata unpacks to is nothing to us
         "profile.png": (png(64, 48, chunk(b"iCCP", b"bomb\0\0" + zeros(2000))), SOUND | BROKEN),
-        "text.png": (png(64, 48, *[chunk(b"zTXt", b"bomb\0\0" + zeros(500))] * 4), SOUND | BROKEN),
-        "itext.png": (png(64, 48, chunk(b"iTXt", b"bomb\0\1\0\0\0" + zeros(1000))), SOUND | BROKEN),
+        "text.png": (png(64, 48, *[chunk(b"zTXt", b"bomb\0\0" + zeros(500))] * 4), BROKEN),
+        "itext.png": (png(64, 48, chunk(b"iTXt", b"bomb\0\1\0\0\0" + zeros(1000))), BROKEN),
+        "some-text.png": (png(64, 48, chunk(b"zTXt", b"some\0\0" + zeros(100))), SOUND),
         "chunks.png": (png(64, 48, *[chunk(b"tEXt", b"key%d\0value" % n) for n in range(100000)]), SOUND | BROKEN),
         "huge-chunk.png": (PNG + struct.pack(">I", 0x7FFFFFFF) + b"IHDR" + bytes(100), BROKEN),
         # more, or less, than the header says
