@@ -1,4 +1,5 @@
-"""Where an origin can make the server go: addresses behind names, redirects, and paths. After every test the server is idle and works.
+"""Where an origin can make the server go: addresses behind names, redirects, and paths. After every test the server is idle
+and works.
 
 `origin` is the one that is configured. `victim` is another on the same machine, that nobody may reach unless a setting says so.
 """
@@ -221,7 +222,9 @@ def test_pictures_are_not_shared_with_who_may_not_fetch_them(server, victim):
 # --- redirects
 
 
-@pytest.mark.parametrize("host", [*SPELLINGS, *MAPPED, "127.0.0.1", "127.0.0.1.", "127.0.0.2", "localhost", "[::1]", "loopback.test", "public.test"])
+@pytest.mark.parametrize(
+    "host", [*SPELLINGS, *MAPPED, "127.0.0.1", "127.0.0.1.", "127.0.0.2", "localhost", "[::1]", "loopback.test", "public.test"]
+)
 def test_redirect_to_another_port_or_host(server, origin, victim, host):
     for n, location in enumerate((f"http://{host}:{victim.port}/rgb.png", f"//{host}:{victim.port}/rgb.png")):
         origin.script(f"/to-{n}.png", status=302, location=location)
@@ -266,13 +269,16 @@ def test_spelling_of_a_redirect_is_encoded(server, origin):
 @pytest.mark.parametrize(
     "location",
     [
-        "http://127.0.0.1:{victim}\\@127.0.0.1:{origin}/rgb.png", "http:\\\\127.0.0.1:{victim}\\rgb.png", "\\\\127.0.0.1:{victim}/rgb.png",
+        "http://127.0.0.1:{victim}\\@127.0.0.1:{origin}/rgb.png", "http:\\\\127.0.0.1:{victim}\\rgb.png",
+        "\\\\127.0.0.1:{victim}/rgb.png",
         "http://127.0.0.1:{origin}@127.0.0.1:{victim}/rgb.png", "http://127.0.0.1:{origin}#@127.0.0.1:{victim}/rgb.png",
         "http://x@127.0.0.1:{origin}/rgb.png", "http://x:y@127.0.0.1:{origin}/rgb.png", "http:/127.0.0.1:{victim}/rgb.png",
         "http:127.0.0.1:{victim}/rgb.png", "http:///127.0.0.1:{victim}/rgb.png", "http://127.0.0.1:{origin}:{victim}/rgb.png",
-        "http://127.0.0.1:0/rgb.png", "http://127.0.0.1:99999/rgb.png", "http://127.0.0.1 :{victim}/rgb.png", "https://127.0.0.1:{victim}/",
+        "http://127.0.0.1:0/rgb.png", "http://127.0.0.1:99999/rgb.png", "http://127.0.0.1 :{victim}/rgb.png",
+        "https://127.0.0.1:{victim}/",
         "http://127.0.0.1%00.x:{victim}/rgb.png", "http://127.0.0.1:{victim}%2f@127.0.0.1:{origin}/rgb.png",
-        "http://\uff11\uff12\uff17.0.0.1:{victim}/rgb.png", "http://127\u30020\u30020\u30021:{victim}/rgb.png", "/\t/127.0.0.1:{victim}/x",
+        "http://\uff11\uff12\uff17.0.0.1:{victim}/rgb.png", "http://127\u30020\u30020\u30021:{victim}/rgb.png",
+        "/\t/127.0.0.1:{victim}/x",
     ],
 )  # fmt: skip
 def test_redirect_that_can_be_read_in_two_ways(server, origin, victim, location):
@@ -286,8 +292,10 @@ def test_redirect_that_can_be_read_in_two_ways(server, origin, victim, location)
 LISTED = ["/pictures/rgb.png", "/pictures/x/../rgb.png", "/pictures/%72gb.png", "/exact", "/exact/rgb.png"]
 NOT_LISTED = [
     "/rgb.png", "/", "/pictures", "/pictures-secret/rgb.png", "/pictures/../rgb.png", "/pictures/%2e%2e/rgb.png",
-    "/pictures/.%2e/rgb.png", "/pictures/..%2frgb.png", "/pictures/%2e%2e%2frgb.png", "/pictures/..%5crgb.png", "/pictures/..\\rgb.png",
-    "/pictures/%252e%252e/rgb.png", "/pictures/..;/rgb.png", "/pictures/x%2f..%2f..%2frgb.png", "/pictures/a%00b", "/Pictures/rgb.png",
+    "/pictures/.%2e/rgb.png", "/pictures/..%2frgb.png", "/pictures/%2e%2e%2frgb.png", "/pictures/..%5crgb.png",
+    "/pictures/..\\rgb.png",
+    "/pictures/%252e%252e/rgb.png", "/pictures/..;/rgb.png", "/pictures/x%2f..%2f..%2frgb.png", "/pictures/a%00b",
+    "/Pictures/rgb.png",
     "/pictures%2frgb.png", "//pictures/rgb.png", "/exactly", "/exact-not/rgb.png",
 ]  # fmt: skip
 
@@ -362,7 +370,8 @@ def test_redirects_have_the_time_of_one_download(sluice, origin):
     [
         ("..%5c..%5cx.png", "/pictures/..%5C..%5Cx.png"), ("%252e%252e%252fx.png", "/pictures/%252e%252e%252fx.png"),
         ("%2e%2e%5cx.png", "/pictures/..%5Cx.png"), ("a%3fx=1%26y", "/pictures/a%3Fx=1&y"), ("a%23b", "/pictures/a%23b"),
-        ("a%20HTTP/1.1", "/pictures/a%20HTTP/1.1"), ("..;/x.png", "/pictures/..;/x.png"), ("%40evil.test/x", "/pictures/@evil.test/x"),
+        ("a%20HTTP/1.1", "/pictures/a%20HTTP/1.1"), ("..;/x.png", "/pictures/..;/x.png"), ("%40evil.test/x",
+        "/pictures/@evil.test/x"),
         ("%c0%ae%c0%ae/x", "/pictures/%C0%AE%C0%AE/x"), ("x%25%30%30", "/pictures/x%2500"), (":81/x", "/pictures/:81/x"),
     ],
 )  # fmt: skip
@@ -375,7 +384,8 @@ def test_names_stay_below_the_origin(sluice, origin, path, sent):
 
 @pytest.mark.parametrize(
     "path",
-    ["../x", "..%2fx", "%2e%2e/x", "%2e%2e%2fx", "a/..%2f..%2fx", "x%0d%0aX-Injected:%20y", "x%0ay", "x%00", "%00", "x%1fy", "x%7fy", "x//y"],
+    ["../x", "..%2fx", "%2e%2e/x", "%2e%2e%2fx", "a/..%2f..%2fx", "x%0d%0aX-Injected:%20y", "x%0ay", "x%00", "%00", "x%1fy",
+     "x%7fy", "x//y"],
 )  # fmt: skip
 def test_names_that_lead_elsewhere(sluice, origin, path):
     origin.forget()
@@ -406,7 +416,8 @@ def folder(tmp_path):
     return root
 
 
-OUTSIDE = ["out.png", "out-abs.png", "in-abs.png", "up/secret.png", "top/etc/hostname", "below/out.png", "in-out-in.png", "to-out.png",
+OUTSIDE = ["out.png", "out-abs.png", "in-abs.png", "up/secret.png", "top/etc/hostname", "below/out.png", "in-out-in.png",
+           "to-out.png",
            "self/etc/hostname", "cwd/x.png", "loop", "loop/a.png", "..%2fsecret.png", "below/..%2f..%2fsecret.png"]  # fmt: skip
 NO_FILES = ["below", "fifo.png", "socket.png", "a.png/", "a.png/x", "none.png", "x" * 256, "y/" * 300 + "z"]
 
@@ -449,7 +460,8 @@ def site(of_process=None, of_host=None, of_path=None):
 
 @pytest.mark.parametrize(
     "value",
-    ["10", "10.0.0.0/33", "10.0.0.1/8", "127.1", "0x7f000001", "localhost", "", "*", "[::1]", "fd00::/129", "10.0.0.0/8 fd00::/8", "::1%lo",
+    ["10", "10.0.0.0/33", "10.0.0.1/8", "127.1", "0x7f000001", "localhost", "", "*", "[::1]", "fd00::/129",
+     "10.0.0.0/8 fd00::/8", "::1%lo",
      ["10.0.0.0/8", "x"], [["10.0.0.0/8"]], {"a": "b"}],
     ids=str,
 )  # fmt: skip
@@ -466,7 +478,8 @@ def test_networks_that_cannot_be(sluice, value):
 @pytest.mark.parametrize(
     "value, fault",
     [("127.0.0.1", "does not begin with http"), ("ftp://a/", "does not begin with http"), ("*", "does not begin with http"),
-     ("http://", "no host"), ("http:///x", "no host"), ("http://a/?x", "query"), ("http://a/#x", "query"), ("http://u:p@a/", "user names"),
+     ("http://", "no host"), ("http:///x", "no host"), ("http://a/?x", "query"), ("http://a/#x", "query"), ("http://u:p@a/",
+     "user names"),
      ("http://a:99999/", ""), ("http://a:x/", ""), ("http://[::1/", ""), ("http://a b/", "percent-encoded"), ("", "does not begin"),
      (["http://a/", "x"], "`x`")],
     ids=str,
@@ -478,7 +491,10 @@ def test_origins_that_cannot_be_listed(sluice, value, fault):
         assert '["https://cdn.example.com/pictures/"]' in done.stderr
 
 
-@pytest.mark.parametrize("name, good", [("image.allow-addresses", ["::/0", "0.0.0.0/0"]), ("image.allow-origins", ["HTTP://A.B:81/x", "https://[::1]/"])])
+@pytest.mark.parametrize(
+    "name, good",
+    [("image.allow-addresses", ["::/0", "0.0.0.0/0"]), ("image.allow-origins", ["HTTP://A.B:81/x", "https://[::1]/"])],
+)
 def test_lists_that_can_be(sluice, name, good):
     for value in (good, good[0], []):
         for config in (site({name: value}), site(of_host={name: value}), site(of_path={name: value})):
