@@ -180,7 +180,7 @@ static void choose(uint32_t meanings[NUM_CHOICES])
 static void test_one_meaning_has_one_text(void **state)
 {
     (void)state;
-    for (size_t round = 0; round != 10000; ++round) {
+    for (size_t round = 0; round != 4000; ++round) {
         const char *beside = random_below(2) ? all_matter : "";
         uint32_t meanings[NUM_CHOICES];
         char query[4096], first[SLUICE_OPTIONS_TEXT_MAX], text[SLUICE_OPTIONS_TEXT_MAX];
@@ -199,7 +199,7 @@ static void test_one_meaning_has_one_text(void **state)
 static void test_two_meanings_have_two_texts(void **state)
 {
     (void)state;
-    for (size_t round = 0; round != 20000; ++round) {
+    for (size_t round = 0; round != 6000; ++round) {
         uint32_t meanings[NUM_CHOICES], at = random_below(COUNT(choices)), before;
         char query[4096], first[SLUICE_OPTIONS_TEXT_MAX], text[SLUICE_OPTIONS_TEXT_MAX];
         choose(meanings);
@@ -217,7 +217,7 @@ static void test_two_meanings_have_two_texts(void **state)
 static void test_a_text_means_itself(void **state)
 {
     (void)state;
-    for (size_t round = 0; round != 10000; ++round) {
+    for (size_t round = 0; round != 4000; ++round) {
         uint32_t meanings[NUM_CHOICES];
         char query[4096], text[SLUICE_OPTIONS_TEXT_MAX];
         choose(meanings);
@@ -283,7 +283,7 @@ static void test_random_bytes(void **state)
     sluice_options_t options;
 
     (void)state;
-    for (size_t round = 0; round != 200000; ++round) {
+    for (size_t round = 0; round != 60000; ++round) {
         size_t len = random_below(sizeof(query));
         for (size_t i = 0; i != len; ++i)
             query[i] = random_below(20) ? letters[random_below(sizeof(letters) - 1)] : (char)random_below(256);
