@@ -57,7 +57,7 @@ static void canonicalise_numbers(sluice_options_t *o)
         o->num_pages = 0;
     if (o->level == DEFAULT_PNG_LEVEL + 1)
         o->level = 0;
-    if (o->quality == sluice_format_default_quality(o->output))
+    if (!o->placeholder && o->quality == sluice_format_default_quality(o->output)) /* a placeholder has a default of its own */
         o->quality = 0;
 }
 

@@ -60,16 +60,13 @@ static choice_t choices[] = {
     {{"", "page=0"}, {"page=1"}, {"page=-1"}, {"page=-2"}},
     {{"", "n=1", "pages=01"}, {"n=2", "pages=2"}, {"n=-1", "pages=-1"}},
     {{"", "lqip=0"}, {"lqip", "lqip=1"}},
-    {{""}, {"encoding=base64", "encoding=BASE64"}},
 };
 
 /* these matter with some outputs only */
 static choice_t of_outputs[] = {
-    {{""}, {"q=40", "quality=040"}, {"q=41"}},
-    {{"", "l=6", "level=6"}, {"l=0"}, {"l=1", "l=01"}},
-    {{"", "il=0"}, {"il", "il=1"}},
-    {{"", "ll=0"}, {"ll", "lossless=1", "lossless"}},
-    {{"", "af=0"}, {"af", "af=true"}},
+    {{""}, {"encoding=base64", "encoding=BASE64"}},     {{""}, {"q=40", "quality=040"}, {"q=41"}},
+    {{"", "l=6", "level=6"}, {"l=0"}, {"l=1", "l=01"}}, {{"", "il=0"}, {"il", "il=1"}},
+    {{"", "ll=0"}, {"ll", "lossless=1", "lossless"}},   {{"", "af=0"}, {"af", "af=true"}},
 };
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
