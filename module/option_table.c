@@ -112,6 +112,11 @@ static int has_lossless_form(const sluice_options_t *o)
     return o->output == SLUICE_FORMAT_WEBP || o->output == SLUICE_FORMAT_AVIF || o->output == SLUICE_FORMAT_NONE;
 }
 
+static int is_picture(const sluice_options_t *o)
+{
+    return o->output != SLUICE_FORMAT_JSON;
+}
+
 static int has_quality(const sluice_options_t *o)
 {
     if (o->output == SLUICE_FORMAT_NONE)
@@ -189,7 +194,7 @@ const sluice_option_t sluice_options_table[] = {
     {"n", READ(count), WRITE(number), OF_PICTURE(num_pages), WHOLE(-1, 256),
      .takes = "a number of pages from 1 to 256, or -1 (all)"},
     {"lqip", KIND(flag), OF_PICTURE(placeholder), .bare = "1", .takes = FLAG_TAKES},
-    {"encoding", KIND(word), OF_PICTURE(base64), .words = encodings, .takes = "base64"},
+    {"encoding", KIND(word), OF_PICTURE(base64), .applies = is_picture, .words = encodings, .takes = "base64"},
 
     {"auto", READ(word), OF_ANSWER(negotiate), .words = automatic, .takes = "format"},
     {"maxage", READ(age), OF_ANSWER(max_age_s),

@@ -57,7 +57,7 @@ static void canonicalise_numbers(sluice_options_t *o)
         o->num_pages = 0;
     if (o->level == DEFAULT_PNG_LEVEL + 1)
         o->level = 0;
-    if (o->quality == sluice_format_default_quality(o->output))
+    if (!o->placeholder && o->quality == sluice_format_default_quality(o->output)) /* a placeholder has a default of its own */
         o->quality = 0;
 }
 
@@ -75,12 +75,22 @@ void sluice_options_canonicalise(sluice_options_t *options)
     }
 }
 
+/* all fields are of one or two words; most are compared in vain, so it is done in place */
+static int is_default(const sluice_option_t *option, const sluice_options_t *options)
+{
+    for (size_t at = option->offset; at != option->offset + option->size; at += sizeof(uint32_t)) {
+        uint32_t value, def;
+        memcpy(&value, (const char *)options + at, sizeof(value));
+        memcpy(&def, (const char *)&sluice_default_options + at, sizeof(def));
+        if (value != def)
+            return 0;
+    }
+    return 1;
+}
+
 static int is_written(const sluice_option_t *option, const sluice_options_t *options)
 {
-    if (option->write == NULL || (option->applies != NULL && !option->applies(options)))
-        return 0;
-    return memcmp((const char *)options + option->offset, (const char *)&sluice_default_options + option->offset, option->size) !=
-           0;
+    return option->write != NULL && !is_default(option, options) && (option->applies == NULL || option->applies(options));
 }
 
 size_t sluice_options_text(const sluice_options_t *options, char text[SLUICE_OPTIONS_TEXT_MAX])

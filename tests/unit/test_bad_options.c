@@ -38,6 +38,7 @@ static void test_bad_values(void **state)
         {"a=focal--1", "option a "},
         {"a=crop-x", "option a "},
         {"a=focal-99999999999999999999", "option a "},
+        {"a=focal-4294967297", "option a "},
         {"fpx=1.01", "a share from 0 to 1"},
         {"fpy=-0.1", "option fpy "},
         {"cx=-1", "option cx "},

@@ -14,10 +14,11 @@ static const sluice_options_rules_t snapped = {.strict = 1, .max_side = MAX_SIDE
 
 static const sluice_preset_t some_presets[] = {{"thumb", "w=300&h=200&fit=squaredown&q=60"},
                                                {"hero", "w=1600&auto=format&filename=hero&mod=2,3,4"},
-                                               {"wide", "h=100&fit=inside"}};
-static const sluice_options_rules_t with_presets = {.strict = 1, .max_side = MAX_SIDE, .presets = some_presets, .num_presets = 3};
+                                               {"wide", "h=100&fit=inside"},
+                                               {"face", "w=3&h=2&fit=cover&a=focal-20-30"}};
+static const sluice_options_rules_t with_presets = {.strict = 1, .max_side = MAX_SIDE, .presets = some_presets, .num_presets = 4};
 static const sluice_options_rules_t presets_only = {
-    .strict = 1, .max_side = MAX_SIDE, .presets = some_presets, .num_presets = 3, .presets_only = 1};
+    .strict = 1, .max_side = MAX_SIDE, .presets = some_presets, .num_presets = 4, .presets_only = 1};
 
 static void test_widths(void **state)
 {
@@ -105,6 +106,10 @@ static void test_presets(void **state)
                                           {"p=hero", "&w=1600&mod=2&sat=3&hue=4"},
                                           {"p=hero&mod=5,6", "&w=1600&mod=5&sat=6&hue=4"},
                                           {"p=hero&sat=1", "&w=1600&mod=2&hue=4"},
+                                          {"p=face", "&w=3&h=2&fit=cover&a=focal&fpx=0.2&fpy=0.3"},
+                                          {"p=face&fpy=0.4", "&w=3&h=2&fit=cover&a=focal&fpx=0.2&fpy=0.4"},
+                                          {"p=face&a=focal-40", "&w=3&h=2&fit=cover&a=focal&fpx=0.4"},
+                                          {"p=face&a=top", "&w=3&h=2&fit=cover&a=top"},
                                           {"w=7", "&w=7"}};
     char error[SLUICE_OPTIONS_ERROR_MAX];
     sluice_presentation_t presentation;
@@ -116,7 +121,7 @@ static void test_presets(void **state)
     assert_int_equal(parse("p=hero&filename=x", 17, &with_presets, &options, &presentation, error), 0);
     assert_true(presentation.negotiate);
     assert_string_equal(presentation.filename, "x");
-    assert_refused_by(&with_presets, "p=nothing", "option p is `nothing`; it takes the name of a preset: thumb, hero, wide");
+    assert_refused_by(&with_presets, "p=nothing", "option p is `nothing`; it takes the name of a preset: thumb, hero, wide, face");
     assert_refused_by(&with_presets, "p=THUMB", "`THUMB`");
     assert_refused_by(&with_presets, "p=", "option p is ``");
     assert_refused_by(&with_presets, "p=thumb&p=x", "option p is `x`");
@@ -138,7 +143,7 @@ static void test_presets_only(void **state)
     for (size_t i = 0; i != COUNT(refused); ++i)
         assert_refused_by(
             &presets_only, refused[i],
-            "image.presets-only allows no other option than p here, which takes the name of a preset: thumb, hero, wide");
+            "image.presets-only allows no other option than p here, which takes the name of a preset: thumb, hero, wide, face");
     assert_refused_by(&presets_only, "zoom=1", "unknown option");
     assert_refused_by(&presets_only, "p=x", "option p is `x`");
     sluice_options_rules_t lenient = presets_only;
