@@ -3,7 +3,7 @@
  *
  *   bench-estimates kinds                                   lists the kinds of sources
  *   bench-estimates source DIR KIND WIDTH HEIGHT            makes DIR/KIND-WIDTHxHEIGHT if it is not there
- *   bench-estimates run FILE WIDTH HEIGHT FIT FORMAT SMALL  prints the bytes that were taken and the estimate
+ *   bench-estimates run FILE QUERY SMALL                    prints the bytes that were taken and the estimate
  *
  * A run is a process of its own, because the memory that an allocator keeps from one transform serves the next. SMALL is a small
  * picture of the same kind, which is transformed first: the pages of libraries are no part of a transform. What is measured is the
@@ -22,6 +22,8 @@
 #include "module/geometry.h"
 #include "module/transform.h"
 #include "tests/paint.h"
+
+#define MAX_SIDE 16384 /* of an answer; of a trimmed one it is what an estimate reckons with */
 
 static void fail(const char *what)
 {
@@ -283,7 +285,7 @@ static void ignore(void *ctx)
 
 static void transform(const void *bytes, size_t len, struct st_job_t *job)
 {
-    const sluice_limits_t limits = {UINT64_C(1) << 30, 65535};
+    const sluice_limits_t limits = {UINT64_C(1) << 30, MAX_SIDE};
     const sluice_transform_control_t control = {always, ignore, NULL, UINT64_MAX};
     sluice_transform_part_t part = {.plan = &job->plan, .control = &control};
 
@@ -319,26 +321,21 @@ static void tame_heap(void)
     mallopt(M_TRIM_THRESHOLD, 2 << 20);
 }
 
+/* file, query as in an URL, small file */
 static int run(char **argv)
 {
-    static const char *const fits[] = {"inside", "outside", "cover", "fill", "contain"};
-    struct st_job_t job = {
-        .options = {.width = {(uint32_t)strtoul(argv[1], NULL, 10), 0}, .height = {(uint32_t)strtoul(argv[2], NULL, 10), 0}}};
+    const sluice_options_rules_t rules = {.strict = 1, .max_side = MAX_SIDE};
+    char error[SLUICE_OPTIONS_ERROR_MAX];
+    sluice_presentation_t presentation;
+    struct st_job_t job = {.bytes = NULL};
     pthread_t thread;
 
-    for (size_t i = 0; i != SLUICE_NUM_FITS; ++i)
-        if (strcmp(fits[i], argv[3]) == 0)
-            job.options.fit = (sluice_fit_t)i;
-    char *quality = strchr(argv[4], '@');
-    if (quality != NULL) {
-        *quality++ = '\0';
-        job.options.quality = (uint32_t)strtoul(quality, NULL, 10);
+    if (sluice_options_parse(argv[1], strlen(argv[1]), &rules, &job.options, &presentation, error) != 0) {
+        fprintf(stderr, "bench-estimates: %s\n", error);
+        return 2;
     }
-    for (int i = SLUICE_FORMAT_JPEG; i != SLUICE_NUM_FORMATS; ++i)
-        if (strcmp(sluice_format_name((sluice_format_t)i), argv[4]) == 0)
-            job.options.output = (sluice_format_t)i;
     job.bytes = read_file(argv[0], &job.len);
-    job.small = read_file(argv[5], &job.small_len);
+    job.small = read_file(argv[2], &job.small_len);
     tame_heap();
     if (sluice_transform_init() != 0 || pthread_create(&thread, NULL, run_job, &job) != 0 || pthread_join(thread, NULL) != 0)
         fail("run");
@@ -350,10 +347,10 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "kinds") == 0)
         return list_kinds();
-    if (argc == 8 && strcmp(argv[1], "run") == 0)
+    if (argc == 5 && strcmp(argv[1], "run") == 0)
         return run(argv + 2);
     if (argc == 6 && strcmp(argv[1], "source") == 0 && VIPS_INIT(argv[0]) == 0)
         return make_source(argv[2], argv[3], (int)strtol(argv[4], NULL, 10), (int)strtol(argv[5], NULL, 10));
-    fputs("usage: bench-estimates kinds | source DIR KIND WIDTH HEIGHT | run FILE WIDTH HEIGHT FIT FORMAT SMALL\n", stderr);
+    fputs("usage: bench-estimates kinds | source DIR KIND WIDTH HEIGHT | run FILE QUERY SMALL\n", stderr);
     return 2;
 }

@@ -14,15 +14,21 @@ MB = 1e6
 SPARE = 6 * 2**20  # that an estimate may be above 1.3 times what was measured
 
 
-def sides(output, size):
-    """"300:jpg" or "2000:webp:cover", "full:png" -> width, height, fit, format"""
-    side, form, fit = (output.split(":") + ["inside"])[:3]
+def query(output, size):
+    """"300:jpg", "2000:webp@90:cover", "full:png", "300:jpg:cover:a=entropy:ro=90" -> the query of an URL, which may be given itself"""
+    if "=" in output.split(":")[0]:
+        return output
+    side, form, fit, *more = [*output.split(":"), *["inside"] * (output.count(":") < 2)]
+    form, _, quality = form.partition("@")
     width, height = size
+    words = [f"output={form}", f"fit={fit}", *([f"q={quality}"] if quality else []), *more]
     if side == "full":
-        return width, 0, fit, form
-    if fit == "inside":
-        return (int(side), 0, fit, form) if width <= 4 * height else (0, int(side) // 4, fit, form)
-    return int(side), int(side), fit, form
+        words.append(f"w={width}")
+    elif fit == "inside":
+        words.append(f"w={side}" if width <= 4 * height else f"h={int(side) // 4}")
+    else:
+        words += [f"w={side}", f"h={side}"]
+    return "&".join(words)
 
 
 def source(folder, kind, size):
@@ -34,7 +40,7 @@ def source(folder, kind, size):
 def measure(folder, kind, size, output, runs):
     small = source(folder, kind, "small")
     large = source(folder, kind, size)
-    command = [PROGRAM, "run", large, *map(str, sides(output, SIZES[size])), small]
+    command = [PROGRAM, "run", large, query(output, SIZES[size]), small]
     worst = (0, 0, 0)
     for _ in range(runs):
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -49,7 +55,7 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build/estimates", help="where the sources are kept")
     parser.add_argument("--kinds", default="*", help="patterns of names as of files, separated by commas; see the program's list")
     parser.add_argument("--sizes", default="6,24", help="of " + ",".join(SIZES))
-    parser.add_argument("--outputs", default="300:jpg", help="side:format[@quality][:fit], separated by commas; the side may be full")
+    parser.add_argument("--outputs", default="300:jpg", help="side:format[@quality][:fit[:option=value...]], or a query, separated by commas; the side may be full")
     parser.add_argument("--runs", type=int, default=1, help="of each case, of which the worst counts")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)

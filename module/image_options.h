@@ -75,6 +75,11 @@ typedef struct st_sluice_color_t {
     uint8_t red, green, blue, alpha; /* alpha 0: transparent, which is also what is not given */
 } sluice_color_t;
 
+static inline int sluice_color_is_grey(sluice_color_t color)
+{
+    return color.red == color.green && color.green == color.blue;
+}
+
 /**
  * What is to be made of a picture. All zero is the picture as it is, upright and stripped, and each field at 0 is its default,
  * which has no place in the canonical text; thousandths are fixed-point numbers. Device pixel ratio, presets and lists of widths

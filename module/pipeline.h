@@ -1,10 +1,10 @@
 /*
  * pipeline.h - the steps of a transform, in the order in which they run:
  *
- *   load --> size --> colour --> canvas --> adjust --> encode
+ *   (load --> find_trim) load --> size --> colour --> canvas --> adjust --> encode
  *
- *   load      decodes, as small as the decoder can make it without falling below the scaled size
- *   size      trims, crops what is to be cropped first, scales, turns upright, crops the rest
+ *   load      decodes, as small as the decoder can make it without falling below plan->least_loaded
+ *   size      what geometry.h calls trim, crop, scale, turn, mirror
  *   colour    sRGB, or grey, of 8 bits
  *   canvas    borders, and rotation by other than right angles
  *   adjust    blur, sharpening, contrast, filters, background
@@ -25,6 +25,11 @@
  */
 int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image);
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan);
+/**
+ * What trimming leaves of an image that was just loaded, for which it reads all of it: all of it, too, if nothing differs enough
+ * from the pixel at the left top. The caller loads it anew to go on.
+ */
+int sluice_pipeline_find_trim(VipsImage *image, const sluice_plan_t *plan, sluice_area_t *area);
 /**
  * of the steps of size, the scaling
  */

@@ -1,19 +1,105 @@
+#include <math.h>
 #include "module/pipeline.h"
 
-/* on a transparent background where the format has one, else on black */
-static int extend(VipsImage **image, const sluice_plan_t *plan)
+/* what libvips is to paint with, in the bands of an image: grey, or three colours, and perhaps alpha */
+struct st_ink_t {
+    double bands[4];
+    int num_bands;
+};
+
+static struct st_ink_t make_ink(VipsImage *image, sluice_color_t color)
+{
+    struct st_ink_t ink = {.num_bands = vips_image_get_bands(image)};
+    const double colors[3] = {color.red, color.green, color.blue};
+    int has_alpha = vips_image_hasalpha(image), num_colors = ink.num_bands - has_alpha;
+
+    for (int i = 0; i < num_colors && i != 3; ++i)
+        ink.bands[i] = has_alpha ? colors[i] : colors[i] * color.alpha / 255; /* on black */
+    if (has_alpha)
+        ink.bands[ink.num_bands - 1] = color.alpha;
+    return ink;
+}
+
+/* gives the image the bands that the colour needs */
+static int make_room(VipsImage **image, const sluice_plan_t *plan, sluice_color_t color)
 {
     VipsImage *next;
 
-    if (plan->options.output != SLUICE_FORMAT_JPEG && !vips_image_hasalpha(*image) &&
-        sluice_pipeline_advance(image, &next, vips_addalpha(*image, &next, NULL)) != 0)
+    if (!sluice_color_is_grey(color) && vips_image_get_bands(*image) < 3 &&
+        sluice_pipeline_advance(image, &next, vips_colourspace(*image, &next, VIPS_INTERPRETATION_sRGB, NULL)) != 0)
         return -1;
-    return sluice_pipeline_advance(image, &next,
-                                   vips_gravity(*image, &next, VIPS_COMPASS_DIRECTION_CENTRE, (int)plan->width, (int)plan->height,
-                                                "extend", VIPS_EXTEND_BLACK, NULL));
+    if (!sluice_plan_adds_alpha(plan, color) || vips_image_hasalpha(*image))
+        return 0;
+    return sluice_pipeline_advance(image, &next, vips_addalpha(*image, &next, NULL));
+}
+
+static int extend(VipsImage **image, const sluice_plan_t *plan)
+{
+    sluice_area_t canvas = plan->geometry.canvas;
+    sluice_color_t color = plan->options.contain_background;
+    VipsImage *next;
+
+    if (make_room(image, plan, color) != 0)
+        return -1;
+    struct st_ink_t ink = make_ink(*image, color);
+    VipsArrayDouble *background = vips_array_double_new(ink.bands, ink.num_bands);
+    int ret =
+        sluice_pipeline_advance(image, &next,
+                                vips_embed(*image, &next, (int)canvas.left, (int)canvas.top, (int)canvas.width, (int)canvas.height,
+                                           "extend", VIPS_EXTEND_BACKGROUND, "background", background, NULL));
+    vips_area_unref(VIPS_AREA(background));
+    return ret;
+}
+
+static int premultiply(VipsImage **image, struct st_ink_t *ink)
+{
+    VipsImage *next;
+
+    for (int i = 0; i != ink->num_bands - 1; ++i)
+        ink->bands[i] *= ink->bands[ink->num_bands - 1] / 255;
+    return sluice_pipeline_advance(image, &next, vips_premultiply(*image, &next, NULL));
+}
+
+static int unpremultiply(VipsImage **image)
+{
+    VipsImage *next;
+
+    if (sluice_pipeline_advance(image, &next, vips_unpremultiply(*image, &next, NULL)) != 0)
+        return -1;
+    return sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, NULL));
+}
+
+static int turn(VipsImage **image, double angle, const struct st_ink_t *ink)
+{
+    VipsArrayDouble *background = vips_array_double_new(ink->bands, ink->num_bands);
+    VipsImage *next;
+    int ret = sluice_pipeline_advance(image, &next,
+                                      vips_affine(*image, &next, cos(angle), -sin(angle), sin(angle), cos(angle), "background",
+                                                  background, "premultiplied", TRUE, NULL));
+
+    vips_area_unref(VIPS_AREA(background));
+    return ret;
+}
+
+/* reads along lines that are neither rows nor columns. Unlike vips_rotate() with a background that is half transparent */
+static int rotate(VipsImage **image, const sluice_plan_t *plan)
+{
+    sluice_color_t color = plan->options.rotate_background;
+    VipsImage *next;
+
+    if (make_room(image, plan, color) != 0 ||
+        sluice_pipeline_advance(image, &next, (next = vips_image_copy_memory(*image)) != NULL ? 0 : -1) != 0)
+        return -1;
+    struct st_ink_t ink = make_ink(*image, color);
+    int alpha = vips_image_hasalpha(*image);
+    if ((alpha && premultiply(image, &ink) != 0) || turn(image, VIPS_RAD(plan->geometry.angle), &ink) != 0)
+        return -1;
+    return alpha ? unpremultiply(image) : 0;
 }
 
 int sluice_pipeline_canvas(VipsImage **image, const sluice_plan_t *plan)
 {
-    return plan->options.fit == SLUICE_FIT_CONTAIN ? extend(image, plan) : 0;
+    if (plan->geometry.canvas.width != 0 && extend(image, plan) != 0)
+        return -1;
+    return plan->geometry.angle != 0 ? rotate(image, plan) : 0;
 }

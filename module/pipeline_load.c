@@ -1,30 +1,21 @@
-#include "module/geometry.h"
 #include "module/pipeline.h"
-
-/* in the orientation in which it is stored */
-static sluice_size_t stored_scaled_size(const sluice_plan_t *plan)
-{
-    return plan->swapped ? (sluice_size_t){plan->scaled_height, plan->scaled_width}
-                         : (sluice_size_t){plan->scaled_width, plan->scaled_height};
-}
 
 /* the largest factor by which the decoder can shrink without falling below what is wanted */
 static int jpeg_shrink(const sluice_plan_t *plan)
 {
-    sluice_size_t scaled = stored_scaled_size(plan);
+    sluice_size_t least = plan->least_loaded;
     int shrink = 8;
 
-    while (shrink > 1 && ((uint64_t)scaled.width * (unsigned)shrink > plan->facts.width ||
-                          (uint64_t)scaled.height * (unsigned)shrink > plan->facts.height))
+    while (shrink > 1 && ((uint64_t)least.width * (unsigned)shrink > plan->facts.width ||
+                          (uint64_t)least.height * (unsigned)shrink > plan->facts.height))
         shrink /= 2;
     return shrink;
 }
 
 static double webp_scale(const sluice_plan_t *plan)
 {
-    sluice_size_t scaled = stored_scaled_size(plan);
-    double by_width = (double)scaled.width / (double)plan->facts.width,
-           by_height = (double)scaled.height / (double)plan->facts.height;
+    double by_width = (double)plan->least_loaded.width / (double)plan->facts.width,
+           by_height = (double)plan->least_loaded.height / (double)plan->facts.height;
     double scale = by_width > by_height ? by_width : by_height;
 
     return scale < 1 ? scale : 1;

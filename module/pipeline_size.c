@@ -33,31 +33,99 @@ int sluice_pipeline_resize(VipsImage **image, int width, int height)
     return alpha ? unpremultiply(image, format) : 0;
 }
 
-/* a turn reads columns, which a decoder cannot deliver */
-static int turn_upright(VipsImage **image)
+/* what is not all there cannot be read in other orders; of what is cropped away nothing is copied */
+static int turn(VipsImage **image, const sluice_geometry_t *geometry)
 {
+    static const VipsAngle angles[4] = {VIPS_ANGLE_D0, VIPS_ANGLE_D90, VIPS_ANGLE_D180, VIPS_ANGLE_D270};
     VipsImage *next;
 
-    if (sluice_pipeline_advance(image, &next, (next = vips_image_copy_memory(*image)) != NULL ? 0 : -1) != 0)
+    if ((geometry->turn != 0 || geometry->found.width != 0) &&
+        sluice_pipeline_advance(image, &next, (next = vips_image_copy_memory(*image)) != NULL ? 0 : -1) != 0)
         return -1;
-    return sluice_pipeline_advance(image, &next, vips_autorot(*image, &next, NULL));
+    if (geometry->turn != 0 &&
+        sluice_pipeline_advance(image, &next, vips_rot(*image, &next, angles[geometry->turn / 90], NULL)) != 0)
+        return -1;
+    return geometry->mirror ? sluice_pipeline_advance(image, &next, vips_flip(*image, &next, VIPS_DIRECTION_HORIZONTAL, NULL)) : 0;
 }
 
-static int crop(VipsImage **image, const sluice_plan_t *plan)
+static int extract(VipsImage **image, sluice_area_t area)
 {
-    int width = (int)plan->width, height = (int)plan->height;
-    int left = (vips_image_get_width(*image) - width) / 2, top = (vips_image_get_height(*image) - height) / 2;
+    sluice_size_t size = {(uint32_t)vips_image_get_width(*image), (uint32_t)vips_image_get_height(*image)};
     VipsImage *next;
 
-    return sluice_pipeline_advance(image, &next, vips_extract_area(*image, &next, left, top, width, height, NULL));
+    if (sluice_area_is_all(area, size))
+        return 0;
+    return sluice_pipeline_advance(
+        image, &next, vips_extract_area(*image, &next, (int)area.left, (int)area.top, (int)area.width, (int)area.height, NULL));
+}
+
+static int search(VipsImage *image, VipsInteresting what, sluice_size_t size, sluice_area_t *area)
+{
+    VipsImage *found;
+
+    if (vips_smartcrop(image, &found, (int)size.width, (int)size.height, "interesting", what, NULL) != 0)
+        return -1;
+    *area = (sluice_area_t){(uint32_t)-vips_image_get_xoffset(found), (uint32_t)-vips_image_get_yoffset(found), size.width,
+                            size.height};
+    g_object_unref(found);
+    return 0;
+}
+
+/*
+ * In 8 bits, which is enough to search: libvips would keep tables of 65536 numbers, by the dozen, if it was left to itself with
+ * more of them or with alpha. So alpha is applied before, and is gone, or one more colour that has its entropy.
+ */
+static int make_searchable(VipsImage **image, VipsInteresting what)
+{
+    int alpha = vips_image_hasalpha(*image);
+    VipsImage *next;
+
+    if (vips_image_get_format(*image) == VIPS_FORMAT_USHORT &&
+        sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, "shift", TRUE, NULL)) != 0)
+        return -1;
+    if (alpha && premultiply(image) != 0)
+        return -1;
+    if (vips_image_get_format(*image) != VIPS_FORMAT_UCHAR &&
+        sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, NULL)) != 0)
+        return -1;
+    if (!alpha)
+        return 0;
+    if (what == VIPS_INTERESTING_ENTROPY)
+        return sluice_pipeline_advance(image, &next, vips_copy(*image, &next, "interpretation", VIPS_INTERPRETATION_CMYK, NULL));
+    return sluice_pipeline_advance(image, &next, vips_extract_band(*image, &next, 0, "n", vips_image_get_bands(*image) - 1, NULL));
+}
+
+static int find(VipsImage *image, const sluice_plan_t *plan, sluice_area_t *area)
+{
+    VipsInteresting what = plan->options.align == SLUICE_ALIGN_ENTROPY ? VIPS_INTERESTING_ENTROPY : VIPS_INTERESTING_ATTENTION;
+    VipsImage *searched = g_object_ref(image);
+    int ret = make_searchable(&searched, what);
+
+    if (ret == 0)
+        ret = search(searched, what, plan->geometry.found, area);
+    g_object_unref(searched);
+    return ret;
+}
+
+static int crop_found(VipsImage **image, const sluice_plan_t *plan)
+{
+    sluice_area_t area;
+
+    if (find(*image, plan, &area) != 0 || extract(image, area) != 0)
+        return -1;
+    return extract(image, plan->geometry.part);
 }
 
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
 {
-    int width = (int)(plan->swapped ? plan->scaled_height : plan->scaled_width);
-    int height = (int)(plan->swapped ? plan->scaled_width : plan->scaled_height);
+    const sluice_geometry_t *geometry = &plan->geometry;
+    sluice_size_t stored = {(uint32_t)plan->facts.width, (uint32_t)plan->facts.height};
 
-    if (sluice_pipeline_resize(image, width, height) != 0 || (plan->turned && turn_upright(image) != 0))
+    /* what was shrunk while it was loaded is all of it */
+    if (!sluice_area_is_all(geometry->source, stored) && extract(image, geometry->source) != 0)
         return -1;
-    return plan->options.fit == SLUICE_FIT_COVER ? crop(image, plan) : 0;
+    if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height) != 0 ||
+        extract(image, geometry->kept) != 0 || turn(image, geometry) != 0)
+        return -1;
+    return geometry->found.width != 0 ? crop_found(image, plan) : 0;
 }

@@ -56,8 +56,8 @@ static void set_meta(sluice_rendition_t *job, icache_object_t *object, const slu
     XXH128_hash_t hash = XXH3_128bits(object->body, object->body_len);
 
     meta->format = job->plan.options.output;
-    meta->width = job->plan.width;
-    meta->height = job->plan.height;
+    meta->width = job->plan.geometry.answer.width;
+    meta->height = job->plan.geometry.answer.height;
     meta->queue_us = (uint32_t)(job->run_us - job->queued_us);
     meta->fetch_us = job->asked ? source_meta->fetch_us : 0;
     meta->decode_us = (uint32_t)times->decode_us;

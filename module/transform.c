@@ -107,34 +107,55 @@ static uint64_t profile_bytes(VipsImage *image)
 
 static void read_header(VipsImage *image, sluice_plan_t *plan)
 {
-    int swap = vips_image_get_orientation_swap(image);
-
     plan->facts.width = (uint64_t)vips_image_get_width(image);
     plan->facts.height = (uint64_t)vips_image_get_height(image);
     plan->facts.bands = (uint32_t)vips_image_get_bands(image);
     plan->facts.bytes_per_band = (uint32_t)vips_format_sizeof(vips_image_get_format(image));
     plan->facts.alpha = vips_image_hasalpha(image);
     plan->facts.profile_bytes = profile_bytes(image);
-    plan->turned = vips_image_get_orientation(image) != 1;
-    plan->swapped = swap;
+    plan->orientation = vips_image_get_orientation(image);
     plan->has_profile = vips_image_get_typeof(image, VIPS_META_ICC_NAME) != 0;
-    plan->upright_width = (uint32_t)(swap ? plan->facts.height : plan->facts.width);
-    plan->upright_height = (uint32_t)(swap ? plan->facts.width : plan->facts.height);
+}
+
+int sluice_plan_adds_alpha(const sluice_plan_t *plan, sluice_color_t background)
+{
+    return background.alpha != 255 && (plan->options.output != SLUICE_FORMAT_JPEG || plan->options.background.alpha != 0);
+}
+
+/* what is there before it is rotated, of which a copy is made, is of 8 bits */
+static uint64_t rotated_bytes(const sluice_plan_t *plan, const sluice_work_t *work)
+{
+    const sluice_geometry_t *geometry = &plan->geometry;
+    sluice_area_t area = geometry->canvas.width != 0 ? geometry->canvas
+                         : geometry->part.width != 0 ? geometry->part
+                                                     : geometry->kept;
+    unsigned colours = plan->facts.bands < 3 && !work->coloured ? 1 : 3;
+
+    return (uint64_t)area.width * area.height * (colours + (work->alpha != 0));
 }
 
 uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
 {
-    const sluice_work_t work = {
-        .scaled_width = plan->swapped ? plan->scaled_height : plan->scaled_width,
-        .scaled_height = plan->swapped ? plan->scaled_width : plan->scaled_height,
-        .width = plan->width,
-        .height = plan->height,
-        .copies = (unsigned)plan->turned + (plan->options.fit == SLUICE_FIT_COVER),
-        .output = plan->options.output,
-        .quality = plan->options.quality,
-        .alpha = plan->facts.alpha || plan->options.fit == SLUICE_FIT_CONTAIN,
+    const sluice_geometry_t *geometry = &plan->geometry;
+    const sluice_options_t *options = &plan->options;
+    int extended = options->fit == SLUICE_FIT_CONTAIN, rotated = geometry->angle != 0;
+    sluice_work_t work = {
+        .loaded_width = plan->least_loaded.width,
+        .loaded_height = plan->least_loaded.height,
+        .width = geometry->answer.width,
+        .height = geometry->answer.height,
+        .output = options->output,
+        .quality = options->quality,
+        .alpha = plan->facts.alpha || (extended && sluice_plan_adds_alpha(plan, options->contain_background)) ||
+                 (rotated && sluice_plan_adds_alpha(plan, options->rotate_background)),
+        .coloured = (extended && !sluice_color_is_grey(options->contain_background)) ||
+                    (rotated && !sluice_color_is_grey(options->rotate_background)),
     };
 
+    if (geometry->turn != 0 || geometry->found.width != 0)
+        work.copied_bytes = (uint64_t)geometry->kept.width * geometry->kept.height * plan->facts.bands * plan->facts.bytes_per_band;
+    if (rotated)
+        work.copied_bytes += rotated_bytes(plan, &work);
     return sluice_transform_estimate(&plan->facts, &work);
 }
 
@@ -158,12 +179,60 @@ static int takes_ages(const void *bytes, size_t len, const sluice_picture_facts_
     return facts->format == SLUICE_FORMAT_PNG && sluice_png_packed_text_bytes(bytes, len) > SLUICE_PNG_TEXT_MAX;
 }
 
+static sluice_error_t check_geometry(const sluice_plan_t *plan)
+{
+    const sluice_geometry_t *geometry = &plan->geometry;
+    sluice_size_t answer = geometry->answer, scaled = geometry->scaled;
+
+    if (answer.width > plan->limits.max_side || answer.height > plan->limits.max_side || !can_hold(plan->options.output, answer))
+        return SLUICE_ERROR_ANSWER_TOO_LARGE;
+    /* what is cropped away again costs nothing, unless it has to be searched */
+    if (scaled.width > VIPS_MAX_COORD || scaled.height > VIPS_MAX_COORD ||
+        (geometry->found.width != 0 && (uint64_t)scaled.width * scaled.height > plan->limits.max_pixels))
+        return SLUICE_ERROR_ANSWER_TOO_LARGE;
+    return SLUICE_OK;
+}
+
+static sluice_size_t stored_size(const sluice_plan_t *plan)
+{
+    return (sluice_size_t){(uint32_t)plan->facts.width, (uint32_t)plan->facts.height};
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* all of it is decoded of what is cropped or trimmed first: a decoder that shrinks cannot hit its edges */
+static sluice_error_t plan_geometry(sluice_plan_t *plan)
+{
+    sluice_size_t stored = stored_size(plan), scaled;
+    sluice_area_t all = {0, 0, stored.width, stored.height};
+
+    plan->least_loaded = stored;
+    if (plan->options.trim_threshold != 0) {
+        sluice_geometry_bound(stored, plan->orientation, &plan->options, (uint32_t)plan->limits.max_side, &plan->geometry);
+        return SLUICE_OK;
+    }
+    sluice_geometry_make(stored, all, plan->orientation, &plan->options, &plan->geometry);
+    scaled = plan->geometry.scaled;
+    if (sluice_area_is_all(plan->geometry.source, stored))
+        plan->least_loaded = (sluice_size_t){smaller(scaled.width, stored.width), smaller(scaled.height, stored.height)};
+    return check_geometry(plan);
+}
+
+sluice_error_t sluice_transform_plan_trimmed(sluice_plan_t *plan, sluice_area_t area)
+{
+    sluice_geometry_make(stored_size(plan), area, plan->orientation, &plan->options, &plan->geometry);
+    return sluice_transform_estimate_plan(plan) <= plan->estimate_bytes ? check_geometry(plan) : SLUICE_ERROR_ANSWER_TOO_LARGE;
+}
+
 sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
                                      sluice_plan_t *plan)
 {
     VipsImage *image;
 
-    *plan = (sluice_plan_t){.options = *options};
+    *plan = (sluice_plan_t){.options = *options, .limits = *limits};
     sluice_picture_sniff(bytes, len, &plan->facts);
     if (plan->facts.format == SLUICE_FORMAT_NONE)
         return SLUICE_ERROR_NOT_AN_IMAGE;
@@ -181,17 +250,10 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 
-    sluice_size_t upright = {plan->upright_width, plan->upright_height};
-    sluice_size_t scaled = sluice_scaled_size(upright, options), answer = sluice_answer_size(upright, options);
     plan->options.output = choose_output(plan->facts.format, plan->facts.alpha, options->output);
-    if (answer.width > limits->max_side || answer.height > limits->max_side || !can_hold(plan->options.output, answer))
-        return SLUICE_ERROR_ANSWER_TOO_LARGE;
-    plan->scaled_width = scaled.width;
-    plan->scaled_height = scaled.height;
-    plan->width = answer.width;
-    plan->height = answer.height;
     if (options->quality == 0)
         plan->options.quality = sluice_format_default_quality(plan->options.output);
+    sluice_error_t error = plan_geometry(plan);
     plan->estimate_bytes = sluice_transform_estimate_plan(plan);
-    return SLUICE_OK;
+    return error;
 }

@@ -22,11 +22,10 @@ typedef struct st_sluice_limits_t {
 typedef struct st_sluice_plan_t {
     sluice_options_t options; /* with the output and its quality decided */
     sluice_picture_facts_t facts;
-    uint32_t upright_width, upright_height; /* of the source, orientation applied */
-    uint32_t scaled_width, scaled_height;   /* of the upright picture, before it is cropped or extended */
-    uint32_t width, height;                 /* of the answer */
-    int turned;                             /* what is stored is not upright */
-    int swapped;                            /* what is stored lies on its side */
+    sluice_limits_t limits;
+    int orientation;            /* of EXIF: 1 to 8 */
+    sluice_geometry_t geometry; /* of a picture that is to be trimmed, the largest that can come of it */
+    sluice_size_t least_loaded; /* what the decoder must deliver at least, as stored, which it may shrink the picture to */
     int has_profile; /* the source names its colour space; without, its colours are sRGB already, or converted by formula */
     uint64_t estimate_bytes;
 } sluice_plan_t;
@@ -65,7 +64,7 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
  * one rendition of a run
  */
 typedef struct st_sluice_transform_part_t {
-    const sluice_plan_t *plan;
+    sluice_plan_t *plan; /* of a picture that is trimmed, the run sets the geometry */
     const sluice_transform_control_t *control;
     void (*on_done)(struct st_sluice_transform_part_t *part, void *ctx); /* as soon as it is made or has failed; or NULL */
     void *ctx;
@@ -88,6 +87,16 @@ void sluice_transform_run(const void *bytes, size_t len, sluice_transform_part_t
  * whether a rendition can be one of several in a run
  */
 int sluice_transform_can_share(const sluice_plan_t *plan);
+/**
+ * Makes the geometry of a picture of which trimming has left this area. SLUICE_ERROR_ANSWER_TOO_LARGE if it takes more memory than
+ * the plan said, or has a side that is too long.
+ */
+sluice_error_t sluice_transform_plan_trimmed(sluice_plan_t *plan, sluice_area_t area);
+/**
+ * whether a background of this colour gives the picture an alpha channel, if it has none. Where the answer cannot have one, and no
+ * other background is to show through, it lies on black at once
+ */
+int sluice_plan_adds_alpha(const sluice_plan_t *plan, sluice_color_t background);
 /**
  * upper estimate of what a plan takes, of whose fields all others are set
  */

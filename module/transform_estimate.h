@@ -21,12 +21,12 @@
  * what is to be made of a picture
  */
 typedef struct st_sluice_work_t {
-    uint64_t scaled_width, scaled_height; /* as stored, before it is turned, cropped or extended */
+    uint64_t loaded_width, loaded_height; /* what the decoder may shrink it to */
     uint64_t width, height;               /* of the answer */
-    unsigned copies;                      /* of the scaled picture, in memory: one to turn it, one to crop it */
+    uint64_t copied_bytes;                /* of pictures on the way that are in memory, to be turned, searched or rotated */
     sluice_format_t output;
     uint32_t quality;
-    int alpha; /* of the answer, before it is encoded */
+    int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
 } sluice_work_t;
 
 /**
@@ -36,7 +36,7 @@ typedef struct st_sluice_work_t {
  *                  pictures with alpha are of floats. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few
  *                  rows
  *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
- *   copies         of the scaled picture, 8 bits; WebP decodes into two of them
+ *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them
  *   output         for each pixel what the encoder keeps, and the encoded bytes of a picture that does not compress
  * UINT64_MAX when the numbers are beyond all measure.
  */

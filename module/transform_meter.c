@@ -49,7 +49,8 @@ static void warn(sluice_t *sluice, const sluice_plan_t *plan, uint64_t taken_byt
                 "report it\n",
                 (double)taken_bytes / 1048576, (double)plan->estimate_bytes / 1048576, sluice_format_name(plan->facts.format),
                 (unsigned long long)plan->facts.width, (unsigned long long)plan->facts.height, (unsigned)plan->facts.bands,
-                sluice_format_name(plan->options.output), (unsigned)plan->width, (unsigned)plan->height);
+                sluice_format_name(plan->options.output), (unsigned)plan->geometry.answer.width,
+                (unsigned)plan->geometry.answer.height);
 }
 
 void sluice_transform_meter_end(sluice_t *sluice, sluice_transform_meter_t *meter, const sluice_plan_t *plan)

@@ -136,11 +136,29 @@ static void make_part(sluice_transform_part_t *part, VipsImage *image)
     part->error = ret == 0 ? SLUICE_OK : why_failed(&watch);
 }
 
+/* decodes once only to see what is left: else all of it would have to be in memory */
+static sluice_error_t trim(const void *bytes, size_t len, sluice_transform_part_t *part)
+{
+    struct st_watch_t watch = {part, 1, SLUICE_OK};
+    VipsImage *image = NULL;
+    sluice_area_t area;
+
+    if (sluice_pipeline_load(bytes, len, part->plan, &image) != 0)
+        return why_failed(&watch);
+    watch_image(image, &watch);
+    int ret = sluice_pipeline_find_trim(image, part->plan, &area);
+    g_signal_handlers_disconnect_by_data(image, &watch);
+    g_object_unref(image);
+    return ret == 0 ? sluice_transform_plan_trimmed(part->plan, area) : why_failed(&watch);
+}
+
 static void run_alone(const void *bytes, size_t len, sluice_transform_part_t *part)
 {
     uint64_t start_us = sluice_now_us();
     VipsImage *image = NULL;
 
+    if (part->plan->options.trim_threshold != 0 && (part->error = trim(bytes, len, part)) != SLUICE_OK)
+        return;
     if (sluice_pipeline_load(bytes, len, part->plan, &image) != 0) {
         vips_error_clear();
         part->error = SLUICE_ERROR_BROKEN_IMAGE;
@@ -166,39 +184,36 @@ static uint64_t divide_up(uint64_t a, uint64_t b)
     return (a + b - 1) / b;
 }
 
-/* the smallest size, of the source's proportions, that is not below what any of them scales to */
+/* the smallest size, of the source's proportions, that is not below what any of them needs */
 static sluice_size_t shared_size(const sluice_plan_t *const *plans, size_t num_plans)
 {
-    const sluice_plan_t *first = plans[0];
+    const sluice_picture_facts_t *facts = &plans[0]->facts;
     uint64_t width = 1, height = 1;
 
     for (size_t i = 0; i != num_plans; ++i) {
-        width = plans[i]->scaled_width > width ? plans[i]->scaled_width : width;
-        height = plans[i]->scaled_height > height ? plans[i]->scaled_height : height;
+        width = plans[i]->least_loaded.width > width ? plans[i]->least_loaded.width : width;
+        height = plans[i]->least_loaded.height > height ? plans[i]->least_loaded.height : height;
     }
-    if (width * first->upright_height > height * first->upright_width)
-        height = divide_up(width * first->upright_height, first->upright_width);
+    if (width * facts->height > height * facts->width)
+        height = divide_up(width * facts->height, facts->width);
     else
-        width = divide_up(height * first->upright_width, first->upright_height);
+        width = divide_up(height * facts->width, facts->height);
     return (sluice_size_t){(uint32_t)width, (uint32_t)height};
 }
 
 static sluice_plan_t shared_plan(const sluice_plan_t *const *plans, size_t num_plans)
 {
-    sluice_size_t size = shared_size(plans, num_plans);
     sluice_plan_t plan = *plans[0];
 
-    plan.scaled_width = size.width;
-    plan.scaled_height = size.height;
+    plan.least_loaded = shared_size(plans, num_plans);
     return plan;
 }
 
 /* what the decoder does not shrink is scaled, until less than twice the size is left on one side */
 static int shrink(VipsImage **image, const sluice_plan_t *plan)
 {
-    uint32_t width = plan->swapped ? plan->scaled_height : plan->scaled_width;
-    uint32_t height = plan->swapped ? plan->scaled_width : plan->scaled_height;
-    int by_width = vips_image_get_width(*image) / (int)width, by_height = vips_image_get_height(*image) / (int)height;
+    int by_width = vips_image_get_width(*image) / (int)plan->least_loaded.width,
+        by_height = vips_image_get_height(*image) / (int)plan->least_loaded.height;
     int factor = by_width < by_height ? by_width : by_height;
 
     if (factor < 2)
@@ -209,13 +224,12 @@ static int shrink(VipsImage **image, const sluice_plan_t *plan)
 uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, size_t num_plans)
 {
     sluice_plan_t plan = shared_plan(plans, num_plans);
-    uint64_t most = 0, width = 2 * (uint64_t)plan.scaled_width + 2, height = 2 * (uint64_t)plan.scaled_height + 2;
+    uint64_t most = 0, width = 2 * (uint64_t)plan.least_loaded.width + 2, height = 2 * (uint64_t)plan.least_loaded.height + 2;
     uint64_t kept = width * height * plan.facts.bands * plan.facts.bytes_per_band;
 
     for (size_t i = 0; i != num_plans; ++i) {
         plan.options = plans[i]->options;
-        plan.width = plans[i]->width;
-        plan.height = plans[i]->height;
+        plan.geometry = plans[i]->geometry;
         uint64_t bytes = sluice_transform_estimate_plan(&plan);
         most = bytes > most ? bytes : most;
         most = plans[i]->estimate_bytes > most ? plans[i]->estimate_bytes : most;

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pictures
-from clients import Asked
+from clients import Asked, metrics
 from harness import wait_for
 from origin import Origin
 
@@ -31,8 +31,9 @@ def start(sluice, origin, **settings):
 
 
 def transforms(server):
-    text = server.get("/metrics").body.decode()
-    return next(int(float(line.split()[-1])) for line in text.splitlines() if line.startswith("sluice_transforms_total"))
+    """Renditions made, alone or together."""
+    values = metrics(server)
+    return int(values["sluice_transforms_total"] + values["sluice_transform_shared_total"])
 
 
 def get(server, path="/images/x.jpg?w=100"):
