@@ -43,6 +43,19 @@ int sluice_pipeline_adjust(VipsImage **image, const sluice_plan_t *plan);
 int sluice_pipeline_encode(VipsImage *image, const sluice_plan_t *plan, void **out, size_t *out_len);
 
 /**
+ * what is transparent has no colour, and must not give it to its neighbours: around all that mixes pixels. Pictures without alpha
+ * stay as they are, but for the format
+ */
+int sluice_pipeline_premultiply(VipsImage **image);
+int sluice_pipeline_unpremultiply(VipsImage **image, VipsBandFormat format);
+/**
+ * parts a picture and its alpha, and joins them again
+ * @param alpha the caller's, also after an error; NULL for a picture that has none
+ */
+int sluice_pipeline_take_alpha(VipsImage **image, VipsImage **alpha);
+int sluice_pipeline_give_alpha(VipsImage **image, VipsImage **alpha);
+
+/**
  * replaces *image by *next, which an operation that returned `ret` made of it; returns 0, or -1 if it failed
  */
 static inline int sluice_pipeline_advance(VipsImage **image, VipsImage **next, int ret)
