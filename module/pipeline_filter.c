@@ -79,9 +79,7 @@ static int map_grey(VipsImage **image, VipsImage *table)
 
 static int duotone(VipsImage **image, const sluice_options_t *options)
 {
-    static const sluice_color_t pink = {0xc8, 0x36, 0x58, 0xff}, yellow = {0xd8, 0xe7, 0x4f, 0xff};
-    VipsImage *alpha, *table = make_gradient(options->duotone_start.alpha != 0 ? &options->duotone_start : &pink,
-                                             options->duotone_stop.alpha != 0 ? &options->duotone_stop : &yellow);
+    VipsImage *alpha, *table = make_gradient(&options->duotone_start, &options->duotone_stop);
     int ret = table != NULL ? sluice_pipeline_take_alpha(image, &alpha) : -1;
 
     if (ret == 0) {

@@ -25,8 +25,7 @@ static int convolve(VipsImage **image, double around, double centre)
 
 int sluice_pipeline_sharpen(VipsImage **image, const sluice_options_t *options)
 {
-    double flat = options->sharpen_flat != 0 ? options->sharpen_flat / 1000.0 : 1;
-    double jagged = options->sharpen_jagged != 0 ? options->sharpen_jagged / 1000.0 : 2;
+    double flat = options->sharpen_flat / 1000.0, jagged = options->sharpen_jagged / 1000.0;
     VipsImage *next;
 
     if (!options->sharpen)
