@@ -84,15 +84,6 @@ uint64_t sluice_transform_memory_peak(void)
     return vips_tracked_get_mem_highwater();
 }
 
-static sluice_format_t choose_output(sluice_format_t source, int has_alpha, sluice_format_t wanted)
-{
-    if (wanted != SLUICE_FORMAT_NONE)
-        return wanted;
-    if (source != SLUICE_FORMAT_TIFF)
-        return source;
-    return has_alpha ? SLUICE_FORMAT_PNG : SLUICE_FORMAT_JPEG;
-}
-
 static uint64_t profile_bytes(VipsImage *image)
 {
     const void *profile;
@@ -161,11 +152,9 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
 /* of the formats themselves, or of their encoders */
 static int can_hold(sluice_format_t output, sluice_size_t size)
 {
-    static const uint32_t max_sides[SLUICE_NUM_FORMATS] = {[SLUICE_FORMAT_JPEG] = 65500,
-                                                           [SLUICE_FORMAT_PNG] = UINT32_MAX,
-                                                           [SLUICE_FORMAT_WEBP] = 16383,
-                                                           [SLUICE_FORMAT_GIF] = 65535,
-                                                           [SLUICE_FORMAT_AVIF] = 16384};
+    static const uint32_t max_sides[SLUICE_NUM_FORMATS] = {
+        [SLUICE_FORMAT_JPEG] = 65500, [SLUICE_FORMAT_PNG] = UINT32_MAX, [SLUICE_FORMAT_WEBP] = 16383,
+        [SLUICE_FORMAT_GIF] = 65535,  [SLUICE_FORMAT_AVIF] = 16384,     [SLUICE_FORMAT_TIFF] = UINT32_MAX};
 
     return size.width <= max_sides[output] && size.height <= max_sides[output];
 }
@@ -242,9 +231,11 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 
-    plan->options.output = choose_output(plan->facts.format, plan->facts.alpha, options->output);
-    if (options->quality == 0)
-        plan->options.quality = sluice_format_default_quality(plan->options.output);
+    sluice_plan_output(plan);
+    if (plan->options.output == SLUICE_FORMAT_JSON) {
+        plan->estimate_bytes = SLUICE_DESCRIPTION_BYTES;
+        return SLUICE_OK;
+    }
     sluice_error_t error = plan_geometry(plan);
     plan->estimate_bytes = sluice_transform_estimate_plan(plan);
     return error;

@@ -18,6 +18,11 @@
 #include "module/picture_facts.h"
 
 /**
+ * what it takes to read no more than the header of a picture
+ */
+#define SLUICE_DESCRIPTION_BYTES (UINT64_C(2) << 20)
+
+/**
  * what is to be made of a picture
  */
 typedef struct st_sluice_work_t {
