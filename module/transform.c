@@ -129,6 +129,8 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
     const sluice_geometry_t *geometry = &plan->geometry;
     const sluice_options_t *options = &plan->options;
     int extended = options->fit == SLUICE_FIT_CONTAIN, rotated = geometry->angle != 0;
+    int alpha = plan->facts.alpha || (extended && sluice_plan_adds_alpha(plan, options->contain_background)) ||
+                (rotated && sluice_plan_adds_alpha(plan, options->rotate_background));
     sluice_work_t work = {
         .loaded_width = plan->least_loaded.width,
         .loaded_height = plan->least_loaded.height,
@@ -136,16 +138,21 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
         .height = geometry->answer.height,
         .output = options->output,
         .quality = options->quality,
-        .alpha = plan->facts.alpha || (extended && sluice_plan_adds_alpha(plan, options->contain_background)) ||
-                 (rotated && sluice_plan_adds_alpha(plan, options->rotate_background)),
+        .alpha = alpha,
         .coloured = (extended && !sluice_color_is_grey(options->contain_background)) ||
-                    (rotated && !sluice_color_is_grey(options->rotate_background)),
+                    (rotated && !sluice_color_is_grey(options->rotate_background)) || options->tint.alpha != 0 ||
+                    options->filter == SLUICE_FILTER_SEPIA || options->filter == SLUICE_FILTER_DUOTONE ||
+                    options->background.alpha % 255 != 0,
+        .interlaced = options->interlaced,
+        .lossless = options->lossless,
+        .in_text = plan->answer_format == SLUICE_FORMAT_TEXT,
     };
 
     if (geometry->turn != 0 || geometry->found.width != 0)
         work.copied_bytes = (uint64_t)geometry->kept.width * geometry->kept.height * plan->facts.bands * plan->facts.bytes_per_band;
     if (rotated)
         work.copied_bytes += rotated_bytes(plan, &work);
+    work.copied_bytes += sluice_plan_effect_bytes(plan, alpha);
     return sluice_transform_estimate(&plan->facts, &work);
 }
 

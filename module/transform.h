@@ -113,6 +113,10 @@ void sluice_transform_free(void *out);
  * whose facts are known
  */
 void sluice_plan_output(sluice_plan_t *plan);
+/**
+ * what the adjustments of a plan whose geometry is known take on top of all else
+ */
+uint64_t sluice_plan_effect_bytes(const sluice_plan_t *plan, int alpha);
 
 /**
  * what libvips itself has allocated for pixels, now and at most
