@@ -38,14 +38,6 @@ int sluice_pipeline_sharpen(VipsImage **image, const sluice_options_t *options)
         image, &next, vips_sharpen(*image, &next, "sigma", options->sharpen_sigma / 1000.0, "m1", flat, "m2", jagged, NULL));
 }
 
-static int resize(VipsImage **image, int width, int height)
-{
-    double by_width = (double)width / vips_image_get_width(*image), by_height = (double)height / vips_image_get_height(*image);
-    VipsImage *next;
-
-    return sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL));
-}
-
 static int smaller(int side, double factor)
 {
     double scaled = rint(side / factor);
@@ -63,16 +55,13 @@ static int blur(VipsImage **image, double sigma)
     double factor = sigma > SLUICE_BLUR_MAX_SIGMA ? sigma / (SLUICE_BLUR_MAX_SIGMA / 2) : 1;
     VipsImage *next;
 
-    if (sluice_pipeline_premultiply(image) != 0)
+    if (factor > 1 && sluice_pipeline_resize(image, smaller(width, factor), smaller(height, factor)) != 0)
         return -1;
-    if (factor > 1 && resize(image, smaller(width, factor), smaller(height, factor)) != 0)
+    if (sluice_pipeline_premultiply(image) != 0 || keep_in_memory(image) != 0 ||
+        sluice_pipeline_advance(image, &next, vips_gaussblur(*image, &next, sigma / factor, NULL)) != 0 ||
+        sluice_pipeline_unpremultiply(image, VIPS_FORMAT_UCHAR) != 0)
         return -1;
-    if (keep_in_memory(image) != 0 ||
-        sluice_pipeline_advance(image, &next, vips_gaussblur(*image, &next, sigma / factor, NULL)) != 0)
-        return -1;
-    if (factor > 1 && resize(image, width, height) != 0)
-        return -1;
-    return sluice_pipeline_unpremultiply(image, VIPS_FORMAT_UCHAR);
+    return factor > 1 ? sluice_pipeline_resize(image, width, height) : 0;
 }
 
 int sluice_pipeline_blur(VipsImage **image, const sluice_options_t *options)

@@ -24,9 +24,9 @@ typedef struct st_sluice_plan_t {
     sluice_picture_facts_t facts;
     sluice_limits_t limits;
     sluice_format_t answer_format; /* that of the output, or of what it is wrapped in */
-    int orientation;            /* of EXIF: 1 to 8 */
-    sluice_geometry_t geometry; /* of a picture that is to be trimmed, the largest that can come of it */
-    sluice_size_t least_loaded; /* what the decoder must deliver at least, as stored, which it may shrink the picture to */
+    int orientation;               /* of EXIF: 1 to 8 */
+    sluice_geometry_t geometry;    /* of a picture that is to be trimmed, the largest that can come of it */
+    sluice_size_t least_loaded;    /* what the decoder must deliver at least, as stored, which it may shrink the picture to */
     int has_profile; /* the source names its colour space; without, its colours are sRGB already, or converted by formula */
     uint64_t estimate_bytes;
 } sluice_plan_t;

@@ -31,9 +31,10 @@ typedef struct st_sluice_work_t {
     uint64_t copied_bytes;                /* of pictures on the way that are in memory, to be turned, searched or rotated */
     sluice_format_t output;
     uint32_t quality;
+    int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
     int interlaced, lossless;
     int in_text;         /* wrapped in a data: URL, which is a third longer */
-    int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
+    uint32_t num_frames; /* of an animation; 0: it is none */
 } sluice_work_t;
 
 /**
