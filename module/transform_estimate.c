@@ -102,12 +102,15 @@ static uint64_t profile_bytes(const sluice_picture_facts_t *facts)
 static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t pixels = times(work->width, work->height), colours = facts->bands < 3 && !work->coloured ? 1 : 3;
-    int fine = work->quality >= 90;
+    uint64_t bands = colours + (work->alpha != 0);
+    int fine = work->quality >= 90 || work->lossless;
 
     switch (work->output) {
     case SLUICE_FORMAT_PNG:
-        return times(pixels, colours + (work->alpha != 0));
+        return times(pixels, work->interlaced ? 2 * bands : bands);
     case SLUICE_FORMAT_WEBP:
+        if (work->lossless)
+            return plus(UINT64_C(8) << 20, times(pixels, 40 + (work->alpha ? 4 : 0)));
         return plus(UINT64_C(3) << 19, times(pixels, work->alpha ? 44 : 7));
     case SLUICE_FORMAT_GIF:
         return plus(UINT64_C(1) << 20, times(pixels, 25));
@@ -118,13 +121,19 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
     }
 }
 
+/* of encoded bytes that are at most as many as the pixels had */
+static uint64_t text_bytes(const sluice_work_t *work)
+{
+    return work->in_text ? times(times(work->width, work->height), 6) : 0;
+}
+
 uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t bytes = plus(plus(FIXED_BYTES, profile_bytes(facts)), row_bytes(facts, work));
 
     if (facts->whole != SLUICE_NOT_WHOLE)
         bytes = plus(bytes, whole_bytes(facts));
-    return plus(bytes, plus(copied_bytes(facts, work), encoder_bytes(facts, work)));
+    return plus(bytes, plus(plus(copied_bytes(facts, work), text_bytes(work)), encoder_bytes(facts, work)));
 }
 
 uint64_t sluice_transform_least(const sluice_picture_facts_t *facts)

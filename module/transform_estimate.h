@@ -18,6 +18,11 @@
 #include "module/picture_facts.h"
 
 /**
+ * what it takes to read no more than the header of a picture
+ */
+#define SLUICE_DESCRIPTION_BYTES (UINT64_C(2) << 20)
+
+/**
  * what is to be made of a picture
  */
 typedef struct st_sluice_work_t {
@@ -27,6 +32,9 @@ typedef struct st_sluice_work_t {
     sluice_format_t output;
     uint32_t quality;
     int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
+    int interlaced, lossless;
+    int in_text;         /* wrapped in a data: URL, which is a third longer */
+    uint32_t num_frames; /* of an animation; 0: it is none */
 } sluice_work_t;
 
 /**
