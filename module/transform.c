@@ -84,13 +84,22 @@ uint64_t sluice_transform_memory_peak(void)
     return vips_tracked_get_mem_highwater();
 }
 
-static sluice_format_t choose_output(sluice_format_t source, int has_alpha, sluice_format_t wanted)
+static int is_common(sluice_format_t format)
 {
-    if (wanted != SLUICE_FORMAT_NONE)
-        return wanted;
-    if (source != SLUICE_FORMAT_TIFF)
-        return source;
-    return has_alpha ? SLUICE_FORMAT_PNG : SLUICE_FORMAT_JPEG;
+    return format == SLUICE_FORMAT_JPEG || format == SLUICE_FORMAT_PNG || format == SLUICE_FORMAT_GIF;
+}
+
+static sluice_format_t choose_output(const sluice_picture_facts_t *facts, const sluice_options_t *options)
+{
+    int several = options->num_pages != 0 && options->num_pages != 1;
+
+    if (options->output != SLUICE_FORMAT_NONE)
+        return options->output;
+    if (options->common ? is_common(facts->format) : facts->format != SLUICE_FORMAT_TIFF)
+        return facts->format;
+    if (several && facts->format == SLUICE_FORMAT_WEBP)
+        return SLUICE_FORMAT_GIF;
+    return facts->alpha ? SLUICE_FORMAT_PNG : SLUICE_FORMAT_JPEG;
 }
 
 static uint64_t profile_bytes(VipsImage *image)
@@ -175,7 +184,7 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
 
     sluice_size_t upright = {plan->upright_width, plan->upright_height};
     sluice_size_t scaled = sluice_scaled_size(upright, options), answer = sluice_answer_size(upright, options);
-    plan->options.output = choose_output(plan->facts.format, plan->facts.alpha, options->output);
+    plan->options.output = choose_output(&plan->facts, options);
     if (answer.width > limits->max_side || answer.height > limits->max_side || !can_hold(plan->options.output, answer))
         return SLUICE_ERROR_ANSWER_TOO_LARGE;
     plan->scaled_width = scaled.width;
