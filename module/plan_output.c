@@ -1,14 +1,31 @@
 #include "module/placeholder.h"
 #include "module/transform.h"
 
+/* what all that shows pictures shows */
+static int is_common(sluice_format_t format)
+{
+    return format == SLUICE_FORMAT_JPEG || format == SLUICE_FORMAT_PNG || format == SLUICE_FORMAT_GIF;
+}
+
+/* TIFF is made when it is asked for, and shown by few */
+static int is_shown(sluice_format_t format)
+{
+    return format != SLUICE_FORMAT_TIFF && format != SLUICE_FORMAT_SVG;
+}
+
 static sluice_format_t choose_output(const sluice_plan_t *plan)
 {
-    if (plan->options.output != SLUICE_FORMAT_NONE)
-        return plan->options.output;
-    if (plan->options.placeholder)
+    const sluice_options_t *options = &plan->options;
+    int several = options->num_pages != 0 && options->num_pages != 1;
+
+    if (options->output != SLUICE_FORMAT_NONE)
+        return options->output;
+    if (options->placeholder && !options->common)
         return SLUICE_FORMAT_WEBP;
-    if (plan->facts.format != SLUICE_FORMAT_TIFF && plan->facts.format != SLUICE_FORMAT_SVG)
+    if (!options->placeholder && (options->common ? is_common(plan->facts.format) : is_shown(plan->facts.format)))
         return plan->facts.format;
+    if (several && plan->facts.format == SLUICE_FORMAT_WEBP)
+        return SLUICE_FORMAT_GIF;
     return plan->facts.alpha ? SLUICE_FORMAT_PNG : SLUICE_FORMAT_JPEG;
 }
 
