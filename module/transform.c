@@ -12,6 +12,7 @@
 #include "module/clock.h"
 #include "module/geometry.h"
 #include "module/jpeg_scans.h"
+#include "module/jpeg_thin.h"
 #include "module/pipeline.h"
 
 /* whoever asks for a broken picture is told; in the log it would be a line for each of its rows */
@@ -170,6 +171,8 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     }
     read_header(image, plan);
     g_object_unref(image);
+    if (plan->facts.format == SLUICE_FORMAT_JPEG)
+        plan->facts.thin_bytes = sluice_jpeg_thin_bytes(bytes, len);
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 
