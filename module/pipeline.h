@@ -24,6 +24,11 @@
  * @param bytes have to stay as long as the image
  */
 int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image);
+/**
+ * of the step of load, that of JPEG
+ * @param least that must be left of it, as stored
+ */
+int sluice_pipeline_load_jpeg(void *bytes, size_t len, const sluice_plan_t *plan, sluice_size_t least, VipsImage **image);
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan);
 /**
  * What trimming leaves of an image that was just loaded, for which it reads all of it: all of it, too, if nothing differs enough

@@ -12,6 +12,7 @@
 #include "module/clock.h"
 #include "module/geometry.h"
 #include "module/jpeg_scans.h"
+#include "module/jpeg_thin.h"
 #include "module/pipeline.h"
 #include "module/png_chunks.h"
 
@@ -243,6 +244,8 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     }
     read_header(image, plan);
     g_object_unref(image);
+    if (plan->facts.format == SLUICE_FORMAT_JPEG)
+        plan->facts.thin_bytes = sluice_jpeg_thin_bytes(bytes, len);
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 

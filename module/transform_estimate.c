@@ -1,3 +1,4 @@
+#include "module/jpeg_thin.h"
 #include "module/transform_estimate.h"
 
 #define FIXED_BYTES (UINT64_C(2) << 20)
@@ -51,19 +52,27 @@ static int scales_while_loading(const sluice_picture_facts_t *facts)
     return facts->format == SLUICE_FORMAT_WEBP;
 }
 
-/* JPEG decoders shrink by 2, 4 or 8; libvips leaves at least a factor of two to the scaling proper */
+unsigned sluice_jpeg_shrink(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height)
+{
+    unsigned shrink = 8;
+
+    while (shrink > 1 && (times(width, shrink) > facts->width || times(height, shrink) > facts->height))
+        shrink /= 2;
+    return shrink;
+}
+
+int sluice_jpeg_is_thinned(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height)
+{
+    return facts->thin_bytes != 0 && sluice_jpeg_shrink(facts, width, height) == SLUICE_JPEG_THIN_SHRINK;
+}
+
 static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
-    uint64_t shrink = 1;
-
     if (scales_while_loading(facts))
         return min(facts->width, work->loaded_width);
     if (facts->format != SLUICE_FORMAT_JPEG)
         return facts->width;
-    while (shrink < 8 && times(work->loaded_width, 4 * shrink) <= facts->width &&
-           times(work->loaded_height, 4 * shrink) <= facts->height)
-        shrink *= 2;
-    return facts->width / shrink + 1;
+    return facts->width / sluice_jpeg_shrink(facts, work->loaded_width, work->loaded_height) + 1;
 }
 
 static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
@@ -131,12 +140,20 @@ uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sl
 {
     uint64_t bytes = plus(plus(FIXED_BYTES, profile_bytes(facts)), row_bytes(facts, work));
 
-    if (facts->whole != SLUICE_NOT_WHOLE)
+    if (sluice_jpeg_is_thinned(facts, work->loaded_width, work->loaded_height))
+        bytes = plus(bytes, facts->thin_bytes);
+    else if (facts->whole != SLUICE_NOT_WHOLE)
         bytes = plus(bytes, whole_bytes(facts));
     return plus(bytes, plus(plus(copied_bytes(facts, work), text_bytes(work)), encoder_bytes(facts, work)));
 }
 
 uint64_t sluice_transform_least(const sluice_picture_facts_t *facts)
 {
-    return plus(FIXED_BYTES, facts->whole == SLUICE_WHOLE ? whole_bytes(facts) : 0);
+    uint64_t bytes = facts->whole == SLUICE_WHOLE ? whole_bytes(facts) : 0;
+
+    /* grey or three components: it may be one that is thinned, with a byte for each block, and the pixels */
+    if (facts->format == SLUICE_FORMAT_JPEG && (facts->bands == 1 || facts->bands == 3))
+        bytes = min(bytes, plus(facts->coefficient_bytes / SLUICE_JPEG_BLOCK_BYTES,
+                                times(facts->width / 8, facts->height / 8) * facts->bands));
+    return plus(FIXED_BYTES, bytes);
 }

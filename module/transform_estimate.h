@@ -5,7 +5,8 @@
  * concurrency lost. Both ends were measured with libvips 8.14, concurrency 1 and strips of 16 rows, see `make bench-estimates` and
  * bench/README.md. In MB, for 24 megapixels scaled to a JPEG of 300 pixels, measured and estimated:
  *
- *   JPEG   baseline 1.4 (3.2), grey 0.8 (2.6), CMYK 10.1 (14.5); progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
+ *   JPEG   baseline 2.6 (5.6), grey 1.1 (3.4), CMYK 10.1 (14.5); progressive 4:2:0 11.8 (18.7), 4:4:4 4.5 (7.8), CMYK 199 (207);
+ *          for answers above an eighth of its size, progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
  *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 6.9 (11.6); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 149 (151)
  *   WebP   lossy 1.4 (3.9), lossless 97 (100), with alpha 28 to 49 (125: a file may hold a plane that takes as much)
  *   AVIF   4:2:0 169 (177), 4:4:4 315 (321), with alpha 196 (246); more than 8 bits, not measured, count twice
@@ -38,12 +39,22 @@ typedef struct st_sluice_work_t {
 } sluice_work_t;
 
 /**
+ * The largest factor by which a decoder of JPEG can shrink a picture, so that no less than this (as stored) is left of it: 1, 2, 4
+ * or 8.
+ */
+unsigned sluice_jpeg_shrink(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height);
+/**
+ * whether the picture is decoded by sluice_jpeg_thin(), if this is the least that must be left of it
+ */
+int sluice_jpeg_is_thinned(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height);
+/**
  * Upper estimate of the memory that one transform takes on top of its source, its encoded result included:
  *   fixed part     2 MiB of pipeline and codec state; ten times the colour profile, which is unpacked (CMYK has always one)
  *   rows           128 rows as decoded, unless it is an interlaced PNG, and 128 each behind two steps of scaling, in which
  *                  pictures with alpha are of floats. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few
  *                  rows
  *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
+ *   thinning       of JPEG at an eighth of its size, in place of a whole decode: facts->thin_bytes
  *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them
  *   output         for each pixel what the encoder keeps, and the encoded bytes of a picture that does not compress
  * UINT64_MAX when the numbers are beyond all measure.
