@@ -228,13 +228,13 @@ sluice_error_t sluice_transform_plan_trimmed(sluice_plan_t *plan, sluice_area_t 
 }
 
 /* of pages behind the first one, what was sniffed says nothing; frames of animations are painted upon each other */
-static void forget_first_page(sluice_picture_facts_t *facts)
+static void forget_first_page(sluice_picture_facts_t *facts, uint32_t num_frames)
 {
     facts->whole = SLUICE_WHOLE;
     if (facts->format == SLUICE_FORMAT_GIF)
         facts->whole_bytes_per_pixel = 8;
     else if (facts->format == SLUICE_FORMAT_WEBP)
-        facts->whole_bytes_per_pixel = 16;
+        facts->whole_bytes_per_pixel = 16 + 4 * num_frames; /* libvips keeps them all */
 }
 
 /* consumes the image */
@@ -249,7 +249,7 @@ static sluice_error_t plan_pages(const void *bytes, size_t len, VipsImage *image
     if (error != SLUICE_OK)
         return error;
     if (plan->first_page != 0 || plan->num_frames > 1)
-        forget_first_page(&plan->facts);
+        forget_first_page(&plan->facts, plan->num_frames);
     if (plan->num_frames > 1) {
         plan->options.trim_threshold = 0; /* each frame would be trimmed, or cropped, in another way */
         if (plan->options.align == SLUICE_ALIGN_ENTROPY || plan->options.align == SLUICE_ALIGN_ATTENTION)

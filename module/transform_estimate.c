@@ -115,7 +115,8 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
         return times(pixels, work->interlaced ? 2 * bands : bands);
     case SLUICE_FORMAT_WEBP:
         if (work->num_frames > 1)
-            return plus(UINT64_C(8) << 20, times(pixels, 60 + 8 * (uint64_t)work->num_frames));
+            return plus(UINT64_C(8) << 20,
+                        times(pixels, work->lossless ? 56 + 8 * (uint64_t)work->num_frames : 40 + 3 * (uint64_t)work->num_frames));
         if (work->lossless)
             return plus(UINT64_C(8) << 20, times(pixels, 40 + (work->alpha ? 4 : 0)));
         return plus(UINT64_C(3) << 19, times(pixels, work->alpha ? 44 : 7));
