@@ -10,6 +10,7 @@ import pictures
 import sharp
 from harness import Sluice
 from pictures import fetch
+from problems import assert_error
 
 SIZE = (120, 90)
 DELAYS = [100, 50, 200, 70, 70, 300]
@@ -171,8 +172,7 @@ def test_pages_of_a_tiff(server, page, index):
 
 @pytest.mark.parametrize("name, page", [("moving.gif", 6), ("moving.webp", 100), ("pages.tif", 4)])
 def test_page_that_is_not_there(server, name, page):
-    answer = server.get(f"/odd/{name}?page={page}")
-    assert (answer.status, answer.json()["code"]) == (400, "no-such-page")
+    assert "page" in assert_error(server.get(f"/odd/{name}?page={page}"), "no-such-page")
     assert server.get(f"/odd/{name}").status == 200  # this was not remembered
 
 
@@ -199,7 +199,7 @@ def code(answer):
 
 def test_pages_are_limited(server):
     assert len(read(fetch(server, "/odd/256.gif?n=-1&output=gif").body)[0]) >= 1
-    assert code(server.get("/odd/257.gif?n=-1")) == (413, "too-many-pages")
+    assert "image.max-pages" in assert_error(server.get("/odd/257.gif?n=-1"), "too-many-pages")
     assert server.get("/odd/257.gif?n=256").status == 200
     assert server.get("/odd/2000.gif").status == 200
     assert code(server.get("/odd/2000.gif?n=-1&output=webp")) == (413, "too-many-pages")
