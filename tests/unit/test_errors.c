@@ -231,8 +231,9 @@ static void test_details(void **state)
 
 static void test_what_a_fallback_is_for(void **state)
 {
-    static const char *const not_for[] = {"ok",         "answer-too-large",  "never-fits",    "no-room",   "queue-full",
-                                          "not-cached", "transform-timeout", "out-of-memory", "cancelled", "no-such-page"};
+    static const char *const not_for[] = {"ok",         "answer-too-large", "never-fits",        "no-room",
+                                          "queue-full", "not-cached",       "transform-timeout", "out-of-memory",
+                                          "cancelled",  "no-such-page",     "too-many-pages"};
 
     (void)state;
     for (int error = SLUICE_OK; error != SLUICE_NUM_ERRORS; ++error) {
