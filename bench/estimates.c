@@ -285,7 +285,7 @@ static void ignore(void *ctx)
 
 static void transform(const void *bytes, size_t len, struct st_job_t *job)
 {
-    const sluice_limits_t limits = {UINT64_C(1) << 30, MAX_SIDE};
+    const sluice_limits_t limits = {UINT64_C(1) << 30, MAX_SIDE, 256};
     const sluice_transform_control_t control = {always, ignore, NULL, UINT64_MAX};
     sluice_transform_part_t part = {.plan = &job->plan, .control = &control};
 

@@ -116,16 +116,30 @@ static int crop_found(VipsImage **image, const sluice_plan_t *plan)
     return extract(image, plan->geometry.part);
 }
 
+static int extract_source(VipsImage **image, const sluice_plan_t *plan)
+{
+    return extract(image, plan->geometry.source);
+}
+
+static int finish(VipsImage **image, const sluice_plan_t *plan)
+{
+    const sluice_geometry_t *geometry = &plan->geometry;
+
+    if (extract(image, geometry->kept) != 0 || turn(image, geometry) != 0)
+        return -1;
+    return geometry->found.width != 0 ? crop_found(image, plan) : 0;
+}
+
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
 {
     const sluice_geometry_t *geometry = &plan->geometry;
     sluice_size_t stored = {(uint32_t)plan->facts.width, (uint32_t)plan->facts.height};
+    int num_frames = plan->num_frames > 1 ? (int)plan->num_frames : 1;
 
     /* what was shrunk while it was loaded is all of it */
-    if (!sluice_area_is_all(geometry->source, stored) && extract(image, geometry->source) != 0)
+    if (!sluice_area_is_all(geometry->source, stored) && sluice_pipeline_each_page(image, plan, extract_source) != 0)
         return -1;
-    if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height) != 0 ||
-        extract(image, geometry->kept) != 0 || turn(image, geometry) != 0)
+    if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height * num_frames) != 0)
         return -1;
-    return geometry->found.width != 0 ? crop_found(image, plan) : 0;
+    return sluice_pipeline_each_page(image, plan, finish);
 }

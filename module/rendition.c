@@ -92,7 +92,7 @@ static void on_abandon(void *_job)
 
 static sluice_error_t plan(sluice_rendition_t *job)
 {
-    sluice_limits_t limits = {job->origin->settings.max_pixels, job->origin->settings.max_side};
+    sluice_limits_t limits = {job->origin->settings.max_pixels, job->origin->settings.max_side, job->origin->settings.max_pages};
     sluice_error_t error;
 
     if (job->planned)

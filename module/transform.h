@@ -15,8 +15,9 @@
 #include "module/transform_estimate.h"
 
 typedef struct st_sluice_limits_t {
-    uint64_t max_pixels; /* of the source; of an animation its first frame, which is all that is decoded */
+    uint64_t max_pixels; /* of the source, those of all frames that are decoded */
     uint64_t max_side;   /* of the answer */
+    uint64_t max_pages;  /* that are decoded, or searched for the largest or smallest */
 } sluice_limits_t;
 
 typedef struct st_sluice_plan_t {
@@ -24,6 +25,8 @@ typedef struct st_sluice_plan_t {
     sluice_picture_facts_t facts;
     sluice_limits_t limits;
     sluice_format_t answer_format; /* that of the output, or of what it is wrapped in */
+    uint32_t first_page;           /* of those that are decoded */
+    uint32_t num_frames;           /* that are decoded, one below the other; facts and geometry are those of one of them */
     int orientation;               /* of EXIF: 1 to 8 */
     sluice_geometry_t geometry;    /* of a picture that is to be trimmed, the largest that can come of it */
     sluice_size_t least_loaded;    /* what the decoder must deliver at least, as stored, which it may shrink the picture to */

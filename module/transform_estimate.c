@@ -103,6 +103,11 @@ static uint64_t profile_bytes(const sluice_picture_facts_t *facts)
     return bytes != 0 ? plus(times(bytes, 10), UINT64_C(1) << 19) : 0;
 }
 
+static uint64_t more_frames(const sluice_work_t *work)
+{
+    return work->num_frames > 1 ? work->num_frames - 1 : 0;
+}
+
 /*
  * JPEG keeps the coefficients to find the best code for them: 2 bytes for each sample, of which there are 3 for two pixels, from
  * quality 90 on 3 for each. What AVIF does from there on is the same to its planes. WebP takes 14 for an alpha that is easily told,
@@ -118,11 +123,14 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
     case SLUICE_FORMAT_PNG:
         return times(pixels, work->interlaced ? 2 * bands : bands);
     case SLUICE_FORMAT_WEBP:
+        if (work->num_frames > 1)
+            return plus(UINT64_C(8) << 20,
+                        times(pixels, work->lossless ? 56 + 8 * (uint64_t)work->num_frames : 40 + 3 * (uint64_t)work->num_frames));
         if (work->lossless)
             return plus(UINT64_C(8) << 20, times(pixels, 40 + (work->alpha ? 4 : 0)));
         return plus(UINT64_C(3) << 19, times(pixels, work->alpha ? 44 : 7));
     case SLUICE_FORMAT_GIF:
-        return plus(UINT64_C(1) << 20, times(pixels, 25));
+        return plus(plus(UINT64_C(1) << 20, times(pixels, 25)), times(more_frames(work), 2 * pixels));
     case SLUICE_FORMAT_AVIF:
         return plus(UINT64_C(7) << 19, times(pixels, (fine ? 45 : 25) + (work->alpha ? 10 : 0)));
     default:
@@ -133,7 +141,7 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
 /* of encoded bytes that are at most as many as the pixels had */
 static uint64_t text_bytes(const sluice_work_t *work)
 {
-    return work->in_text ? times(times(work->width, work->height), 6) : 0;
+    return work->in_text ? times(times(times(work->width, work->height), 6), 1 + more_frames(work)) : 0;
 }
 
 uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work)

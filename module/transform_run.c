@@ -87,13 +87,18 @@ struct st_run_t {
     uint64_t built_us;
 };
 
+static int draw(VipsImage **image, const sluice_plan_t *plan)
+{
+    return sluice_pipeline_canvas(image, plan) == 0 && sluice_pipeline_adjust(image, plan) == 0 ? 0 : -1;
+}
+
 /* sets up all that follows the decoder, up to the encoder */
 static int build(struct st_run_t *run, VipsImage **image)
 {
     const sluice_plan_t *plan = run->plan;
     int failed = sluice_pipeline_size(image, plan) != 0 || insert_probe(image, &run->decoded) != 0 ||
-                 sluice_pipeline_colour(image, plan) != 0 || sluice_pipeline_canvas(image, plan) != 0 ||
-                 sluice_pipeline_adjust(image, plan) != 0 || sluice_pipeline_placeholder(image, plan) != 0 ||
+                 sluice_pipeline_colour(image, plan) != 0 || sluice_pipeline_each_page(image, plan, draw) != 0 ||
+                 sluice_pipeline_placeholder(image, plan) != 0 || sluice_pipeline_mark_pages(image, plan) != 0 ||
                  insert_probe(image, &run->transformed) != 0;
 
     run->built_us = sluice_now_us();

@@ -13,6 +13,8 @@
 static const char *title_of(int status)
 {
     switch (status) {
+    case 400:
+        return "Bad Request";
     case 404:
         return "Not Found";
     case 413:
@@ -83,6 +85,8 @@ static void test_promised_statuses(void **state)
         [SLUICE_ERROR_BROKEN_IMAGE] = 422,
         [SLUICE_ERROR_SOURCE_TOO_LARGE] = 413,
         [SLUICE_ERROR_TOO_MANY_PIXELS] = 413,
+        [SLUICE_ERROR_TOO_MANY_PAGES] = 413,
+        [SLUICE_ERROR_NO_SUCH_PAGE] = 400,
         [SLUICE_ERROR_ANSWER_TOO_LARGE] = 413,
         [SLUICE_ERROR_SOURCE_NEVER_FITS] = 413,
         [SLUICE_ERROR_NEVER_FITS] = 413,
@@ -227,8 +231,9 @@ static void test_details(void **state)
 
 static void test_what_a_fallback_is_for(void **state)
 {
-    static const char *const not_for[] = {"ok",         "answer-too-large",  "never-fits",    "no-room",  "queue-full",
-                                          "not-cached", "transform-timeout", "out-of-memory", "cancelled"};
+    static const char *const not_for[] = {"ok",         "answer-too-large", "never-fits",        "no-room",
+                                          "queue-full", "not-cached",       "transform-timeout", "out-of-memory",
+                                          "cancelled",  "no-such-page",     "too-many-pages"};
 
     (void)state;
     for (int error = SLUICE_OK; error != SLUICE_NUM_ERRORS; ++error) {
