@@ -95,6 +95,8 @@ static void test_promised_statuses(void **state)
         [SLUICE_ERROR_ORIGIN_FAILED] = 502,
         [SLUICE_ERROR_ORIGIN_BROKEN] = 502,
         [SLUICE_ERROR_ORIGIN_REDIRECTS] = 502,
+        [SLUICE_ERROR_FORBIDDEN_REDIRECT] = 502,
+        [SLUICE_ERROR_FORBIDDEN_ADDRESS] = 502,
         [SLUICE_ERROR_ORIGIN_TIMEOUT] = 504,
         [SLUICE_ERROR_NO_ROOM] = 503,
         [SLUICE_ERROR_QUEUE_FULL] = 503,
@@ -125,6 +127,17 @@ static void test_kinds(void **state)
     }
 }
 
+/* is no plain value, and so no row of the table */
+static int is_directive_of_its_own(const char *name)
+{
+    static const char *const names[] = {"image.origin", "image.allow-addresses", "image.allow-origins"};
+    int found = 0;
+
+    for (size_t i = 0; i != sizeof(names) / sizeof(names[0]); ++i)
+        found |= strcmp(name, names[i]) == 0;
+    return found;
+}
+
 /* every setting that a sentence names is one that exists */
 static void test_named_settings_exist(void **state)
 {
@@ -140,7 +153,7 @@ static void test_named_settings_exist(void **state)
                 len += strspn(at + len, LOWER "-");
                 char *name = strndup(at, len);
                 assert_non_null(name);
-                if (strcmp(name, "image.origin") != 0 && sluice_knob_find(name) == NULL)
+                if (sluice_knob_find(name) == NULL && !is_directive_of_its_own(name))
                     fail_msg("%s names %s, which is no setting", sluice_errors[i].code, name);
                 free(name);
                 at += len;
