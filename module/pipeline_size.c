@@ -1,36 +1,17 @@
 #include "module/pipeline.h"
 
-static int premultiply(VipsImage **image)
-{
-    VipsImage *next;
-
-    return sluice_pipeline_advance(image, &next, vips_premultiply(*image, &next, NULL));
-}
-
-static int unpremultiply(VipsImage **image, VipsBandFormat format)
-{
-    VipsImage *next;
-
-    if (sluice_pipeline_advance(image, &next, vips_unpremultiply(*image, &next, NULL)) != 0)
-        return -1;
-    return sluice_pipeline_advance(image, &next, vips_cast(*image, &next, format, NULL));
-}
-
-/* what is transparent has no colour, and must not give it to its neighbours */
 int sluice_pipeline_resize(VipsImage **image, int width, int height)
 {
     double by_width = (double)width / vips_image_get_width(*image), by_height = (double)height / vips_image_get_height(*image);
     VipsBandFormat format = vips_image_get_format(*image);
-    int alpha = vips_image_hasalpha(*image);
     VipsImage *next;
 
     if (by_width == 1 && by_height == 1)
         return 0;
-    if (alpha && premultiply(image) != 0)
+    if (sluice_pipeline_premultiply(image) != 0 ||
+        sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)
         return -1;
-    if (sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)
-        return -1;
-    return alpha ? unpremultiply(image, format) : 0;
+    return sluice_pipeline_unpremultiply(image, format);
 }
 
 /* what is not all there cannot be read in other orders; of what is cropped away nothing is copied */
@@ -83,7 +64,7 @@ static int make_searchable(VipsImage **image, VipsInteresting what)
     if (vips_image_get_format(*image) == VIPS_FORMAT_USHORT &&
         sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, "shift", TRUE, NULL)) != 0)
         return -1;
-    if (alpha && premultiply(image) != 0)
+    if (sluice_pipeline_premultiply(image) != 0)
         return -1;
     if (vips_image_get_format(*image) != VIPS_FORMAT_UCHAR &&
         sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, NULL)) != 0)

@@ -139,6 +139,7 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
         .loaded_height = plan->least_loaded.height,
         .width = geometry->answer.width,
         .height = geometry->answer.height,
+        .trimmed = options->trim_threshold != 0,
         .output = options->output,
         .quality = options->quality,
         .alpha = alpha,
@@ -211,11 +212,9 @@ static sluice_error_t plan_geometry(sluice_plan_t *plan)
     sluice_area_t all = {0, 0, stored.width, stored.height};
 
     plan->least_loaded = stored;
-    if (plan->options.trim_threshold != 0) {
-        sluice_geometry_bound(stored, plan->orientation, &plan->options, (uint32_t)plan->limits.max_side, &plan->geometry);
-        return SLUICE_OK;
-    }
     sluice_geometry_make(stored, all, plan->orientation, &plan->options, &plan->geometry);
+    if (plan->options.trim_threshold != 0)
+        return SLUICE_OK; /* so far */
     scaled = plan->geometry.scaled;
     if (sluice_area_is_all(plan->geometry.source, stored) && plan->first_page == 0 && plan->num_frames <= 1)
         plan->least_loaded = (sluice_size_t){smaller(scaled.width, stored.width), smaller(scaled.height, stored.height)};
@@ -225,7 +224,8 @@ static sluice_error_t plan_geometry(sluice_plan_t *plan)
 sluice_error_t sluice_transform_plan_trimmed(sluice_plan_t *plan, sluice_area_t area)
 {
     sluice_geometry_make(stored_size(plan), area, plan->orientation, &plan->options, &plan->geometry);
-    return sluice_transform_estimate_plan(plan) <= plan->estimate_bytes ? check_geometry(plan) : SLUICE_ERROR_ANSWER_TOO_LARGE;
+    plan->estimate_bytes = sluice_transform_estimate_plan(plan);
+    return check_geometry(plan);
 }
 
 /* of pages behind the first one, what was sniffed says nothing; frames of animations are painted upon each other */

@@ -4,6 +4,8 @@
 #define FIXED_BYTES (UINT64_C(2) << 20)
 #define PROFILE_BYTES (UINT64_C(1) << 20) /* of the profile that CMYK without one is given */
 #define WEBP_COLUMN_BYTES 128             /* of the rows that a WebP decoder works at, for each pixel of their width */
+#define TRIM_BYTES (UINT64_C(1) << 20)    /* of the search for borders, which keeps */
+#define TRIM_ROWS 48                      /* of floats, and much else less */
 #define ROWS 128                          /* that libvips keeps at a place, for strips of 16 rows */
 
 /* the factors come from files: a product beyond 64 bits is more than any budget, and must not wrap to a small one */
@@ -85,6 +87,8 @@ static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work
     if (facts->format == SLUICE_FORMAT_TIFF)
         kept *= 3; /* strips, or rows of tiles */
     uint64_t bytes = times(times(loaded_width(facts, work), kept + 2 * scaled), min(facts->height, ROWS));
+    if (work->trimmed)
+        bytes = plus(bytes, plus(TRIM_BYTES, times(times(facts->width, facts->bands), sizeof(float) * TRIM_ROWS)));
     return scales_while_loading(facts) ? plus(bytes, times(facts->width, WEBP_COLUMN_BYTES)) : bytes;
 }
 

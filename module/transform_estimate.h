@@ -30,6 +30,7 @@ typedef struct st_sluice_work_t {
     uint64_t loaded_width, loaded_height; /* what the decoder may shrink it to */
     uint64_t width, height;               /* of the answer */
     uint64_t copied_bytes;                /* of pictures on the way that are in memory, to be turned, searched or rotated */
+    int trimmed;                          /* all of it is searched before */
     sluice_format_t output;
     uint32_t quality;
     int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
@@ -52,7 +53,7 @@ int sluice_jpeg_is_thinned(const sluice_picture_facts_t *facts, uint64_t width, 
  *   fixed part     2 MiB of pipeline and codec state; ten times the colour profile, which is unpacked (CMYK has always one)
  *   rows           128 rows as decoded, unless it is an interlaced PNG, and 128 each behind two steps of scaling, in which
  *                  pictures with alpha are of floats. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few
- *                  rows
+ *                  rows. To search for borders, 1 MiB and 48 rows of floats
  *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
  *   thinning       of JPEG at an eighth of its size, in place of a whole decode: facts->thin_bytes
  *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them

@@ -148,6 +148,16 @@ static void make_part(sluice_transform_part_t *part, VipsImage *image)
     part->error = ret == 0 ? SLUICE_OK : why_failed(&watch);
 }
 
+static sluice_error_t plan_trimmed(sluice_transform_part_t *part, sluice_area_t area)
+{
+    uint64_t planned_bytes = part->plan->estimate_bytes;
+    sluice_error_t error = sluice_transform_plan_trimmed(part->plan, area);
+
+    if (error == SLUICE_OK && part->plan->estimate_bytes > planned_bytes)
+        error = part->control->ask(part->control->ctx, part->plan->estimate_bytes - planned_bytes);
+    return error;
+}
+
 /* decodes once only to see what is left: else all of it would have to be in memory */
 static sluice_error_t trim(const void *bytes, size_t len, sluice_transform_part_t *part)
 {
@@ -161,7 +171,7 @@ static sluice_error_t trim(const void *bytes, size_t len, sluice_transform_part_
     int ret = sluice_pipeline_find_trim(image, part->plan, &area);
     g_signal_handlers_disconnect_by_data(image, &watch);
     g_object_unref(image);
-    return ret == 0 ? sluice_transform_plan_trimmed(part->plan, area) : why_failed(&watch);
+    return ret == 0 ? plan_trimmed(part, area) : why_failed(&watch);
 }
 
 /* from the header alone: the whole of an animation is opened, so that all of its frames are named */
