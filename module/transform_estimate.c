@@ -80,8 +80,7 @@ static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_w
 static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t decoded = pixel_bytes(facts);
-    int is_narrowed = facts->format == SLUICE_FORMAT_PNG && facts->profile_bytes == 0; /* to 8 bits, ahead of scaling */
-    uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : is_narrowed ? facts->bands : decoded;
+    uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : decoded;
     uint64_t kept = facts->format == SLUICE_FORMAT_PNG && facts->whole == SLUICE_WHOLE ? 0 : decoded; /* they are all there */
 
     if (facts->format == SLUICE_FORMAT_TIFF)

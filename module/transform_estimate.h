@@ -7,7 +7,7 @@
  *
  *   JPEG   baseline 2.6 (5.6), grey 1.1 (3.4), CMYK 10.1 (14.5); progressive 4:2:0 11.8 (18.7), 4:4:4 4.5 (7.8), CMYK 199 (207);
  *          for answers above an eighth of its size, progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
- *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 6.9 (11.6); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 149 (151)
+ *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 10.6 (16.2); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 152 (156)
  *   WebP   lossy 1.4 (3.9), lossless 97 (100), with alpha 28 to 49 (125: a file may hold a plane that takes as much)
  *   AVIF   4:2:0 169 (177), 4:4:4 315 (321), with alpha 196 (246); more than 8 bits, not measured, count twice
  *   GIF    102 (105), with transparency 117 (126)
