@@ -34,7 +34,8 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libssl-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
     python3-pytest python3-pil libvips-tools nginx-light varnish nghttp2-client prometheus nodejs
-BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2
+BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2 libvips-tools \
+    python3-numpy
 
 # pkg-config is asked when a recipe runs, not when this file is read: the packages may be what is about to be installed
 MODULE_PKGS := vips libcurl jansson libcrypto
@@ -60,7 +61,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates bench-misses \
     torture install uninstall clean units stress fuzz fuzzers samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
@@ -208,6 +209,10 @@ bench-pressure: deps-bench ## what the pressure coordinator costs: its parts, an
 bench-estimates: deps-bench ## the memory that transforms take, beside what is reserved for them
 	@$(MAKE) --no-print-directory build/bench-estimates
 	@$(PYTHON) bench/estimates.py $(BENCH_OPTIONS)
+
+bench-misses: deps-bench ## misses per second, CPU time and quality of what no cache has, beside ipx with sharp
+	@$(MAKE) --no-print-directory all build/bench-estimates
+	@$(PYTHON) bench/misses.py $(BENCH_OPTIONS)
 
 bench-layout: deps-bench ## what stays resident, and who has to wait, with allocators and layouts for the cache's blobs
 	@$(MAKE) --no-print-directory build/bench_layout build/bench_layout_4k
