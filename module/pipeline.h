@@ -10,9 +10,9 @@
  *   adjust    blur, sharpening, contrast, filters, background
  *   encode    into the format of the plan
  *
- * Each of those in the middle replaces *image by a lazy picture that computes what it says, and returns 0; or it returns -1, with
- * *image as far as it came, which the caller drops in any case. Why is in libvips' error buffer. The caller's thread; nothing is
- * shared.
+ * Each of those in the middle replaces *image by a picture that computes what it says, and returns 0; or it returns -1, with *image
+ * as far as it came, which the caller drops in any case. Why is in libvips' error buffer. Pictures are lazy, except that scaling down
+ * reads all of *image at once, and leaves a picture in memory. The caller's thread; nothing is shared.
  */
 #ifndef module__pipeline_h
 #define module__pipeline_h

@@ -1,4 +1,5 @@
 #include "module/pipeline.h"
+#include "module/png_image.h"
 
 /* the largest factor by which the decoder can shrink without falling below what is wanted */
 static int jpeg_shrink(const sluice_plan_t *plan)
@@ -29,6 +30,8 @@ int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *pla
     case SLUICE_FORMAT_JPEG:
         return vips_jpegload_buffer(buf, len, image, "shrink", jpeg_shrink(plan), "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                     VIPS_FAIL_ON_ERROR, NULL);
+    case SLUICE_FORMAT_PNG:
+        return sluice_png_image_load(bytes, len, image);
     case SLUICE_FORMAT_WEBP:
         return vips_webpload_buffer(buf, len, image, "scale", webp_scale(plan), "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                     VIPS_FAIL_ON_ERROR, NULL);

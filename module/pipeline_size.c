@@ -1,4 +1,5 @@
 #include "module/pipeline.h"
+#include "module/resize_image.h"
 
 static int premultiply(VipsImage **image)
 {
@@ -26,6 +27,8 @@ int sluice_pipeline_resize(VipsImage **image, int width, int height)
 
     if (by_width == 1 && by_height == 1)
         return 0;
+    if (sluice_resize_image_can(*image, width, height))
+        return sluice_pipeline_advance(image, &next, sluice_resize_image(*image, &next, width, height));
     if (alpha && premultiply(image) != 0)
         return -1;
     if (sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)
