@@ -17,18 +17,33 @@ static int unpremultiply(VipsImage **image, VipsBandFormat format)
     return sluice_pipeline_advance(image, &next, vips_cast(*image, &next, format, NULL));
 }
 
+/* the rest of 16 bits is of no use without a profile to convert them by, and costs twice as much on every step */
+static int narrow(VipsImage **image)
+{
+    VipsInterpretation space = vips_image_guess_interpretation(*image);
+    VipsImage *next;
+
+    if (vips_image_get_typeof(*image, VIPS_META_ICC_NAME) != 0 ||
+        (space != VIPS_INTERPRETATION_RGB16 && space != VIPS_INTERPRETATION_GREY16))
+        return 0;
+    space = space == VIPS_INTERPRETATION_RGB16 ? VIPS_INTERPRETATION_sRGB : VIPS_INTERPRETATION_B_W;
+    return sluice_pipeline_advance(image, &next, vips_colourspace(*image, &next, space, NULL));
+}
+
 /* what is transparent has no colour, and must not give it to its neighbours */
 int sluice_pipeline_resize(VipsImage **image, int width, int height)
 {
     double by_width = (double)width / vips_image_get_width(*image), by_height = (double)height / vips_image_get_height(*image);
-    VipsBandFormat format = vips_image_get_format(*image);
     int alpha = vips_image_hasalpha(*image);
     VipsImage *next;
 
     if (by_width == 1 && by_height == 1)
         return 0;
+    if (narrow(image) != 0)
+        return -1;
     if (sluice_resize_image_can(*image, width, height))
         return sluice_pipeline_advance(image, &next, sluice_resize_image(*image, &next, width, height));
+    VipsBandFormat format = vips_image_get_format(*image);
     if (alpha && premultiply(image) != 0)
         return -1;
     if (sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)

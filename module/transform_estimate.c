@@ -1,3 +1,4 @@
+#include "module/resize.h"
 #include "module/transform_estimate.h"
 
 #define FIXED_BYTES (UINT64_C(2) << 20)
@@ -51,7 +52,7 @@ static int scales_while_loading(const sluice_picture_facts_t *facts)
     return facts->format == SLUICE_FORMAT_WEBP;
 }
 
-/* JPEG decoders shrink by 2, 4 or 8; libvips leaves at least a factor of two to the scaling proper */
+/* JPEG decoders shrink by 2, 4 or 8, as long as nothing has to be scaled up after that */
 static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t shrink = 1;
@@ -60,22 +61,51 @@ static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_w
         return min(facts->width, work->loaded_width);
     if (facts->format != SLUICE_FORMAT_JPEG)
         return facts->width;
-    while (shrink < 8 && times(work->loaded_width, 4 * shrink) <= facts->width &&
-           times(work->loaded_height, 4 * shrink) <= facts->height)
+    while (shrink < 8 && times(work->loaded_width, 2 * shrink) <= facts->width &&
+           times(work->loaded_height, 2 * shrink) <= facts->height)
         shrink *= 2;
     return facts->width / shrink + 1;
+}
+
+/* 16 bits are narrowed to 8 ahead of scaling, unless there is a profile */
+static int is_narrowed(const sluice_picture_facts_t *facts)
+{
+    return facts->format == SLUICE_FORMAT_PNG && facts->profile_bytes == 0;
+}
+
+/* whether resize.h does the scaling, which goes over the rows once; otherwise libvips does, and keeps rows at both of its steps */
+static int goes_by_rows(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    return facts->bands <= 4 && (facts->bytes_per_band == 1 || is_narrowed(facts)) && work->scaled_width <= facts->width &&
+           work->scaled_height <= facts->height && facts->width <= UINT32_MAX && facts->height <= UINT32_MAX;
+}
+
+/* what it keeps, and what it makes */
+static uint64_t resizer_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    const sluice_resize_t resize = {
+        .in_width = (uint32_t)max(loaded_width(facts, work), work->scaled_width),
+        .in_height = (uint32_t)facts->height,
+        .out_width = (uint32_t)work->scaled_width,
+        .out_height = (uint32_t)work->scaled_height,
+        .bands = facts->bands,
+        .alpha = facts->alpha,
+    };
+
+    return plus(sluice_resizer_bytes(&resize), times(times(work->scaled_width, work->scaled_height), facts->bands));
 }
 
 static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t decoded = pixel_bytes(facts);
-    int is_narrowed = facts->format == SLUICE_FORMAT_PNG && facts->profile_bytes == 0; /* to 8 bits, ahead of scaling */
-    uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : is_narrowed ? facts->bands : decoded;
+    uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : is_narrowed(facts) ? facts->bands : decoded;
     uint64_t kept = facts->format == SLUICE_FORMAT_PNG && facts->whole == SLUICE_WHOLE ? 0 : decoded; /* they are all there */
+    int by_rows = goes_by_rows(facts, work);
 
     if (facts->format == SLUICE_FORMAT_TIFF)
         kept *= 3; /* strips, or rows of tiles */
-    uint64_t bytes = times(times(loaded_width(facts, work), kept + 2 * scaled), min(facts->height, ROWS));
+    uint64_t each = times(loaded_width(facts, work), kept + (by_rows ? 0 : 2 * scaled));
+    uint64_t bytes = plus(times(each, min(facts->height, ROWS)), by_rows ? resizer_bytes(facts, work) : 0);
     return scales_while_loading(facts) ? plus(bytes, times(facts->width, WEBP_COLUMN_BYTES)) : bytes;
 }
 
@@ -91,7 +121,7 @@ static uint64_t profile_bytes(const sluice_picture_facts_t *facts)
     int cmyk = facts->bands == 4 && !facts->alpha;
     uint64_t bytes = cmyk ? max(facts->profile_bytes, PROFILE_BYTES) : facts->profile_bytes;
 
-    return bytes != 0 ? plus(times(bytes, 10), UINT64_C(1) << 19) : 0;
+    return bytes != 0 ? plus(times(bytes, 9), UINT64_C(1) << 19) : 0;
 }
 
 /*

@@ -31,10 +31,11 @@ typedef struct st_sluice_work_t {
 
 /**
  * Upper estimate of the memory that one transform takes on top of its source, its encoded result included:
- *   fixed part     2 MiB of pipeline and codec state; ten times the colour profile, which is unpacked (CMYK has always one)
- *   rows           128 rows as decoded, unless it is an interlaced PNG, and 128 each behind two steps of scaling, in which
- *                  pictures with alpha are of floats. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few
- *                  rows
+ *   fixed part     2 MiB of pipeline and codec state; nine times the colour profile, which is unpacked (CMYK has always one)
+ *   rows           128 rows as decoded, unless it is an interlaced PNG. Scaling down keeps what sluice_resizer_bytes() says, and
+ *                  makes a picture in memory; only for more than 8 bits with a profile, more than four bands, or to scale up, there
+ *                  are 128 rows more behind each of libvips' two steps, of floats where there is alpha. JPEG shrinks by up to 8
+ *                  while it loads, WebP to the size wanted, from few rows
  *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
  *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them
  *   output         for each pixel what the encoder keeps, and the encoded bytes of a picture that does not compress
