@@ -102,6 +102,8 @@ static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work
     uint64_t kept = facts->format == SLUICE_FORMAT_PNG && facts->whole == SLUICE_WHOLE ? 0 : decoded; /* they are all there */
     int by_rows = goes_by_rows(facts, work);
 
+    if (is_narrowed(facts) && facts->bytes_per_band == 2)
+        kept += decoded / 2;
     if (facts->format == SLUICE_FORMAT_TIFF)
         kept *= 3; /* strips, or rows of tiles */
     uint64_t each = times(loaded_width(facts, work), kept + (by_rows ? 0 : 2 * scaled));
