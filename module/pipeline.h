@@ -11,8 +11,8 @@
  *   encode    into the format of the plan
  *
  * Each of those in the middle replaces *image by a picture that computes what it says, and returns 0; or it returns -1, with *image
- * as far as it came, which the caller drops in any case. Why is in libvips' error buffer. Pictures are lazy, except that scaling down
- * reads all of *image at once, and leaves a picture in memory. The caller's thread; nothing is shared.
+ * as far as it came, which the caller drops in any case. Why is in libvips' error buffer. Pictures are lazy, except that scaling
+ * down reads all of *image at once, and leaves a picture in memory. The caller's thread; nothing is shared.
  */
 #ifndef module__pipeline_h
 #define module__pipeline_h

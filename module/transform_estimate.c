@@ -144,7 +144,7 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
     case SLUICE_FORMAT_GIF:
         return plus(UINT64_C(1) << 20, times(pixels, 25));
     case SLUICE_FORMAT_AVIF:
-        return plus(UINT64_C(7) << 19, times(pixels, (fine ? 45 : 25) + (work->alpha ? 10 : 0)));
+        return plus(UINT64_C(7) << 19, times(pixels, (fine ? 54 : 34) + (work->alpha ? 10 : 0)));
     default:
         return times(pixels, colours == 1 ? (fine ? 4 : 3) : (fine ? 10 : 4));
     }
