@@ -31,9 +31,9 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan);
  */
 int sluice_pipeline_find_trim(VipsImage *image, const sluice_plan_t *plan, sluice_area_t *area);
 /**
- * of the steps of size, the scaling
+ * of the steps of size, the scaling, and the crop that follows it
  */
-int sluice_pipeline_resize(VipsImage **image, int width, int height);
+int sluice_pipeline_resize(VipsImage **image, sluice_size_t scaled, sluice_area_t kept);
 int sluice_pipeline_colour(VipsImage **image, const sluice_plan_t *plan);
 int sluice_pipeline_canvas(VipsImage **image, const sluice_plan_t *plan);
 int sluice_pipeline_adjust(VipsImage **image, const sluice_plan_t *plan);

@@ -30,25 +30,48 @@ static int narrow(VipsImage **image)
     return sluice_pipeline_advance(image, &next, vips_colourspace(*image, &next, space, NULL));
 }
 
-/* what is transparent has no colour, and must not give it to its neighbours */
-int sluice_pipeline_resize(VipsImage **image, int width, int height)
+static int extract(VipsImage **image, sluice_area_t area)
 {
-    double by_width = (double)width / vips_image_get_width(*image), by_height = (double)height / vips_image_get_height(*image);
+    sluice_size_t size = {(uint32_t)vips_image_get_width(*image), (uint32_t)vips_image_get_height(*image)};
+    VipsImage *next;
+
+    if (sluice_area_is_all(area, size))
+        return 0;
+    return sluice_pipeline_advance(
+        image, &next, vips_extract_area(*image, &next, (int)area.left, (int)area.top, (int)area.width, (int)area.height, NULL));
+}
+
+/* what is transparent has no colour, and must not give it to its neighbours */
+static int resize_lazily(VipsImage **image, sluice_size_t scaled)
+{
+    double by_width = (double)scaled.width / vips_image_get_width(*image);
+    double by_height = (double)scaled.height / vips_image_get_height(*image);
+    VipsBandFormat format = vips_image_get_format(*image);
     int alpha = vips_image_hasalpha(*image);
     VipsImage *next;
 
-    if (by_width == 1 && by_height == 1)
-        return 0;
-    if (narrow(image) != 0)
-        return -1;
-    if (sluice_resize_image_can(*image, width, height))
-        return sluice_pipeline_advance(image, &next, sluice_resize_image(*image, &next, width, height));
-    VipsBandFormat format = vips_image_get_format(*image);
     if (alpha && premultiply(image) != 0)
         return -1;
     if (sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)
         return -1;
     return alpha ? unpremultiply(image, format) : 0;
+}
+
+int sluice_pipeline_resize(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
+{
+    int width = (int)scaled.width, height = (int)scaled.height;
+    VipsRect part = {(int)kept.left, (int)kept.top, (int)kept.width, (int)kept.height};
+    VipsImage *next;
+
+    if (width != vips_image_get_width(*image) || height != vips_image_get_height(*image)) {
+        if (narrow(image) != 0)
+            return -1;
+        if (sluice_resize_image_can(*image, width, height))
+            return sluice_pipeline_advance(image, &next, sluice_resize_image(*image, &next, width, height, part));
+        if (resize_lazily(image, scaled) != 0)
+            return -1;
+    }
+    return extract(image, kept);
 }
 
 /* what is not all there cannot be read in other orders; of what is cropped away nothing is copied */
@@ -64,17 +87,6 @@ static int turn(VipsImage **image, const sluice_geometry_t *geometry)
         sluice_pipeline_advance(image, &next, vips_rot(*image, &next, angles[geometry->turn / 90], NULL)) != 0)
         return -1;
     return geometry->mirror ? sluice_pipeline_advance(image, &next, vips_flip(*image, &next, VIPS_DIRECTION_HORIZONTAL, NULL)) : 0;
-}
-
-static int extract(VipsImage **image, sluice_area_t area)
-{
-    sluice_size_t size = {(uint32_t)vips_image_get_width(*image), (uint32_t)vips_image_get_height(*image)};
-    VipsImage *next;
-
-    if (sluice_area_is_all(area, size))
-        return 0;
-    return sluice_pipeline_advance(
-        image, &next, vips_extract_area(*image, &next, (int)area.left, (int)area.top, (int)area.width, (int)area.height, NULL));
 }
 
 static int search(VipsImage *image, VipsInteresting what, sluice_size_t size, sluice_area_t *area)
@@ -142,8 +154,7 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
     /* what was shrunk while it was loaded is all of it */
     if (!sluice_area_is_all(geometry->source, stored) && extract(image, geometry->source) != 0)
         return -1;
-    if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height) != 0 ||
-        extract(image, geometry->kept) != 0 || turn(image, geometry) != 0)
+    if (sluice_pipeline_resize(image, geometry->scaled, geometry->kept) != 0 || turn(image, geometry) != 0)
         return -1;
     return geometry->found.width != 0 ? crop_found(image, plan) : 0;
 }

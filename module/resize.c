@@ -28,7 +28,8 @@ struct st_span_t {
 };
 
 struct st_axis_t {
-    uint32_t in, out, box, boxes; /* in pixels; how many are one box, and how many boxes there are */
+    uint32_t in, scaled, skipped, out; /* pixels; `out` of those that it is scaled to, behind `skipped` ones */
+    uint32_t box, boxes;               /* how many pixels are one box, and how many boxes there are */
     uint32_t max_count;
     struct st_span_t *spans; /* of each pixel of the answer */
     float *weights;
@@ -52,13 +53,19 @@ static double lanczos(double x)
     return fabs(x) >= LOBES ? 0 : LOBES * sin(t) * sin(t / LOBES) / (t * t);
 }
 
-static void set_axis(struct st_axis_t *axis, uint32_t in, uint32_t out)
+static void set_axis(struct st_axis_t *axis, uint32_t in, uint32_t scaled, uint32_t skipped, uint32_t out)
 {
-    uint32_t box = in / out / KEPT_FACTOR;
+    uint32_t box = in / scaled / KEPT_FACTOR;
 
-    *axis = (struct st_axis_t){.in = in, .out = out, .box = box < 1 ? 1 : box > MAX_BOX ? MAX_BOX : box};
+    *axis = (struct st_axis_t){.in = in,
+                               .scaled = scaled,
+                               .skipped = skipped,
+                               .out = out,
+                               .box = box < 1         ? 1
+                                      : box > MAX_BOX ? MAX_BOX
+                                                      : box};
     axis->boxes = (in + axis->box - 1) / axis->box;
-    axis->max_count = (uint32_t)ceil(2.0 * LOBES * in / out / axis->box) + 2;
+    axis->max_count = (uint32_t)ceil(2.0 * LOBES * in / scaled / axis->box) + 2;
 }
 
 static uint64_t axis_bytes(const struct st_axis_t *axis)
@@ -69,7 +76,7 @@ static uint64_t axis_bytes(const struct st_axis_t *axis)
 /* pixels beyond the edges are what the edges are */
 static void fill_span(const struct st_axis_t *axis, uint32_t at, struct st_span_t *span)
 {
-    double factor = (double)axis->in / axis->out / axis->box, centre = (at + 0.5) * factor - 0.5, sum = 0;
+    double factor = (double)axis->in / axis->scaled / axis->box, centre = (axis->skipped + at + 0.5) * factor - 0.5, sum = 0;
     int64_t from = (int64_t)ceil(centre - LOBES * factor), to = (int64_t)floor(centre + LOBES * factor), last = axis->boxes - 1;
     int64_t first = from < 0 ? 0 : from > last ? last : from, end = to > last ? last : to < first ? first : to;
 
@@ -111,8 +118,8 @@ uint64_t sluice_resizer_bytes(const sluice_resize_t *resize)
 {
     struct st_axis_t x, y;
 
-    set_axis(&x, resize->in_width, resize->out_width);
-    set_axis(&y, resize->in_height, resize->out_height);
+    set_axis(&x, resize->in_width, resize->scaled_width, resize->left, resize->out_width);
+    set_axis(&y, resize->in_height, resize->scaled_height, resize->top, resize->out_height);
     return sizeof(sluice_resizer_t) + axis_bytes(&x) + axis_bytes(&y) + sums_bytes(resize) +
            (x.boxes + (NUM_RINGS + UINT64_C(1)) * x.out) * sizeof(pixel_t);
 }
@@ -125,8 +132,8 @@ sluice_resizer_t *sluice_resizer_create(const sluice_resize_t *resize, uint8_t *
         return NULL;
     resizer->resize = *resize;
     resizer->out = out;
-    set_axis(&resizer->x, resize->in_width, resize->out_width);
-    set_axis(&resizer->y, resize->in_height, resize->out_height);
+    set_axis(&resizer->x, resize->in_width, resize->scaled_width, resize->left, resize->out_width);
+    set_axis(&resizer->y, resize->in_height, resize->scaled_height, resize->top, resize->out_height);
     resizer->sums = calloc(1, sums_bytes(resize));
     resizer->boxes = calloc(resizer->x.boxes, sizeof(pixel_t));
     resizer->narrow = calloc(resizer->x.out, sizeof(pixel_t));

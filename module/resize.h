@@ -13,10 +13,12 @@
 #include <stdint.h>
 
 typedef struct st_sluice_resize_t {
-    uint32_t in_width, in_height;   /* pixels, at least 1 */
-    uint32_t out_width, out_height; /* at least 1, at most those of the source */
-    uint32_t bands;                 /* 1 to 4 */
-    int alpha;                      /* whether the last band is alpha */
+    uint32_t in_width, in_height;         /* pixels, at least 1 */
+    uint32_t scaled_width, scaled_height; /* at least 1, at most those of the source */
+    uint32_t left, top;                   /* of that, the part that is wanted */
+    uint32_t out_width, out_height;       /* at least 1; the part lies within what is scaled */
+    uint32_t bands;                       /* 1 to 4 */
+    int alpha;                            /* whether the last band is alpha */
 } sluice_resize_t;
 
 typedef struct st_sluice_resizer_t sluice_resizer_t;

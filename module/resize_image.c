@@ -64,12 +64,22 @@ static VipsImage *new_in_memory(VipsImage *in, int width, int height)
     return out;
 }
 
-int sluice_resize_image(VipsImage *in, VipsImage **out, int width, int height)
+int sluice_resize_image(VipsImage *in, VipsImage **out, int width, int height, VipsRect part)
 {
-    const sluice_resize_t resize = {(uint32_t)in->Xsize, (uint32_t)in->Ysize, (uint32_t)width,
-                                    (uint32_t)height,    (uint32_t)in->Bands, vips_image_hasalpha(in)};
+    const sluice_resize_t resize = {
+        .in_width = (uint32_t)in->Xsize,
+        .in_height = (uint32_t)in->Ysize,
+        .scaled_width = (uint32_t)width,
+        .scaled_height = (uint32_t)height,
+        .left = (uint32_t)part.left,
+        .top = (uint32_t)part.top,
+        .out_width = (uint32_t)part.width,
+        .out_height = (uint32_t)part.height,
+        .bands = (uint32_t)in->Bands,
+        .alpha = vips_image_hasalpha(in),
+    };
 
-    if ((*out = new_in_memory(in, width, height)) == NULL)
+    if ((*out = new_in_memory(in, part.width, part.height)) == NULL)
         return -1;
     sluice_resizer_t *resizer = sluice_resizer_create(&resize, VIPS_IMAGE_ADDR(*out, 0, 0));
     if (resizer == NULL)

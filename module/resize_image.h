@@ -11,10 +11,10 @@
  */
 int sluice_resize_image_can(VipsImage *image, int width, int height);
 /**
- * Reads all of `in` from the top down, on the caller's thread, and makes a picture in memory of it, with the metadata of `in`.
- * Emits the signal "eval" of `in` on its way, and stops if that kills the picture. Returns 0, or -1 with the reason in libvips'
- * error buffer. The caller has `out` to unref.
+ * Scales `in` to width x height, and makes a picture of `part` of that, which lies within it. Reads all of `in` from the top down,
+ * on the caller's thread, and leaves a picture in memory, with the metadata of `in`. Emits the signal "eval" of `in` on its way,
+ * and stops if that kills the picture. Returns 0, or -1 with the reason in libvips' error buffer. The caller has `out` to unref.
  */
-int sluice_resize_image(VipsImage *in, VipsImage **out, int width, int height);
+int sluice_resize_image(VipsImage *in, VipsImage **out, int width, int height, VipsRect part);
 
 #endif

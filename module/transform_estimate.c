@@ -1,4 +1,3 @@
-#include "module/resize.h"
 #include "module/transform_estimate.h"
 
 #define FIXED_BYTES (UINT64_C(2) << 20)
@@ -73,26 +72,13 @@ static int is_narrowed(const sluice_picture_facts_t *facts)
     return facts->format == SLUICE_FORMAT_PNG && facts->profile_bytes == 0;
 }
 
-/* whether resize.h does the scaling, which goes over the rows once; otherwise libvips does, and keeps rows at both of its steps */
-static int goes_by_rows(const sluice_picture_facts_t *facts, const sluice_work_t *work)
-{
-    return facts->bands <= 4 && (facts->bytes_per_band == 1 || is_narrowed(facts)) && work->scaled_width <= facts->width &&
-           work->scaled_height <= facts->height && facts->width <= UINT32_MAX && facts->height <= UINT32_MAX;
-}
-
-/* what it keeps, and what it makes */
+/* of resize.h: sums and boxes for a row of the source, pixels of floats for some of the answer, and weights; and what it makes */
 static uint64_t resizer_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
-    const sluice_resize_t resize = {
-        .in_width = (uint32_t)max(loaded_width(facts, work), work->scaled_width),
-        .in_height = (uint32_t)facts->height,
-        .out_width = (uint32_t)work->scaled_width,
-        .out_height = (uint32_t)work->scaled_height,
-        .bands = facts->bands,
-        .alpha = facts->alpha,
-    };
+    uint64_t source = times(loaded_width(facts, work), 4 * facts->bands + 16);
+    uint64_t answer = plus(times(work->made_width, 9 * 16 + 128), times(work->made_height, 128));
 
-    return plus(sluice_resizer_bytes(&resize), times(times(work->scaled_width, work->scaled_height), facts->bands));
+    return plus(plus(source, answer), times(times(work->made_width, work->made_height), facts->bands));
 }
 
 static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
@@ -100,7 +86,7 @@ static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work
     uint64_t decoded = pixel_bytes(facts);
     uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : is_narrowed(facts) ? facts->bands : decoded;
     uint64_t kept = facts->format == SLUICE_FORMAT_PNG && facts->whole == SLUICE_WHOLE ? 0 : decoded; /* they are all there */
-    int by_rows = goes_by_rows(facts, work);
+    int by_rows = work->made_width != 0;
 
     if (is_narrowed(facts) && facts->bytes_per_band == 2)
         kept += decoded / 2;

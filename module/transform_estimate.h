@@ -26,20 +26,19 @@ typedef struct st_sluice_work_t {
     uint64_t copied_bytes;                /* of pictures on the way that are in memory, to be turned, searched or rotated */
     sluice_format_t output;
     uint32_t quality;
-    int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
+    int alpha, coloured;              /* of the answer, before it is encoded; whatever the source has */
+    uint64_t made_width, made_height; /* of what resize.h makes, in memory; 0: libvips scales, or nobody */
 } sluice_work_t;
 
 /**
  * Upper estimate of the memory that one transform takes on top of its source, its encoded result included:
  *   fixed part     2 MiB of pipeline and codec state; nine times the colour profile, which is unpacked (CMYK has always one)
- *   rows           128 rows as decoded, unless it is an interlaced PNG. Scaling down keeps what sluice_resizer_bytes() says, and
- *                  makes a picture in memory; only for more than 8 bits with a profile, more than four bands, or to scale up, there
- *                  are 128 rows more behind each of libvips' two steps, of floats where there is alpha. JPEG shrinks by up to 8
- *                  while it loads, WebP to the size wanted, from few rows
- *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
- *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them
- *   output         for each pixel what the encoder keeps, and the encoded bytes of a picture that does not compress
- * UINT64_MAX when the numbers are beyond all measure.
+ *   rows           128 rows as decoded, unless it is an interlaced PNG. resize.h keeps some rows, and makes a picture in
+ *                  memory; where libvips scales there are 128 rows more behind each of its two steps, of floats where there is
+ * alpha. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few rows whole decodes  what facts->whole says:
+ * coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel copies         of pictures that are turned, searched
+ * for the best crop, or rotated; WebP decodes into two of them output         for each pixel what the encoder keeps, and the
+ * encoded bytes of a picture that does not compress UINT64_MAX when the numbers are beyond all measure.
  */
 uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work);
 /**

@@ -220,7 +220,8 @@ static int shrink(VipsImage **image, const sluice_plan_t *plan)
 
     if (factor < 2)
         return 0;
-    return sluice_pipeline_resize(image, vips_image_get_width(*image) / factor, vips_image_get_height(*image) / factor);
+    sluice_size_t size = {(uint32_t)(vips_image_get_width(*image) / factor), (uint32_t)(vips_image_get_height(*image) / factor)};
+    return sluice_pipeline_resize(image, size, (sluice_area_t){0, 0, size.width, size.height});
 }
 
 uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, size_t num_plans)

@@ -125,6 +125,11 @@ static void compare(const sluice_resize_t *resize, uint32_t noise, int most, dou
     free(wanted);
 }
 
+static sluice_resize_t whole(const uint32_t size[4], uint32_t bands, int alpha)
+{
+    return (sluice_resize_t){size[0], size[1], size[2], size[3], 0, 0, size[2], size[3], bands, alpha};
+}
+
 static const struct {
     uint32_t bands;
     int alpha;
@@ -139,7 +144,7 @@ static void test_without_boxes(void **state)
     (void)state;
     for (size_t i = 0; i != sizeof(sizes) / sizeof(*sizes); ++i)
         for (size_t j = 0; j != sizeof(kinds) / sizeof(*kinds); ++j) {
-            sluice_resize_t resize = {sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], kinds[j].bands, kinds[j].alpha};
+            sluice_resize_t resize = whole(sizes[i], kinds[j].bands, kinds[j].alpha);
             compare(&resize, 80, 1, 0.1);
         }
 }
@@ -152,10 +157,32 @@ static void test_with_boxes(void **state)
     (void)state;
     for (size_t i = 0; i != sizeof(sizes) / sizeof(*sizes); ++i)
         for (size_t j = 0; j != sizeof(kinds) / sizeof(*kinds); ++j) {
-            sluice_resize_t resize = {sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], kinds[j].bands, kinds[j].alpha};
+            sluice_resize_t resize = whole(sizes[i], kinds[j].bands, kinds[j].alpha);
             compare(&resize, 0, 3, 0.6);
             compare(&resize, 60, 12, 2);
         }
+}
+
+/* byte for byte what is cut out of all of it */
+static void test_parts(void **state)
+{
+    (void)state;
+    for (int round = 0; round != 200; ++round) {
+        const uint32_t in[2] = {1 + draw(300), 1 + draw(300)}, size[4] = {in[0], in[1], 1 + draw(in[0]), 1 + draw(in[1])};
+        uint32_t i = draw(sizeof(kinds) / sizeof(*kinds)), bands = kinds[i].bands;
+        sluice_resize_t all = whole(size, bands, kinds[i].alpha), part = all;
+        part.left = draw(size[2]);
+        part.top = draw(size[3]);
+        part.out_width = 1 + draw(size[2] - part.left);
+        part.out_height = 1 + draw(size[3] - part.top);
+        uint8_t *pixels = paint(&all, 100), *wanted = scale(&all, pixels), *got = scale(&part, pixels);
+        for (uint32_t y = 0; y != part.out_height; ++y)
+            assert_memory_equal(got + (size_t)y * part.out_width * bands,
+                                wanted + ((size_t)(part.top + y) * size[2] + part.left) * bands, (size_t)part.out_width * bands);
+        free(pixels);
+        free(wanted);
+        free(got);
+    }
 }
 
 /* every size up to a few pixels: what is of one colour stays so, up to the edges, and every byte is written */
@@ -167,7 +194,7 @@ static void test_one_colour(void **state)
     for (uint32_t in = 1; in <= 30; ++in)
         for (uint32_t out = 1; out <= in; ++out)
             for (size_t i = 0; i != sizeof(colours); ++i) {
-                sluice_resize_t resize = {in, 31 - in < out ? out : 31 - in, out, out, 3, 0};
+                sluice_resize_t resize = whole((const uint32_t[]){in, 31 - in < out ? out : 31 - in, out, out}, 3, 0);
                 uint8_t *pixels = malloc((size_t)in * resize.in_height * 3);
                 memset(pixels, colours[i], (size_t)in * resize.in_height * 3);
                 uint8_t *got = scale(&resize, pixels);
@@ -181,8 +208,9 @@ static void test_one_colour(void **state)
 /* sums stay within their integers, and the long side within its boxes */
 static void test_extremes(void **state)
 {
-    static const sluice_resize_t all[] = {
-        {5000, 4000, 1, 1, 4, 1}, {70000, 2, 3, 1, 4, 1}, {2, 70000, 1, 3, 3, 0}, {40000, 600, 30, 1, 1, 0}};
+    const sluice_resize_t all[] = {whole((const uint32_t[]){5000, 4000, 1, 1}, 4, 1),
+                                   whole((const uint32_t[]){70000, 2, 3, 1}, 4, 1), whole((const uint32_t[]){2, 70000, 1, 3}, 3, 0),
+                                   whole((const uint32_t[]){40000, 600, 30, 1}, 1, 0)};
 
     (void)state;
     for (size_t i = 0; i != sizeof(all) / sizeof(*all); ++i) {
@@ -200,7 +228,7 @@ static void test_extremes(void **state)
 /* a red of no alpha beside an opaque blue leaves no red */
 static void test_transparent_has_no_colour(void **state)
 {
-    const sluice_resize_t resize = {400, 40, 40, 4, 4, 1};
+    const sluice_resize_t resize = whole((const uint32_t[]){400, 40, 40, 4}, 4, 1);
     uint8_t *pixels = calloc(400 * 40, 4);
 
     (void)state;
@@ -221,11 +249,8 @@ static void test_transparent_has_no_colour(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_boxes),
-        cmocka_unit_test(test_with_boxes),
-        cmocka_unit_test(test_one_colour),
-        cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_transparent_has_no_colour),
+        cmocka_unit_test(test_without_boxes), cmocka_unit_test(test_with_boxes), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_one_colour),    cmocka_unit_test(test_extremes),   cmocka_unit_test(test_transparent_has_no_colour),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,14 +3,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "module/resize.h"
 #include "module/transform_estimate.h"
 
 #define MB UINT64_C(1000000)
 #define BEYOND_ALL (UINT64_C(1) << 62)
 #define FIXED (UINT64_C(2) << 20)
 
-static const sluice_work_t small = {300, 200, 300, 200, 0, SLUICE_FORMAT_JPEG, 80, 0, 0};
+static const sluice_work_t small = {300, 200, 300, 200, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 300, 200};
 
 static sluice_picture_facts_t facts_of(sluice_format_t format, uint32_t bands, sluice_whole_t whole, uint32_t kept)
 {
@@ -23,12 +22,11 @@ static sluice_picture_facts_t facts_of(sluice_format_t format, uint32_t bands, s
                                     .whole_bytes_per_pixel = kept};
 }
 
-/* from `width` x 4000 samples as decoded: 128 rows of them, what the resizer keeps, and what it makes */
-static uint64_t rows(uint32_t width, uint32_t bytes_per_pixel, uint32_t bands, int alpha, sluice_work_t work)
+/* 128 rows of `width` pixels as decoded, what the resizer keeps, and what it makes */
+static uint64_t rows(uint64_t width, uint64_t bytes_per_pixel, uint64_t bands, sluice_work_t work)
 {
-    const sluice_resize_t resize = {width, 4000, (uint32_t)work.scaled_width, (uint32_t)work.scaled_height, bands, alpha};
-
-    return (uint64_t)width * bytes_per_pixel * 128 + sluice_resizer_bytes(&resize) + work.scaled_width * work.scaled_height * bands;
+    return width * bytes_per_pixel * 128 + width * (4 * bands + 16) + work.made_width * (9 * 16 + 128) + work.made_height * 128 +
+           work.made_width * work.made_height * bands;
 }
 
 /* what was measured for 24 megapixels scaled to a JPEG of 300 pixels (see the header): not below it, nor far above */
@@ -87,32 +85,34 @@ static void test_parts_of_the_source(void **state)
 
     (void)state;
     facts.coefficient_bytes = 72 * MB;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000 / 8 + 1, 3, 3, 0, small) + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000 / 8 + 1, 3, 3, small) + jpeg);
     facts.whole = SLUICE_MAYBE_WHOLE;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000 / 8 + 1, 3, 3, 0, small) + 72 * MB + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000 / 8 + 1, 3, 3, small) + 72 * MB + jpeg);
     facts.coefficient_bytes = 0;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000 / 8 + 1, 3, 3, 0, small) + pixels * 6 + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000 / 8 + 1, 3, 3, small) + pixels * 6 + jpeg);
     facts.profile_bytes = 1000;
     assert_int_equal(sluice_transform_estimate(&facts, &small),
-                     FIXED + rows(6000 / 8 + 1, 3, 3, 0, small) + pixels * 6 + jpeg + 9000 + (1 << 19));
+                     FIXED + rows(6000 / 8 + 1, 3, 3, small) + pixels * 6 + jpeg + 9000 + (1 << 19));
     facts = facts_of(SLUICE_FORMAT_JPEG, 4, SLUICE_NOT_WHOLE, 0); /* CMYK */
     assert_int_equal(sluice_transform_estimate(&facts, &small),
-                     FIXED + rows(6000 / 8 + 1, 4, 4, 0, small) + jpeg + (9 << 20) + (1 << 19));
+                     FIXED + rows(6000 / 8 + 1, 4, 4, small) + jpeg + (9 << 20) + (1 << 19));
     facts = facts_of(SLUICE_FORMAT_PNG, 3, SLUICE_NOT_WHOLE, 0);
     facts.bytes_per_band = 2;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000, 9, 3, 0, small) + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000, 9, 3, small) + jpeg);
     facts.profile_bytes = 1000; /* converted at the end only */
     assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + 6000 * 18 * 128 + jpeg + 9000 + (1 << 19));
     facts = facts_of(SLUICE_FORMAT_PNG, 4, SLUICE_WHOLE, 0);
     facts.alpha = 1;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000, 0, 4, 1, small) + pixels * 4 + jpeg);
-    facts.height = 50; /* scaled up in one direction: by libvips */
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + 6000 * 32 * 50 + 6000 * 50 * 4 + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000, 0, 4, small) + pixels * 4 + jpeg);
+    facts.height = 50;
+    sluice_work_t lazily = small; /* scaled up in one direction: by libvips */
+    lazily.made_width = lazily.made_height = 0;
+    assert_int_equal(sluice_transform_estimate(&facts, &lazily), FIXED + 6000 * 32 * 50 + 6000 * 50 * 4 + jpeg);
     facts = facts_of(SLUICE_FORMAT_WEBP, 3, SLUICE_WHOLE, 4);
     assert_int_equal(sluice_transform_estimate(&facts, &small),
-                     FIXED + rows(300, 3, 3, 0, small) + 6000 * 128 + pixels * 4 + 300 * 200 * 7 + jpeg);
+                     FIXED + rows(300, 3, 3, small) + 6000 * 128 + pixels * 4 + 300 * 200 * 7 + jpeg);
     facts = facts_of(SLUICE_FORMAT_TIFF, 3, SLUICE_MAYBE_WHOLE, 0);
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000, 9, 3, 0, small) + pixels * 3 * 2 + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows(6000, 9, 3, small) + pixels * 3 * 2 + jpeg);
 }
 
 static void test_parts_of_the_answer(void **state)
@@ -122,24 +122,23 @@ static void test_parts_of_the_answer(void **state)
         sluice_work_t work;
         uint64_t bytes;
     } cases[] = {
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_JPEG, 89, 0, 0}, 2 * MB * 4},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_JPEG, 90, 0, 0}, 2 * MB * 10},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 0, 0}, 2 * MB * 3},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 1, 0}, 2 * MB * 4},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_WEBP, 80, 0, 0}, 2 * MB * 7 + (3 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_WEBP, 80, 1, 0}, 2 * MB * 44 + (3 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_GIF, 0, 0, 0}, 2 * MB * 25 + (2 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 50, 0, 0}, 2 * MB * 34 + (7 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 0, 0}, 2 * MB * 54 + (7 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 1, 0}, 2 * MB * 64 + (7 << 19)},
-        {{2000, 1000, 1000, 1000, 6 * MB, SLUICE_FORMAT_JPEG, 80, 0, 0}, 1 * MB * 4 + 6 * MB},
-        {{2000, 1000, 1000, 1000, 12 * MB, SLUICE_FORMAT_JPEG, 80, 0, 0}, 1 * MB * 4 + 12 * MB},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_JPEG, 89, 0, 0, 0, 0}, 2 * MB * 4},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_JPEG, 90, 0, 0, 0, 0}, 2 * MB * 10},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 0, 0, 0, 0}, 2 * MB * 3},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 1, 0, 0, 0}, 2 * MB * 4},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_WEBP, 80, 0, 0, 0, 0}, 2 * MB * 7 + (3 << 19)},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_WEBP, 80, 1, 0, 0, 0}, 2 * MB * 44 + (3 << 19)},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_GIF, 0, 0, 0, 0, 0}, 2 * MB * 25 + (2 << 19)},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 50, 0, 0, 0, 0}, 2 * MB * 34 + (7 << 19)},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 0, 0, 0, 0}, 2 * MB * 54 + (7 << 19)},
+        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 1, 0, 0, 0}, 2 * MB * 64 + (7 << 19)},
+        {{2000, 1000, 1000, 1000, 6 * MB, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0}, 1 * MB * 4 + 6 * MB},
+        {{2000, 1000, 1000, 1000, 12 * MB, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0}, 1 * MB * 4 + 12 * MB},
     };
 
     (void)state;
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i)
-        assert_int_equal(sluice_transform_estimate(&facts, &cases[i].work),
-                         FIXED + rows(6000, 3, 3, 0, cases[i].work) + cases[i].bytes);
+        assert_int_equal(sluice_transform_estimate(&facts, &cases[i].work), FIXED + 6000 * 9 * 128 + cases[i].bytes);
     facts.bands = 1;
     assert_int_equal(sluice_transform_estimate(&facts, &cases[0].work), FIXED + 6000 * 3 * 128 + 2 * MB * 3);
     sluice_work_t work = cases[2].work;
@@ -159,8 +158,8 @@ static void test_jpeg_shrinks_on_load(void **state)
 
     (void)state;
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
-        sluice_work_t work = {cases[i].width, cases[i].height, 1, 1, 0, SLUICE_FORMAT_JPEG, 80, 0, 0};
-        assert_int_equal(sluice_transform_estimate(&facts, &work), FIXED + cases[i].loaded * 9 * 128 + 4);
+        sluice_work_t work = {cases[i].width, cases[i].height, 1, 1, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 1, 1};
+        assert_int_equal(sluice_transform_estimate(&facts, &work), FIXED + rows(cases[i].loaded, 3, 3, work) + 4);
     }
 }
 
@@ -171,7 +170,7 @@ static void test_least(void **state)
     for (int format = SLUICE_FORMAT_JPEG; format != SLUICE_NUM_FORMATS; ++format) {
         for (int whole = SLUICE_NOT_WHOLE; whole <= SLUICE_WHOLE; ++whole) {
             sluice_picture_facts_t facts = facts_of((sluice_format_t)format, 3, (sluice_whole_t)whole, 4);
-            sluice_work_t work = {1, 1, 1, 1, 0, SLUICE_FORMAT_JPEG, 80, 0, 0};
+            sluice_work_t work = {1, 1, 1, 1, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0};
             uint64_t least = sluice_transform_least(&facts);
             assert_true(least <= sluice_transform_estimate(&facts, &work));
             assert_true(whole == SLUICE_WHOLE ? least >= 24 * MB * 2 : least == FIXED);
@@ -186,7 +185,7 @@ static void test_does_not_wrap(void **state)
     (void)state;
     for (int format = SLUICE_FORMAT_NONE; format != SLUICE_NUM_FORMATS; ++format) {
         sluice_picture_facts_t absurd = {(sluice_format_t)format, huge, huge, 8, 2, SLUICE_WHOLE, 0, 8, 1, huge};
-        const sluice_work_t large = {huge, huge, huge, huge, huge, SLUICE_FORMAT_AVIF, 90, 1, 0};
+        const sluice_work_t large = {huge, huge, huge, huge, huge, SLUICE_FORMAT_AVIF, 90, 1, 0, 0, 0};
         assert_true(sluice_transform_estimate(&absurd, &small) >= BEYOND_ALL);
         assert_true(sluice_transform_least(&absurd) >= BEYOND_ALL);
         absurd.whole = SLUICE_NOT_WHOLE;
