@@ -1,8 +1,11 @@
 """How much a picture looks like another one of the same size: SSIM of the luma, and PSNR over all colours."""
 
+import os
 import subprocess
 
 import numpy
+
+QUIET = {**os.environ, "VIPS_WARNING": "0"}
 
 SIGMA, RADIUS = 1.5, 5  # of the window of SSIM, as in the paper by Wang, Bovik, Sheikh and Simoncelli
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -11,17 +14,17 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 def pixels(path):
     """What is in a file that libvips reads, as (height, width, 3) of double; what is transparent is black."""
     flat, raw = (path.with_name(path.name + ending) for ending in (".v", ".raw"))
-    subprocess.run(["vips", "colourspace", path, flat, "srgb"], check=True)
-    bands, width, height = (int(_ask("vipsheader", "-f", field, flat)) for field in ("bands", "width", "height"))
-    subprocess.run(["vips", "rawsave" if bands == 3 else "flatten", flat, raw], check=True)
+    subprocess.run(["vips", "colourspace", path, flat, "srgb"], check=True, env=QUIET)
+    bands, width, height = (int(ask("vipsheader", "-f", field, flat)) for field in ("bands", "width", "height"))
+    subprocess.run(["vips", "rawsave" if bands == 3 else "flatten", flat, raw], check=True, env=QUIET)
     data = numpy.fromfile(raw, numpy.uint8)
     for file in (flat, raw):
         file.unlink()
     return data.reshape(height, width, 3).astype(float)
 
 
-def _ask(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def ask(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=QUIET).stdout
 
 
 def _blur(plane):
