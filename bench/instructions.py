@@ -19,6 +19,7 @@ import servers
 
 WARM_UP, FEW, MANY = 200, 500, 2500
 START_DEADLINE_S = 120
+ACCEPT = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"  # of Chrome
 ALLOCATOR = ("malloc", "calloc", "realloc", "free")
 CALL = re.compile(r"^calls=(\d+)")
 CALLED = re.compile(r"^cfn=\((\d+)\)(?: (.*))?")
@@ -111,6 +112,10 @@ def measure(files, folder, size):
             costs["200, HTTP/2", server.name] = per_request(server, ())
             if each is not servers.Constant:
                 costs["304, HTTP/1.1", server.name] = per_request(server, ("--h1", "-H", f"If-None-Match: {etag}"))
+            if isinstance(server, servers.Sluice):
+                costs["200, Accept", server.name] = per_request(server, ("--h1", "-H", f"Accept: {ACCEPT}"))
+                server.pattern += "&auto=format"
+                costs["200, auto=format", server.name] = per_request(server, ("--h1", "-H", f"Accept: {ACCEPT}"))
         finally:
             server.stop()
     return costs
@@ -127,11 +132,11 @@ def main():
             folder = options.keep
             folder.mkdir()
         costs = measure(folder / "files", folder, options.size)
-    print(f"{'':16}{'':10}{'instructions':>14}{'over constant':>15}" + "".join(f"{name:>9}" for name in ALLOCATOR))
+    print(f"{'':17}{'':10}{'instructions':>14}{'over constant':>15}" + "".join(f"{name:>9}" for name in ALLOCATOR))
     for (what, name), (cost, calls) in sorted(costs.items()):
         ceiling = costs.get((what, servers.Constant.name))
         over = f"{cost - ceiling[0]:+15,.0f}" if ceiling else f"{'-':>15}"
-        print(f"{what:16}{name:10}{cost:14,.0f}{over}" + "".join(f"{calls[each]:9.2f}" for each in ALLOCATOR))
+        print(f"{what:17}{name:10}{cost:14,.0f}{over}" + "".join(f"{calls[each]:9.2f}" for each in ALLOCATOR))
     return 0
 
 

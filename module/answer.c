@@ -25,39 +25,64 @@ static int64_t ttl_s(const icache_object_t *object, uint64_t now_ms)
     return expires_ms > now_ms ? (int64_t)((expires_ms - now_ms) / 1000) : -(int64_t)((now_ms - expires_ms) / 1000 + 1);
 }
 
-void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, uint64_t now_ms, sluice_field_texts_t *texts)
+void sluice_answer_hit(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, uint64_t now_ms, sluice_field_texts_t *texts,
+                       const sluice_manner_t *manner)
 {
     int fresh = now_ms < object->expires_ms;
     sluice_answer_t answer = {
-        {.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, now_ms), .detail = fresh ? NULL : "revalidating"}, now_ms, 0, texts};
+        {.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, now_ms), .detail = fresh ? NULL : "revalidating"},
+        now_ms,
+        0,
+        texts,
+        manner};
 
+    if (manner != NULL && manner->detail != NULL)
+        answer.cache_status.detail = manner->detail;
     sluice_count_own(&loop->hits[sluice_respond_object(req, object, &answer) / 100], 1);
 }
 
-void sluice_answer_made(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way)
+void sluice_answer_made(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way,
+                        const sluice_manner_t *manner)
 {
     sluice_t *sluice = loop->sluice;
-    sluice_answer_t answer = {*way, sluice_now_ms(), 1, NULL};
+    sluice_answer_t answer = {*way, sluice_now_ms(), 1, NULL, manner};
 
     answer.cache_status.fwd_status = ((const sluice_rendition_meta_t *)object->meta)->fwd_status;
     if (way->forward == SLUICE_FORWARD_STALE && answer.cache_status.fwd_status == 304)
         answer.with_timing = 0; /* of when it was made */
     else
         answer.cache_status.stored = icache_object_was_stored(object);
+    if (manner != NULL && manner->detail != NULL)
+        answer.cache_status.detail = manner->detail;
     count_response(sluice, sluice_respond_object(req, object, &answer));
 }
 
-void sluice_answer_instead(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way,
-                           sluice_failure_t failure)
+static void answer_in_place(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, sluice_answer_t *answer,
+                            sluice_failure_t failure)
 {
-    sluice_t *sluice = loop->sluice;
-    sluice_answer_t answer = {*way, sluice_now_ms(), 0, NULL};
+    answer->cache_status.fwd_status = sluice_failure_status(failure);
+    answer->cache_status.detail = sluice_errors[sluice_failure_error(failure)].code;
+    count_response(loop->sluice, sluice_respond_object(req, object, answer));
+}
+
+void sluice_answer_instead(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way,
+                           const sluice_manner_t *manner, sluice_failure_t failure)
+{
+    sluice_answer_t answer = {*way, sluice_now_ms(), 0, NULL, manner};
 
     if (failure & SLUICE_FAILURE_REMEMBERED)
         answer.cache_status = (sluice_cache_status_t){.forward = SLUICE_FORWARD_HIT, .ttl_s = ttl_s(object, answer.now_ms)};
-    answer.cache_status.fwd_status = sluice_failure_status(failure);
-    answer.cache_status.detail = sluice_errors[sluice_failure_error(failure)].code;
-    count_response(sluice, sluice_respond_object(req, object, &answer));
+    answer_in_place(loop, req, object, &answer, failure);
+}
+
+void sluice_answer_fallback(sluice_loop_t *loop, h2o_req_t *req, icache_object_t *object, const sluice_cache_status_t *way,
+                            const sluice_manner_t *manner, sluice_failure_t failure)
+{
+    sluice_answer_t answer = {*way, sluice_now_ms(), 0, NULL, manner};
+
+    if (failure & SLUICE_FAILURE_REMEMBERED)
+        answer.cache_status = (sluice_cache_status_t){.forward = SLUICE_FORWARD_REMEMBERED};
+    answer_in_place(loop, req, object, &answer, failure);
 }
 
 /* how long until what waits now is done, where it is the queue that is in the way */

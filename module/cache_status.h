@@ -11,7 +11,7 @@
  *   expired, and the origin says it has not changed          sluice; fwd=stale; fwd-status=304
  *   expired, and served as it cannot be renewed              sluice; fwd=stale; fwd-status=503; detail=origin-failed
  *   the same, of a failure from a while ago                  sluice; hit; ttl=-12; detail=origin-failed
- *   an error                                                 sluice; fwd=uri-miss; fwd-status=404; detail=not-found
+ *   an error, or the picture of default= in its place        sluice; fwd=uri-miss; fwd-status=404; detail=not-found
  *   the same, from a while ago                               sluice; hit; detail=not-found
  *   only-if-cached, and it is not                            sluice; detail=not-cached
  *

@@ -21,7 +21,9 @@
 #include "module/hold.h"
 #include "module/options_config.h"
 #include "module/origin_config.h"
+#include "module/presentation.h"
 #include "module/sign_config.h"
+#include "module/source_path.h"
 
 struct st_vars_t {
     sluice_path_settings_t settings;
@@ -33,6 +35,7 @@ struct st_vars_t {
     const sluice_networks_t *allow_addresses; /* NULL: not set */
     const sluice_urls_t *allow_origins;
     sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
+    char fallback[SLUICE_FALLBACK_MAX + 1];
 };
 
 struct st_sluice_configurator_t {
@@ -108,6 +111,7 @@ static pressure_route_t *add_path_route(struct st_sluice_configurator_t *self, h
         return NULL;
     origin->settings = self->vars->settings;
     origin->option_rules = self->vars->option_rules;
+    origin->fallback = self->vars->fallback[0] != '\0' ? strdup(self->vars->fallback) : NULL;
     origin->quota = self->vars->quota;
     origin->sign_keys = self->vars->sign_keys;
     if (sluice_origin_set_lists(origin, self->vars->allow_addresses, self->vars->allow_origins) != 0)
@@ -286,6 +290,21 @@ static int on_sign_key(h2o_configurator_command_t *cmd, h2o_configurator_context
     return 0;
 }
 
+static int on_default(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
+{
+    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    const char *path = node->data.scalar + (node->data.scalar[0] == '/');
+    size_t len = strlen(path);
+
+    (void)ctx;
+    if (len > SLUICE_FALLBACK_MAX || !sluice_source_path_ok(path, len)) {
+        h2o_configurator_errprintf(cmd, node, "`%.200s` can be no picture's path below image.origin", node->data.scalar);
+        return -1;
+    }
+    memcpy(self->vars->fallback, path, len + 1);
+    return 0;
+}
+
 static int read_switch(h2o_configurator_command_t *cmd, yoml_t *node)
 {
     uint64_t on;
@@ -361,6 +380,7 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
     self->vars->sign_keys = NULL;
     self->num_quotas = 0;
     self->vars->route = NULL;
+    self->vars->fallback[0] = '\0';
     sluice_knobs_default(SLUICE_SCOPE_PATH, &self->vars->settings);
     sluice_knobs_default(SLUICE_SCOPE_ROUTE, &self->vars->route_settings);
     sluice->exempt = sluice_strings_copy(default_exempt);
@@ -384,6 +404,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
         c, "image.sign-key",
         levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_sign_key);
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
+    h2o_configurator_define_command(c, "image.default", levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
+                                    on_default);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);
     h2o_configurator_define_command(c, "image.allow-addresses", levels[SLUICE_SCOPE_PATH] | list, on_allow_addresses);

@@ -64,6 +64,13 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
 };
 /* clang-format on */
 
+int sluice_error_is_of_picture(sluice_error_t error)
+{
+    const sluice_error_info_t *info = sluice_errors + error;
+
+    return info->negative || info->status == 502 || (info->status == 504 && info->kind != SLUICE_ERROR_OF_REQUEST);
+}
+
 /* a need is rounded up and what there is down, so that the first never looks as if it fitted */
 void sluice_failure_detail(sluice_failure_t failure, uint64_t budget_bytes, uint64_t largest_bytes,
                            char detail[SLUICE_FAILURE_DETAIL_MAX])

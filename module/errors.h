@@ -95,6 +95,12 @@ static inline uint64_t sluice_failure_need_bytes(sluice_failure_t failure)
     return (uint64_t)failure >> 32 << 10;
 }
 
+/**
+ * whether it says that the picture itself cannot be had, and not that the request or its time was wrong, so that another picture is
+ * a better answer
+ */
+int sluice_error_is_of_picture(sluice_error_t error);
+
 #define SLUICE_FAILURE_DETAIL_MAX 384
 
 /**

@@ -25,7 +25,7 @@ void sluice_field_texts_make(sluice_field_texts_t *texts, const sluice_field_val
         sluice_http_date_format(values->last_modified_s, at);
     at += texts->last_modified_len = at[0] != '\0' ? SLUICE_HTTP_DATE_LEN : 0;
     at += texts->cache_control_len = (uint8_t)sluice_client_caching_text(values->cache_control, values->max_age_s, at);
-    at += texts->age_len = (uint8_t)sluice_put_decimal(at, values->age_s);
+    at += texts->age_len = values->age_s != SLUICE_NO_AGE ? (uint8_t)sluice_put_decimal(at, values->age_s) : 0;
     at += texts->cache_status_len = (uint8_t)sluice_cache_status_text(status, at);
     texts->len = (uint16_t)(at - texts->text);
 }

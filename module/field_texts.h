@@ -14,6 +14,7 @@
 
 #define SLUICE_ETAG_MAX 36
 #define SLUICE_MIME_TYPE_MAX 24
+#define SLUICE_NO_AGE (UINT64_MAX - 1)
 #define SLUICE_FIELD_TEXTS_MAX                                                                                                     \
     (SLUICE_MIME_TYPE_MAX + SLUICE_ETAG_MAX + SLUICE_HTTP_DATE_LEN + 1 + SLUICE_CLIENT_CACHING_MAX + SLUICE_DECIMAL_MAX +          \
      SLUICE_CACHE_STATUS_MAX)
@@ -23,7 +24,7 @@
  */
 typedef struct st_sluice_field_values_t {
     int64_t last_modified_s;           /* since 1970; SLUICE_NO_DATE: there is no such field */
-    uint64_t age_s;                    /* UINT64_MAX: of nothing, so that no texts can be current */
+    uint64_t age_s;                    /* SLUICE_NO_AGE: no such field. UINT64_MAX: of nothing, no texts can be current */
     int64_t ttl_s;                     /* of a hit */
     uint32_t max_age_s, cache_control; /* as sluice_client_caching_text() takes them */
 } sluice_field_values_t;

@@ -7,19 +7,27 @@
 #include <h2o.h>
 #include "image_cache/image_cache.h"
 #include "module/field_texts.h"
+#include "module/respond.h"
 
 /**
  * adds what 200, 206 and 304 have in common: ETag, Last-Modified, Cache-Control, Age and Cache-Status; and for the first two, in
  * front of them, Content-Type and Accept-Ranges. Their values do not need the object any more.
- * @param texts what this made of the same object for its last hit, brought up to date; NULL: nothing is kept. Only of hits that say
- *              no more than their ttl.
+ * @param answer its texts are what this made of the same object for its last hit, brought up to date; NULL: nothing is kept. Only
+ *               of hits that say no more than their ttl, in no manner of their own.
  */
-void sluice_add_picture_fields(h2o_req_t *req, const icache_object_t *object, const sluice_cache_status_t *status, uint64_t now_ms,
-                               int with_body, sluice_field_texts_t *texts);
+void sluice_add_picture_fields(h2o_req_t *req, const icache_object_t *object, const sluice_answer_t *answer, int with_body);
+/**
+ * Content-Disposition: inline, with a name and the extension of the picture's format
+ */
+void sluice_add_filename(h2o_req_t *req, const icache_object_t *object, const char *name);
 /**
  * how long the parts of its making took
  */
 void sluice_add_server_timing(h2o_req_t *req, const icache_object_t *object);
+/**
+ * adds Vary: Accept
+ */
+void sluice_add_vary(h2o_req_t *req);
 /**
  * adds Cache-Status to an answer that is no picture
  */

@@ -3,6 +3,7 @@
  * anything else is parked.c's.
  */
 #include "module/answer.h"
+#include "module/fields.h"
 #include "module/handlers.h"
 #include "module/image_request.h"
 #include "module/origin_config.h"
@@ -11,6 +12,7 @@
 struct st_image_handler_t {
     h2o_handler_t super;
     sluice_origin_t *origin;
+    char outcomes[SLUICE_NUM_TAKEN]; /* their addresses are the owners of what targets that negotiate came to, each */
 };
 
 /* a client may ask for what costs nothing, or for nothing at all (RFC 9111, 5.2.1.7). What else its Cache-Control says is not
@@ -24,30 +26,109 @@ static int wants_cached_only(const h2o_req_t *req)
     return 0;
 }
 
-static void on_miss(h2o_req_t *req, sluice_loop_t *loop, const sluice_image_request_t *image, const icache_key_t *key)
-{
-    const sluice_rendition_request_t rendition = {
-        image->origin, image->path.base, image->path.len, image->key, image->source_key_len, &image->options, key};
-    const sluice_cache_status_t not_asked = {.forward = SLUICE_FORWARD_NONE};
+/* --- auto=format */
 
-    if (wants_cached_only(req))
-        sluice_answer_failure(loop->sluice, req, SLUICE_ERROR_NOT_CACHED, &not_asked, 0);
-    else
-        sluice_park(loop, req, &rendition);
+static sluice_taken_t read_lines(const h2o_req_t *req)
+{
+    sluice_accept_t accept;
+
+    sluice_accept_init(&accept);
+    for (ssize_t at = -1; (at = h2o_find_header(&req->headers, H2O_TOKEN_ACCEPT, at)) != -1;)
+        sluice_accept_add(&accept, req->headers.entries[at].value.base, req->headers.entries[at].value.len);
+    return sluice_accept_decide(&accept);
 }
 
-/* answers with what this very target came to before, if that is still in the cache and fresh: nothing but the target decides which
- * picture is meant, and a signature that was right stays so until its time is over. Returns 0 if it is not */
+static sluice_taken_t what_client_takes(sluice_loop_t *loop, const h2o_req_t *req)
+{
+    const h2o_header_t *only = NULL;
+
+    for (size_t i = 0; i != req->headers.size; ++i) {
+        if (req->headers.entries[i].name != &H2O_TOKEN_ACCEPT->buf)
+            continue;
+        if (only != NULL)
+            return read_lines(req);
+        only = req->headers.entries + i;
+    }
+    return only != NULL ? sluice_accept_recall(&loop->accepts, only->value.base, only->value.len) : SLUICE_TAKES_COMMON;
+}
+
+/* --- targets that were asked for before */
+
+static int answer_seen_as(const void *owner, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms, const sluice_seen_object_t *seen)
+{
+    static const sluice_manner_t negotiated = {.negotiated = 1};
+    sluice_seen_object_t *outcome = sluice_seen_get_beside(loop->seen, seen, owner);
+    icache_object_t *object;
+
+    if (outcome == NULL || (object = icache_get_by_handle(loop->sluice->cache, loop->lane, outcome->handle, now_ms)) == NULL)
+        return 0;
+    sluice_answer_hit(loop, req, object, now_ms, &outcome->texts, &negotiated);
+    return 1;
+}
+
+/* answers with what this very target came to before, if that is still in the cache and fresh. Nothing but the target decides which
+ * picture is meant, and what the client takes where that is asked for; a signature that was right stays so until its time is over.
+ * Returns 0 if it is not */
 static int answer_seen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms)
 {
     sluice_seen_object_t *seen = sluice_seen_get(loop->seen, self, req->path.base, req->path.len);
     icache_object_t *object;
 
-    if (seen == NULL || (seen->expires_s != INT64_MAX && sluice_wall_s() >= seen->expires_s) ||
-        (object = icache_get_by_handle(loop->sluice->cache, loop->lane, seen->handle, now_ms)) == NULL)
+    if (seen == NULL || (seen->expires_s != INT64_MAX && sluice_wall_s() >= seen->expires_s))
         return 0;
-    sluice_answer_hit(loop, req, object, now_ms, &seen->texts);
+    if ((object = icache_get_by_handle(loop->sluice->cache, loop->lane, seen->handle, now_ms)) == NULL)
+        return seen->handle.object == NULL &&
+               answer_seen_as(self->outcomes + what_client_takes(loop, req), loop, req, now_ms, seen);
+    sluice_answer_hit(loop, req, object, now_ms, &seen->texts, NULL);
     return 1;
+}
+
+/* a target whose answers differ from their picture has to be read each time */
+static void remember(struct st_image_handler_t *self, sluice_loop_t *loop, const h2o_req_t *req,
+                     const sluice_image_request_t *image, sluice_taken_t taken, icache_object_t *object)
+{
+    const icache_handle_t none = {NULL, 0};
+
+    if (image->presentation.max_age_s != 0 || image->presentation.filename[0] != '\0')
+        return;
+    sluice_seen_put(loop->seen, self, req->path.base, req->path.len, image->negotiates ? none : icache_object_handle(object),
+                    image->expires_s);
+    if (image->negotiates)
+        sluice_seen_put(loop->seen, self->outcomes + taken, req->path.base, req->path.len, icache_object_handle(object),
+                        image->expires_s);
+}
+
+/* --- all others */
+
+static void on_miss(h2o_req_t *req, sluice_loop_t *loop, const sluice_image_request_t *image)
+{
+    const sluice_cache_status_t not_asked = {.forward = SLUICE_FORWARD_NONE};
+
+    if (wants_cached_only(req))
+        sluice_answer_failure(loop->sluice, req, SLUICE_ERROR_NOT_CACHED, &not_asked, 0);
+    else
+        sluice_park(loop, req, image);
+}
+
+static void answer_image(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms,
+                         sluice_image_request_t *image)
+{
+    sluice_taken_t taken = SLUICE_TAKES_COMMON;
+    icache_object_t *object;
+
+    if (image->negotiates) {
+        taken = what_client_takes(loop, req);
+        sluice_add_vary(req); /* in front of all that becomes of it, an error, too */
+        sluice_image_request_negotiate(image, taken);
+    }
+    icache_key_t key = icache_key(loop->sluice->cache, image->key, image->key_len);
+    if ((object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms)) != NULL) {
+        const sluice_manner_t manner = sluice_image_request_manner(image);
+        remember(self, loop, req, image, taken, object);
+        sluice_answer_hit(loop, req, object, now_ms, NULL, &manner);
+    } else {
+        on_miss(req, loop, image);
+    }
 }
 
 /* of a target that is new, or that has expired, or whose picture has or is gone */
@@ -55,19 +136,11 @@ static void answer_unseen(struct st_image_handler_t *self, sluice_loop_t *loop, 
 {
     sluice_image_request_t image;
     sluice_refusal_t refusal;
-    icache_object_t *object;
 
-    if (sluice_image_request_read(&image, self->origin, req, &refusal) != 0) {
+    if (sluice_image_request_read(&image, self->origin, req, &refusal) == 0)
+        answer_image(self, loop, req, now_ms, &image);
+    else
         sluice_answer_refusal(loop->sluice, req, refusal.status, refusal.title, refusal.detail, refusal.code);
-        return;
-    }
-    icache_key_t key = icache_key(loop->sluice->cache, image.key, image.key_len);
-    if ((object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms)) != NULL) {
-        sluice_seen_put(loop->seen, self, req->path.base, req->path.len, icache_object_handle(object), image.expires_s);
-        sluice_answer_hit(loop, req, object, now_ms, NULL);
-    } else {
-        on_miss(req, loop, &image, &key);
-    }
 }
 
 static int on_req(h2o_handler_t *_self, h2o_req_t *req)

@@ -130,6 +130,7 @@ typedef struct st_sluice_options_t {
     int32_t num_pages; /* 0 and 1: one; SLUICE_ALL_PAGES */
     int placeholder;   /* lqip */
     int base64;        /* the answer is a data: URL */
+    int common;        /* without an output: the format of the source only if all clients know it, else JPEG, PNG or GIF */
 } sluice_options_t;
 
 #define SLUICE_PAGE_LARGEST (-1)

@@ -36,14 +36,13 @@ static int check_signature(sluice_image_request_t *image, h2o_req_t *req, h2o_io
 }
 
 /* writes the key of the source. Returns 0, or -1 when the path cannot name one */
-static int name_source(sluice_image_request_t *image, h2o_req_t *req)
+static int name_source(sluice_image_request_t *image, h2o_iovec_t path)
 {
-    h2o_iovec_t path = sluice_local_path(req);
     size_t prefix_len = strlen(image->origin->key_prefix), len;
 
-    if (path.len == 0 || path.base[0] != '/' || !sluice_source_path_ok(path.base + 1, path.len - 1))
+    if (!sluice_source_path_ok(path.base, path.len))
         return -1;
-    image->path = h2o_iovec_init(path.base + 1, path.len - 1);
+    image->path = path;
     memcpy(image->key, image->origin->key_prefix, prefix_len); /* its length was checked when the configuration was read */
     len = sluice_source_path_encode(image->path.base, image->path.len, image->key + prefix_len,
                                     sizeof(image->key) - prefix_len - SLUICE_OPTIONS_TEXT_MAX);
@@ -60,7 +59,7 @@ static void name_rendition(sluice_image_request_t *image)
 int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin_t *origin, h2o_req_t *req,
                               sluice_refusal_t *refusal)
 {
-    h2o_iovec_t query = sluice_query(req);
+    h2o_iovec_t path = sluice_local_path(req), query = sluice_query(req);
 
     image->origin = origin;
     if (req->path.len > SLUICE_TARGET_MAX)
@@ -68,12 +67,35 @@ int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin
                       "the path and query have more than 3072 bytes, which no picture needs; this is no setting");
     if (check_signature(image, req, &query, refusal) != 0)
         return -1;
-    if (name_source(image, req) != 0)
+    if (path.len == 0 || path.base[0] != '/' || name_source(image, h2o_iovec_init(path.base + 1, path.len - 1)) != 0)
         return refuse(refusal, 404, "Not Found", "bad-path",
                       "no picture can have this name: it is empty or too long, or has empty, dotted or control parts");
     if (sluice_options_parse(query.base, query.len, &origin->option_rules, &image->options, &image->presentation,
                              refusal->detail) != 0)
         return refuse(refusal, 400, "Bad Request", "bad-option", NULL);
+    image->negotiates = image->presentation.negotiate && image->options.output == SLUICE_FORMAT_NONE;
+    if (image->presentation.fallback[0] == '\0' && origin->fallback != NULL)
+        snprintf(image->presentation.fallback, sizeof(image->presentation.fallback), "%s", origin->fallback);
+    if (!image->negotiates)
+        name_rendition(image);
+    return 0;
+}
+
+void sluice_image_request_negotiate(sluice_image_request_t *image, sluice_taken_t taken)
+{
+    sluice_negotiate(&image->options, taken);
+    name_rendition(image);
+}
+
+int sluice_image_request_fall_back(sluice_image_request_t *image, const sluice_origin_t *origin, h2o_iovec_t path,
+                                   const sluice_options_t *options)
+{
+    image->origin = origin;
+    image->options = *options;
+    image->presentation = (sluice_presentation_t){0};
+    image->negotiates = 0;
+    if (name_source(image, path) != 0)
+        return -1;
     name_rendition(image);
     return 0;
 }

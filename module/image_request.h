@@ -10,7 +10,9 @@
 #define module__image_request_h
 
 #include <h2o.h>
-#include "module/image_options.h"
+#include "module/negotiate.h"
+#include "module/presentation.h"
+#include "module/respond.h"
 #include "module/sluice.h"
 #include "module/source_path.h"
 
@@ -22,6 +24,7 @@ typedef struct st_sluice_image_request_t {
     h2o_iovec_t path; /* decoded, below the origin */
     sluice_options_t options;
     sluice_presentation_t presentation;
+    int negotiates;           /* the options are not complete yet, nor is the key */
     int64_t expires_s;        /* since 1970: from then on the target is refused; INT64_MAX: never */
     char key[SLUICE_KEY_MAX]; /* of the source, then "?" and the options: of the rendition */
     size_t source_key_len, key_len;
@@ -39,5 +42,26 @@ typedef struct st_sluice_refusal_t {
  */
 int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin_t *origin, h2o_req_t *req,
                               sluice_refusal_t *refusal);
+/**
+ * the same of another path of the same origin
+ * @param image filled in; it keeps pointing to the path
+ * @return 0, or -1 if there can be no such picture
+ */
+int sluice_image_request_fall_back(sluice_image_request_t *image, const sluice_origin_t *origin, h2o_iovec_t path,
+                                   const sluice_options_t *options);
+/**
+ * completes the options and the key of a request that negotiates, by what its client takes
+ */
+void sluice_image_request_negotiate(sluice_image_request_t *image, sluice_taken_t taken);
+/**
+ * how the request wants to be answered; good for as long as the image is
+ */
+static inline sluice_manner_t sluice_image_request_manner(const sluice_image_request_t *image)
+{
+    const sluice_presentation_t *presentation = &image->presentation;
+
+    return (sluice_manner_t){.max_age_s = presentation->max_age_s,
+                             .filename = presentation->filename[0] != '\0' ? presentation->filename : NULL};
+}
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <h2o.h>
 #include "module/client_watch.h"
+#include "module/negotiate.h"
 #include "module/seen.h"
 #include "module/sluice.h"
 
@@ -29,6 +30,7 @@ struct st_sluice_loop_t {
     _Atomic size_t num_expected;       /* replies that somebody is still about to send */
     sluice_client_watch_t *watch;
     sluice_seen_t *seen;
+    sluice_accept_memory_t accepts;
     struct st_sluice_loop_timeout_t *timeouts;
     sluice_counter_t hits[6]; /* answered from the cache at once, by hundred of the status */
     sluice_counter_t parked;  /* requests that wait for a flight, now */

@@ -106,6 +106,8 @@ size_t sluice_options_text(const sluice_options_t *options, char text[SLUICE_OPT
         text[n++] = '=';
         n += option->write(option, options, text + n);
     }
+    if (options->common) /* which no query can ask for by itself */
+        n += sluice_put_text(text + n, "&common");
     text[n] = '\0';
     return n;
 }

@@ -91,6 +91,7 @@ void sluice_origin_destroy(sluice_origin_t **_origin)
     sluice_url_dispose(&origin->guard.base);
     free(origin->url);
     free(origin->key_prefix);
+    free(origin->fallback);
     free(origin);
     *_origin = NULL;
 }

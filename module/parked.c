@@ -8,12 +8,21 @@
  *
  * Each of the last three first takes the waiter out of its flight; the flight goes on for the others, or is abandoned by the last.
  * Whatever comes first ends the others, by unpark(). In place of an error, a deadline too, the client gets the picture as it was
- * last, where that is allowed (stale-if-error).
+ * last, where that is allowed (stale-if-error). Else, if the picture itself cannot be had, the request is parked once more, for its
+ * fallback (default=, image.default). When that cannot be had either, the first failure is the answer.
  */
 #include <string.h>
 #include "module/answer.h"
 #include "module/parked.h"
+#include "module/rendition.h"
 #include "module/source_memory.h"
+
+/* the picture in whose place another one is asked for */
+struct st_wanted_t {
+    sluice_failure_t failure; /* SLUICE_OK: none, it is the first itself */
+    sluice_cache_status_t way;
+    uint64_t remembered_ms;
+};
 
 struct st_parked_t {
     icache_waiter_t waiter;
@@ -23,6 +32,10 @@ struct st_parked_t {
     sluice_loop_t *loop;
     h2o_req_t *req;
     sluice_cache_status_t way; /* forward and collapsed */
+    sluice_manner_t manner;
+    struct st_wanted_t wanted;
+    const char *fallback; /* decoded path, or NULL */
+    sluice_options_t options;
     icache_key_t key;
     size_t source_key_len; /* of the key */
     char key_text[];
@@ -35,6 +48,27 @@ static void unpark(struct st_parked_t *parked)
     sluice_count_own(&parked->loop->parked, (uint64_t)-1);
 }
 
+static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image, const sluice_manner_t *manner,
+                 const struct st_wanted_t *wanted);
+
+static void answer_hit(struct st_parked_t *parked, icache_object_t *object, uint64_t now_ms)
+{
+    const struct st_wanted_t *wanted = &parked->wanted;
+
+    if (wanted->failure != SLUICE_OK)
+        sluice_answer_fallback(parked->loop, parked->req, object, &wanted->way, &parked->manner, wanted->failure);
+    else
+        sluice_answer_hit(parked->loop, parked->req, object, now_ms, NULL, &parked->manner);
+}
+
+static void answer_made(struct st_parked_t *parked, icache_object_t *object)
+{
+    if (parked->wanted.failure != SLUICE_OK)
+        answer_hit(parked, object, sluice_now_ms());
+    else
+        sluice_answer_made(parked->loop, parked->req, object, &parked->way, &parked->manner);
+}
+
 /* returns whether the picture as it is in the cache was the better answer */
 static int answer_instead(struct st_parked_t *parked, sluice_failure_t failure)
 {
@@ -44,25 +78,58 @@ static int answer_instead(struct st_parked_t *parked, sluice_failure_t failure)
     if (object == NULL)
         return 0;
     if (now_ms < object->expires_ms) { /* it landed at the last moment */
-        sluice_answer_hit(parked->loop, parked->req, object, now_ms, NULL);
+        answer_hit(parked, object, now_ms);
         return 1;
     }
     if (sluice_rendition_helps(object, sluice_failure_error(failure), now_ms)) {
-        sluice_answer_instead(parked->loop, parked->req, object, &parked->way, failure);
+        if (parked->wanted.failure != SLUICE_OK)
+            answer_hit(parked, object, now_ms);
+        else
+            sluice_answer_instead(parked->loop, parked->req, object, &parked->way, &parked->manner, failure);
         return 1;
     }
     icache_object_unref(&object);
     return 0;
 }
 
+static struct st_wanted_t give_up(const struct st_parked_t *parked, sluice_failure_t failure)
+{
+    uint64_t remembered_ms =
+        sluice_source_error_left_ms(parked->origin, parked->key_text, parked->source_key_len, sluice_failure_error(failure));
+
+    return (struct st_wanted_t){failure, parked->way, remembered_ms};
+}
+
+/* asks for the fallback; returns 0 if there is none for this failure */
+static int fall_back(struct st_parked_t *parked, const struct st_wanted_t *wanted)
+{
+    uint64_t for_ms = wanted->remembered_ms != 0 ? wanted->remembered_ms : parked->origin->settings.negative_ttl_ms;
+    sluice_manner_t manner = parked->manner;
+    sluice_image_request_t image;
+
+    if (parked->fallback == NULL || !sluice_error_is_of_picture(sluice_failure_error(wanted->failure)) ||
+        sluice_image_request_fall_back(&image, parked->origin, h2o_iovec_init(parked->fallback, strlen(parked->fallback)),
+                                       &parked->options) != 0)
+        return 0;
+    manner.max_age_s = for_ms >= 1000 ? (uint32_t)(for_ms / 1000) : 1;
+    manner.stands_in = 1;
+    park(parked->loop, parked->req, &image, &manner, wanted);
+    return 1;
+}
+
 /* the answer may be the end of `parked` */
 static void answer_failure(struct st_parked_t *parked, sluice_failure_t failure)
 {
+    struct st_wanted_t wanted = parked->wanted;
+
     if (answer_instead(parked, failure))
         return;
-    uint64_t remembered_ms =
-        sluice_source_error_left_ms(parked->origin, parked->key_text, parked->source_key_len, sluice_failure_error(failure));
-    sluice_answer_failure(parked->loop->sluice, parked->req, failure, &parked->way, remembered_ms);
+    if (wanted.failure == SLUICE_OK) {
+        wanted = give_up(parked, failure);
+        if (fall_back(parked, &wanted))
+            return;
+    }
+    sluice_answer_failure(parked->loop->sluice, parked->req, wanted.failure, &wanted.way, wanted.remembered_ms);
 }
 
 static void on_done(icache_waiter_t *waiter, icache_object_t *object, int64_t failure)
@@ -71,7 +138,7 @@ static void on_done(icache_waiter_t *waiter, icache_object_t *object, int64_t fa
 
     unpark(parked);
     if (object != NULL)
-        sluice_answer_made(parked->loop, parked->req, object, &parked->way);
+        answer_made(parked, object);
     else
         answer_failure(parked, failure);
 }
@@ -130,41 +197,55 @@ static sluice_forward_t look_for_expired(sluice_loop_t *loop, const icache_key_t
     return forward;
 }
 
-static struct st_parked_t *create_parked(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_request_t *rendition)
+static struct st_parked_t *create_parked(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image,
+                                         const sluice_manner_t *manner, const struct st_wanted_t *wanted)
 {
-    struct st_parked_t *parked = h2o_mem_alloc_shared(&req->pool, sizeof(*parked) + rendition->key->len, on_request_gone);
+    struct st_parked_t *parked = h2o_mem_alloc_shared(&req->pool, sizeof(*parked) + image->key_len, on_request_gone);
 
     *parked = (struct st_parked_t){.waiter = {.on_done = on_done, .lane = loop->lane},
                                    .client = {on_client_gone, -1},
                                    .deadline = {.cb = on_deadline},
-                                   .origin = rendition->origin,
+                                   .origin = image->origin,
                                    .loop = loop,
                                    .req = req,
-                                   .way = {.forward = look_for_expired(loop, rendition->key)},
-                                   .key = *rendition->key,
-                                   .source_key_len = rendition->source_key_len};
-    memcpy(parked->key_text, rendition->key->text, rendition->key->len);
-    parked->key.text = parked->key_text;
+                                   .manner = *manner,
+                                   .wanted = *wanted,
+                                   .options = image->options,
+                                   .source_key_len = image->source_key_len};
+    memcpy(parked->key_text, image->key, image->key_len);
+    parked->key = icache_key(loop->sluice->cache, parked->key_text, image->key_len);
+    parked->way.forward = look_for_expired(loop, &parked->key);
     return parked;
 }
 
-void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_request_t *rendition)
+/* what the image does not have longer than its request */
+static const char *keep(h2o_req_t *req, const char *text)
 {
-    struct st_parked_t *parked = create_parked(loop, req, rendition);
+    return text != NULL && text[0] != '\0' ? h2o_strdup(&req->pool, text, SIZE_MAX).base : NULL;
+}
+
+static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image, const sluice_manner_t *manner,
+                 const struct st_wanted_t *wanted)
+{
+    struct st_parked_t *parked = create_parked(loop, req, image, manner, wanted);
+    const sluice_rendition_request_t rendition = {image->origin,         image->path.base, image->path.len, image->key,
+                                                  image->source_key_len, &image->options,  &parked->key};
     uint64_t now_ms = sluice_now_ms();
     icache_object_t *object = NULL;
     icache_flight_t *flight = NULL;
 
+    parked->fallback = keep(req, image->presentation.fallback);
+    parked->manner.filename = keep(req, manner->filename);
     switch (icache_lookup(loop->sluice->cache, &parked->key, now_ms, &parked->waiter, &object, &flight)) {
-    case ICACHE_HIT: /* it landed between two looks */
+    case ICACHE_HIT: /* it landed between two looks, or is a fallback */
     case ICACHE_STALE:
         if (flight != NULL) /* its renewal, for which nobody waits */
-            sluice_rendition_start(rendition, flight);
-        sluice_answer_hit(loop, req, object, now_ms, NULL);
+            sluice_rendition_start(&rendition, flight);
+        answer_hit(parked, object, now_ms);
         break;
     case ICACHE_LEAD:
         wait_for_flight(parked);
-        sluice_rendition_start(rendition, flight);
+        sluice_rendition_start(&rendition, flight);
         break;
     case ICACHE_WAIT:
         parked->way.collapsed = 1;
@@ -174,4 +255,12 @@ void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_req
         answer_failure(parked, SLUICE_ERROR_OUT_OF_MEMORY);
         break;
     }
+}
+
+void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image)
+{
+    const sluice_manner_t manner = sluice_image_request_manner(image);
+    const struct st_wanted_t none = {.failure = SLUICE_OK};
+
+    park(loop, req, image, &manner, &none);
 }

@@ -4,13 +4,13 @@
 #ifndef module__parked_h
 #define module__parked_h
 
+#include "module/image_request.h"
 #include "module/loop.h"
-#include "module/rendition.h"
 
 /**
  * Looks the rendition up, starts making it if nobody does yet, and answers when there is something to answer: at once, or later on
- * this loop. What `rendition` points to is copied.
+ * this loop. The image is copied, what it points to has to live as long as the request.
  */
-void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_rendition_request_t *rendition);
+void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image);
 
 #endif

@@ -1,8 +1,6 @@
 #include <string.h>
 #include "module/picture_facts.h"
 
-#define JPEG_BLOCK_BYTES 128 /* 64 coefficients */
-
 static uint32_t be16(const uint8_t *p)
 {
     return (uint32_t)p[0] << 8 | p[1];
@@ -46,7 +44,7 @@ static int read_jpeg_frame(const uint8_t *p, size_t len, sluice_picture_facts_t 
         max_v = v > max_v ? v : max_v;
     }
     uint64_t groups = ((facts->width + 8 * max_h - 1) / (8 * max_h)) * ((facts->height + 8 * max_v - 1) / (8 * max_v));
-    facts->coefficient_bytes = groups * blocks * JPEG_BLOCK_BYTES;
+    facts->coefficient_bytes = groups * blocks * SLUICE_JPEG_BLOCK_BYTES;
     return 0;
 }
 

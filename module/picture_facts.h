@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include "module/image_options.h"
 
+#define SLUICE_JPEG_BLOCK_BYTES 128 /* of 64 coefficients */
+
 /**
  * Whether nothing comes out of the decoder before all is in: interlaced PNG, every JPEG but a baseline one in a single scan, WebP
  * that is lossless or has alpha, AVIF, GIF, TIFF in large strips.
@@ -30,6 +32,7 @@ typedef struct st_sluice_picture_facts_t {
     /* not sniffed: filled in from the decoder */
     int alpha;
     uint64_t profile_bytes; /* of the colour profile */
+    uint64_t thin_bytes;    /* sluice_jpeg_thin_bytes() */
 } sluice_picture_facts_t;
 
 /**

@@ -8,7 +8,7 @@
  *   colour    sRGB, or grey, of 8 bits
  *   canvas    borders, and rotation by other than right angles
  *   adjust    blur, sharpening, contrast, filters, background
- *   encode    into the format of the plan
+ *   encode    into the format of the plan; a placeholder is made tiny before
  *
  * Each of those in the middle replaces *image by a picture that computes what it says, and returns 0; or it returns -1, with *image
  * as far as it came, which the caller drops in any case. Why is in libvips' error buffer. Pictures are lazy, except that scaling
@@ -24,6 +24,11 @@
  * @param bytes have to stay as long as the image
  */
 int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image);
+/**
+ * of the step of load, that of JPEG
+ * @param least that must be left of it, as stored
+ */
+int sluice_pipeline_load_jpeg(void *bytes, size_t len, const sluice_plan_t *plan, sluice_size_t least, VipsImage **image);
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan);
 /**
  * What trimming leaves of an image that was just loaded, for which it reads all of it: all of it, too, if nothing differs enough
@@ -33,14 +38,37 @@ int sluice_pipeline_find_trim(VipsImage *image, const sluice_plan_t *plan, sluic
 /**
  * of the steps of size, the scaling, and the crop that follows it
  */
-int sluice_pipeline_resize(VipsImage **image, sluice_size_t scaled, sluice_area_t kept);
+int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept);
+/**
+ * the scaling alone
+ */
+int sluice_pipeline_resize(VipsImage **image, int width, int height);
 int sluice_pipeline_colour(VipsImage **image, const sluice_plan_t *plan);
 int sluice_pipeline_canvas(VipsImage **image, const sluice_plan_t *plan);
 int sluice_pipeline_adjust(VipsImage **image, const sluice_plan_t *plan);
+int sluice_pipeline_placeholder(VipsImage **image, const sluice_plan_t *plan);
 /**
  * @param out to be freed with sluice_transform_free()
  */
 int sluice_pipeline_encode(VipsImage *image, const sluice_plan_t *plan, void **out, size_t *out_len);
+/**
+ * in place of all of these: what the header of a picture says, as JSON, with the names of wsrv.nl and sharp. No pixel is decoded.
+ * @param image as loaded for its header
+ */
+int sluice_pipeline_describe(VipsImage *image, const sluice_plan_t *plan, void **out, size_t *out_len);
+
+/**
+ * what is transparent has no colour, and must not give it to its neighbours: around all that mixes pixels. Pictures without alpha
+ * stay as they are, but for the format
+ */
+int sluice_pipeline_premultiply(VipsImage **image);
+int sluice_pipeline_unpremultiply(VipsImage **image, VipsBandFormat format);
+/**
+ * parts a picture and its alpha, and joins them again
+ * @param alpha the caller's, also after an error; NULL for a picture that has none
+ */
+int sluice_pipeline_take_alpha(VipsImage **image, VipsImage **alpha);
+int sluice_pipeline_give_alpha(VipsImage **image, VipsImage **alpha);
 
 /**
  * replaces *image by *next, which an operation that returned `ret` made of it; returns 0, or -1 if it failed

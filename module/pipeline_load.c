@@ -1,18 +1,6 @@
 #include "module/pipeline.h"
 #include "module/png_image.h"
 
-/* the largest factor by which the decoder can shrink without falling below what is wanted */
-static int jpeg_shrink(const sluice_plan_t *plan)
-{
-    sluice_size_t least = plan->least_loaded;
-    int shrink = 8;
-
-    while (shrink > 1 && ((uint64_t)least.width * (unsigned)shrink > plan->facts.width ||
-                          (uint64_t)least.height * (unsigned)shrink > plan->facts.height))
-        shrink /= 2;
-    return shrink;
-}
-
 static double webp_scale(const sluice_plan_t *plan)
 {
     double by_width = (double)plan->least_loaded.width / (double)plan->facts.width,
@@ -28,8 +16,7 @@ int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *pla
 
     switch (plan->facts.format) {
     case SLUICE_FORMAT_JPEG:
-        return vips_jpegload_buffer(buf, len, image, "shrink", jpeg_shrink(plan), "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
-                                    VIPS_FAIL_ON_ERROR, NULL);
+        return sluice_pipeline_load_jpeg(buf, len, plan, plan->least_loaded, image);
     case SLUICE_FORMAT_PNG:
         return sluice_png_image_load(bytes, len, image);
     case SLUICE_FORMAT_WEBP:

@@ -57,7 +57,7 @@ static int resize_lazily(VipsImage **image, sluice_size_t scaled)
     return alpha ? unpremultiply(image, format) : 0;
 }
 
-int sluice_pipeline_resize(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
+int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
 {
     int width = (int)scaled.width, height = (int)scaled.height;
     VipsRect part = {(int)kept.left, (int)kept.top, (int)kept.width, (int)kept.height};
@@ -72,6 +72,13 @@ int sluice_pipeline_resize(VipsImage **image, sluice_size_t scaled, sluice_area_
             return -1;
     }
     return extract(image, kept);
+}
+
+int sluice_pipeline_resize(VipsImage **image, int width, int height)
+{
+    sluice_size_t size = {(uint32_t)width, (uint32_t)height};
+
+    return sluice_pipeline_resize_part(image, size, (sluice_area_t){0, 0, size.width, size.height});
 }
 
 /* what is not all there cannot be read in other orders; of what is cropped away nothing is copied */
@@ -154,7 +161,7 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
     /* what was shrunk while it was loaded is all of it */
     if (!sluice_area_is_all(geometry->source, stored) && extract(image, geometry->source) != 0)
         return -1;
-    if (sluice_pipeline_resize(image, geometry->scaled, geometry->kept) != 0 || turn(image, geometry) != 0)
+    if (sluice_pipeline_resize_part(image, geometry->scaled, geometry->kept) != 0 || turn(image, geometry) != 0)
         return -1;
     return geometry->found.width != 0 ? crop_found(image, plan) : 0;
 }

@@ -55,7 +55,7 @@ static void set_meta(sluice_rendition_t *job, icache_object_t *object, const slu
     const sluice_source_meta_t *source_meta = job->source->meta;
     XXH128_hash_t hash = XXH3_128bits(object->body, object->body_len);
 
-    meta->format = job->plan.options.output;
+    meta->format = job->plan.answer_format;
     meta->width = job->plan.geometry.answer.width;
     meta->height = job->plan.geometry.answer.height;
     meta->queue_us = (uint32_t)(job->run_us - job->queued_us);

@@ -140,6 +140,8 @@ static struct st_selection_t select_part(const h2o_req_t *req, const icache_obje
 static void respond_without(h2o_req_t *req, const icache_object_t *object, const sluice_answer_t *answer, int status)
 {
     sluice_add_cache_status(req, &answer->cache_status);
+    if (answer->manner != NULL && answer->manner->negotiated)
+        sluice_add_vary(req);
     if (status == 412) {
         sluice_respond_problem(req, 412, "Precondition Failed",
                                "the picture is not the one that If-Match or If-Unmodified-Since names; ask again without them",
@@ -161,7 +163,9 @@ static void respond_with(h2o_req_t *req, icache_object_t *object, const struct s
     sluice_hold(req, object);
     if (with_body)
         req->res.content_length = selection->count;
-    sluice_add_picture_fields(req, object, &answer->cache_status, answer->now_ms, with_body, answer->texts);
+    sluice_add_picture_fields(req, object, answer, with_body);
+    if (answer->manner != NULL && answer->manner->filename != NULL && with_body)
+        sluice_add_filename(req, object, answer->manner->filename);
     if (selection->status == 206)
         sluice_add_content_range(req, selection->first, selection->count, object->body_len);
     if (answer->with_timing)

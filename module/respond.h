@@ -10,11 +10,23 @@
 #include "module/errors.h"
 #include "module/field_texts.h"
 
+/**
+ * What an answer says otherwise than its picture would; all zero: nothing.
+ */
+typedef struct st_sluice_manner_t {
+    uint32_t max_age_s;   /* for clients, from now on, unless the origin forbids that; 0: what the picture says */
+    int stands_in;        /* for another picture */
+    int negotiated;       /* Vary: Accept, where the response does not have that yet */
+    const char *filename; /* without its extension; NULL: none */
+    const char *detail;   /* of Cache-Status; NULL: as it is */
+} sluice_manner_t;
+
 typedef struct st_sluice_answer_t {
     sluice_cache_status_t cache_status;
     uint64_t now_ms;
-    int with_timing;             /* say how long it took to make (Server-Timing) */
-    sluice_field_texts_t *texts; /* see sluice_add_picture_fields() */
+    int with_timing;               /* say how long it took to make (Server-Timing) */
+    sluice_field_texts_t *texts;   /* see sluice_add_picture_fields() */
+    const sluice_manner_t *manner; /* or NULL */
 } sluice_answer_t;
 
 /**

@@ -54,18 +54,36 @@ static int find(const struct st_entry_t *set, uint64_t hash, const void *owner, 
     return -1;
 }
 
-sluice_seen_object_t *sluice_seen_get(sluice_seen_t *seen, const void *owner, const char *target, size_t len)
+/* entries of one target and several owners, such as neighbours in an array, go to different sets */
+static uint64_t hash_of(const sluice_seen_t *seen, const void *owner, const char *target, size_t len)
 {
-    int way;
+    return XXH3_64bits_withSeed(target, len, seen->seed) + (uintptr_t)owner;
+}
 
-    if (len > SLUICE_SEEN_TARGET_MAX)
-        return NULL;
-    uint64_t hash = XXH3_64bits_withSeed(target, len, seen->seed);
+static sluice_seen_object_t *get(sluice_seen_t *seen, uint64_t hash, const void *owner, const char *target, size_t len)
+{
     size_t at = hash & (seen->num_sets - 1);
-    if ((way = find(seen->sets[at], hash, owner, target, len)) == -1)
+    int way = find(seen->sets[at], hash, owner, target, len);
+
+    if (way == -1)
         return NULL;
     seen->last[at] = (uint8_t)way;
     return &seen->sets[at][way].object;
+}
+
+sluice_seen_object_t *sluice_seen_get(sluice_seen_t *seen, const void *owner, const char *target, size_t len)
+{
+    if (len > SLUICE_SEEN_TARGET_MAX)
+        return NULL;
+    return get(seen, hash_of(seen, owner, target, len), owner, target, len);
+}
+
+sluice_seen_object_t *sluice_seen_get_beside(sluice_seen_t *seen, const sluice_seen_object_t *found, const void *owner)
+{
+    const struct st_entry_t *entry =
+        (const struct st_entry_t *)(const void *)((const char *)found - offsetof(struct st_entry_t, object));
+
+    return get(seen, entry->hash - (uintptr_t)entry->owner + (uintptr_t)owner, owner, entry->target, entry->len);
 }
 
 void sluice_seen_put(sluice_seen_t *seen, const void *owner, const char *target, size_t len, icache_handle_t handle,
@@ -75,7 +93,7 @@ void sluice_seen_put(sluice_seen_t *seen, const void *owner, const char *target,
 
     if (len > SLUICE_SEEN_TARGET_MAX)
         return;
-    uint64_t hash = XXH3_64bits_withSeed(target, len, seen->seed);
+    uint64_t hash = hash_of(seen, owner, target, len);
     size_t at = hash & (seen->num_sets - 1);
     if ((way = find(seen->sets[at], hash, owner, target, len)) == -1)
         way = (seen->last[at] + 1) % SLUICE_SEEN_WAYS;

@@ -22,7 +22,7 @@
 typedef struct st_sluice_seen_t sluice_seen_t;
 
 typedef struct st_sluice_seen_object_t {
-    icache_handle_t handle;
+    icache_handle_t handle;     /* all zero: of a target that means a picture only together with something else */
     int64_t expires_s;          /* since 1970: from then on the target is to be looked at anew; INT64_MAX: never */
     sluice_field_texts_t texts; /* the caller's, see sluice_add_picture_fields() */
 } sluice_seen_object_t;
@@ -42,6 +42,10 @@ void sluice_seen_destroy(sluice_seen_t **seen);
  * @param owner what the meaning of the target depends on besides its bytes; compared as a pointer
  */
 sluice_seen_object_t *sluice_seen_get(sluice_seen_t *seen, const void *owner, const char *target, size_t len);
+/**
+ * the same for the target of what was just found, and another owner
+ */
+sluice_seen_object_t *sluice_seen_get_beside(sluice_seen_t *seen, const sluice_seen_object_t *found, const void *owner);
 /**
  * remembers an object, of no texts yet
  * @param expires_s is the caller's to look at

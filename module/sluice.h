@@ -146,6 +146,7 @@ typedef struct st_sluice_origin_t {
     sluice_guard_t guard; /* of a URL */
     sluice_path_settings_t settings;
     sluice_options_rules_t option_rules; /* of image URLs */
+    char *fallback;                      /* image.default: decoded path below the origin, or NULL */
     const sluice_quota_t *quota;         /* the innermost, or NULL */
     const sluice_sign_keys_t *sign_keys; /* NULL, or no key: URLs need not be signed */
     pressure_route_t *route;             /* of the path */

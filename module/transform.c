@@ -12,6 +12,7 @@
 #include "module/clock.h"
 #include "module/geometry.h"
 #include "module/jpeg_scans.h"
+#include "module/jpeg_thin.h"
 #include "module/pipeline.h"
 #include "module/png_chunks.h"
 
@@ -85,15 +86,6 @@ uint64_t sluice_transform_memory_peak(void)
     return vips_tracked_get_mem_highwater();
 }
 
-static sluice_format_t choose_output(sluice_format_t source, int has_alpha, sluice_format_t wanted)
-{
-    if (wanted != SLUICE_FORMAT_NONE)
-        return wanted;
-    if (source != SLUICE_FORMAT_TIFF)
-        return source;
-    return has_alpha ? SLUICE_FORMAT_PNG : SLUICE_FORMAT_JPEG;
-}
-
 static uint64_t profile_bytes(VipsImage *image)
 {
     const void *profile;
@@ -150,6 +142,8 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
     const sluice_geometry_t *geometry = &plan->geometry;
     const sluice_options_t *options = &plan->options;
     int extended = options->fit == SLUICE_FIT_CONTAIN, rotated = geometry->angle != 0;
+    int alpha = plan->facts.alpha || (extended && sluice_plan_adds_alpha(plan, options->contain_background)) ||
+                (rotated && sluice_plan_adds_alpha(plan, options->rotate_background));
     sluice_work_t work = {
         .loaded_width = plan->least_loaded.width,
         .loaded_height = plan->least_loaded.height,
@@ -157,10 +151,14 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
         .height = geometry->answer.height,
         .output = options->output,
         .quality = options->quality,
-        .alpha = plan->facts.alpha || (extended && sluice_plan_adds_alpha(plan, options->contain_background)) ||
-                 (rotated && sluice_plan_adds_alpha(plan, options->rotate_background)),
+        .alpha = alpha,
         .coloured = (extended && !sluice_color_is_grey(options->contain_background)) ||
-                    (rotated && !sluice_color_is_grey(options->rotate_background)),
+                    (rotated && !sluice_color_is_grey(options->rotate_background)) || options->tint.alpha != 0 ||
+                    options->filter == SLUICE_FILTER_SEPIA || options->filter == SLUICE_FILTER_DUOTONE ||
+                    options->background.alpha % 255 != 0,
+        .interlaced = options->interlaced,
+        .lossless = options->lossless,
+        .in_text = plan->answer_format == SLUICE_FORMAT_TEXT,
     };
 
     if (is_scaled_down_by_rows(plan)) {
@@ -171,17 +169,16 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
         work.copied_bytes = (uint64_t)geometry->kept.width * geometry->kept.height * plan->facts.bands * plan->facts.bytes_per_band;
     if (rotated)
         work.copied_bytes += rotated_bytes(plan, &work);
+    work.copied_bytes += sluice_plan_effect_bytes(plan, alpha);
     return sluice_transform_estimate(&plan->facts, &work);
 }
 
 /* of the formats themselves, or of their encoders */
 static int can_hold(sluice_format_t output, sluice_size_t size)
 {
-    static const uint32_t max_sides[SLUICE_NUM_FORMATS] = {[SLUICE_FORMAT_JPEG] = 65500,
-                                                           [SLUICE_FORMAT_PNG] = UINT32_MAX,
-                                                           [SLUICE_FORMAT_WEBP] = 16383,
-                                                           [SLUICE_FORMAT_GIF] = 65535,
-                                                           [SLUICE_FORMAT_AVIF] = 16384};
+    static const uint32_t max_sides[SLUICE_NUM_FORMATS] = {
+        [SLUICE_FORMAT_JPEG] = 65500, [SLUICE_FORMAT_PNG] = UINT32_MAX, [SLUICE_FORMAT_WEBP] = 16383,
+        [SLUICE_FORMAT_GIF] = 65535,  [SLUICE_FORMAT_AVIF] = 16384,     [SLUICE_FORMAT_TIFF] = UINT32_MAX};
 
     return size.width <= max_sides[output] && size.height <= max_sides[output];
 }
@@ -262,12 +259,16 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     }
     read_header(image, plan);
     g_object_unref(image);
+    if (plan->facts.format == SLUICE_FORMAT_JPEG)
+        plan->facts.thin_bytes = sluice_jpeg_thin_bytes(bytes, len);
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
 
-    plan->options.output = choose_output(plan->facts.format, plan->facts.alpha, options->output);
-    if (options->quality == 0)
-        plan->options.quality = sluice_format_default_quality(plan->options.output);
+    sluice_plan_output(plan);
+    if (plan->options.output == SLUICE_FORMAT_JSON) {
+        plan->estimate_bytes = SLUICE_DESCRIPTION_BYTES;
+        return SLUICE_OK;
+    }
     sluice_error_t error = plan_geometry(plan);
     plan->estimate_bytes = sluice_transform_estimate_plan(plan);
     return error;

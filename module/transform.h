@@ -23,9 +23,10 @@ typedef struct st_sluice_plan_t {
     sluice_options_t options; /* with the output and its quality decided */
     sluice_picture_facts_t facts;
     sluice_limits_t limits;
-    int orientation;            /* of EXIF: 1 to 8 */
-    sluice_geometry_t geometry; /* of a picture that is to be trimmed, the largest that can come of it */
-    sluice_size_t least_loaded; /* what the decoder must deliver at least, as stored, which it may shrink the picture to */
+    sluice_format_t answer_format; /* that of the output, or of what it is wrapped in */
+    int orientation;               /* of EXIF: 1 to 8 */
+    sluice_geometry_t geometry;    /* of a picture that is to be trimmed, the largest that can come of it */
+    sluice_size_t least_loaded;    /* what the decoder must deliver at least, as stored, which it may shrink the picture to */
     int has_profile; /* the source names its colour space; without, its colours are sRGB already, or converted by formula */
     uint64_t estimate_bytes;
 } sluice_plan_t;
@@ -106,6 +107,16 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan);
  */
 uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, size_t num_plans);
 void sluice_transform_free(void *out);
+
+/**
+ * decides on the output, its quality and what it is wrapped in, and makes what is asked for small where a placeholder is; of a plan
+ * whose facts are known
+ */
+void sluice_plan_output(sluice_plan_t *plan);
+/**
+ * what the adjustments of a plan whose geometry is known take on top of all else
+ */
+uint64_t sluice_plan_effect_bytes(const sluice_plan_t *plan, int alpha);
 
 /**
  * what libvips itself has allocated for pixels, now and at most

@@ -1,3 +1,4 @@
+#include "module/jpeg_thin.h"
 #include "module/transform_estimate.h"
 
 #define FIXED_BYTES (UINT64_C(2) << 20)
@@ -51,19 +52,27 @@ static int scales_while_loading(const sluice_picture_facts_t *facts)
     return facts->format == SLUICE_FORMAT_WEBP;
 }
 
-/* JPEG decoders shrink by 2, 4 or 8, as long as nothing has to be scaled up after that */
+unsigned sluice_jpeg_shrink(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height)
+{
+    unsigned shrink = 8;
+
+    while (shrink > 1 && (times(width, shrink) > facts->width || times(height, shrink) > facts->height))
+        shrink /= 2;
+    return shrink;
+}
+
+int sluice_jpeg_is_thinned(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height)
+{
+    return facts->thin_bytes != 0 && sluice_jpeg_shrink(facts, width, height) == SLUICE_JPEG_THIN_SHRINK;
+}
+
 static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
-    uint64_t shrink = 1;
-
     if (scales_while_loading(facts))
         return min(facts->width, work->loaded_width);
     if (facts->format != SLUICE_FORMAT_JPEG)
         return facts->width;
-    while (shrink < 8 && times(work->loaded_width, 2 * shrink) <= facts->width &&
-           times(work->loaded_height, 2 * shrink) <= facts->height)
-        shrink *= 2;
-    return facts->width / shrink + 1;
+    return facts->width / sluice_jpeg_shrink(facts, work->loaded_width, work->loaded_height) + 1;
 }
 
 /* 16 bits are narrowed to 8 ahead of scaling, unless there is a profile */
@@ -120,12 +129,15 @@ static uint64_t profile_bytes(const sluice_picture_facts_t *facts)
 static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t pixels = times(work->width, work->height), colours = facts->bands < 3 && !work->coloured ? 1 : 3;
-    int fine = work->quality >= 90;
+    uint64_t bands = colours + (work->alpha != 0);
+    int fine = work->quality >= 90 || work->lossless;
 
     switch (work->output) {
     case SLUICE_FORMAT_PNG:
-        return times(pixels, colours + (work->alpha != 0));
+        return times(pixels, work->interlaced ? 2 * bands : bands);
     case SLUICE_FORMAT_WEBP:
+        if (work->lossless)
+            return plus(UINT64_C(8) << 20, times(pixels, 40 + (work->alpha ? 4 : 0)));
         return plus(UINT64_C(3) << 19, times(pixels, work->alpha ? 44 : 7));
     case SLUICE_FORMAT_GIF:
         return plus(UINT64_C(1) << 20, times(pixels, 25));
@@ -136,16 +148,30 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
     }
 }
 
+/* of encoded bytes that are at most as many as the pixels had */
+static uint64_t text_bytes(const sluice_work_t *work)
+{
+    return work->in_text ? times(times(work->width, work->height), 6) : 0;
+}
+
 uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t bytes = plus(plus(FIXED_BYTES, profile_bytes(facts)), row_bytes(facts, work));
 
-    if (facts->whole != SLUICE_NOT_WHOLE)
+    if (sluice_jpeg_is_thinned(facts, work->loaded_width, work->loaded_height))
+        bytes = plus(bytes, facts->thin_bytes);
+    else if (facts->whole != SLUICE_NOT_WHOLE)
         bytes = plus(bytes, whole_bytes(facts));
-    return plus(bytes, plus(copied_bytes(facts, work), encoder_bytes(facts, work)));
+    return plus(bytes, plus(plus(copied_bytes(facts, work), text_bytes(work)), encoder_bytes(facts, work)));
 }
 
 uint64_t sluice_transform_least(const sluice_picture_facts_t *facts)
 {
-    return plus(FIXED_BYTES, facts->whole == SLUICE_WHOLE ? whole_bytes(facts) : 0);
+    uint64_t bytes = facts->whole == SLUICE_WHOLE ? whole_bytes(facts) : 0;
+
+    /* grey or three components: it may be one that is thinned, with a byte for each block, and the pixels */
+    if (facts->format == SLUICE_FORMAT_JPEG && (facts->bands == 1 || facts->bands == 3))
+        bytes = min(bytes, plus(facts->coefficient_bytes / SLUICE_JPEG_BLOCK_BYTES,
+                                times(facts->width / 8, facts->height / 8) * facts->bands));
+    return plus(FIXED_BYTES, bytes);
 }

@@ -5,7 +5,8 @@
  * concurrency lost. Both ends were measured with libvips 8.14, concurrency 1 and strips of 16 rows, see `make bench-estimates` and
  * bench/README.md. In MB, for 24 megapixels scaled to a JPEG of 300 pixels, measured and estimated:
  *
- *   JPEG   baseline 1.4 (3.2), grey 0.8 (2.6), CMYK 10.1 (14.5); progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
+ *   JPEG   baseline 2.6 (5.6), grey 1.1 (3.4), CMYK 10.1 (14.5); progressive 4:2:0 11.8 (18.7), 4:4:4 4.5 (7.8), CMYK 199 (207);
+ *          for answers above an eighth of its size, progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
  *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 6.9 (11.6); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 149 (151)
  *   WebP   lossy 1.4 (3.9), lossless 97 (100), with alpha 28 to 49 (125: a file may hold a plane that takes as much)
  *   AVIF   4:2:0 169 (177), 4:4:4 315 (321), with alpha 196 (246); more than 8 bits, not measured, count twice
@@ -18,6 +19,11 @@
 #include "module/picture_facts.h"
 
 /**
+ * what it takes to read no more than the header of a picture
+ */
+#define SLUICE_DESCRIPTION_BYTES (UINT64_C(2) << 20)
+
+/**
  * what is to be made of a picture
  */
 typedef struct st_sluice_work_t {
@@ -26,19 +32,33 @@ typedef struct st_sluice_work_t {
     uint64_t copied_bytes;                /* of pictures on the way that are in memory, to be turned, searched or rotated */
     sluice_format_t output;
     uint32_t quality;
-    int alpha, coloured;              /* of the answer, before it is encoded; whatever the source has */
+    int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
+    int interlaced, lossless;
+    int in_text;                      /* wrapped in a data: URL, which is a third longer */
+    uint32_t num_frames;              /* of an animation; 0: it is none */
     uint64_t made_width, made_height; /* of what resize.h makes, in memory; 0: libvips scales, or nobody */
 } sluice_work_t;
 
 /**
+ * The largest factor by which a decoder of JPEG can shrink a picture, so that no less than this (as stored) is left of it: 1, 2, 4
+ * or 8.
+ */
+unsigned sluice_jpeg_shrink(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height);
+/**
+ * whether the picture is decoded by sluice_jpeg_thin(), if this is the least that must be left of it
+ */
+int sluice_jpeg_is_thinned(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height);
+/**
  * Upper estimate of the memory that one transform takes on top of its source, its encoded result included:
  *   fixed part     2 MiB of pipeline and codec state; nine times the colour profile, which is unpacked (CMYK has always one)
- *   rows           128 rows as decoded, unless it is an interlaced PNG. resize.h keeps some rows, and makes a picture in
- *                  memory; where libvips scales there are 128 rows more behind each of its two steps, of floats where there is
- * alpha. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few rows whole decodes  what facts->whole says:
- * coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel copies         of pictures that are turned, searched
- * for the best crop, or rotated; WebP decodes into two of them output         for each pixel what the encoder keeps, and the
- * encoded bytes of a picture that does not compress UINT64_MAX when the numbers are beyond all measure.
+ *   rows           128 rows as decoded, unless it is an interlaced PNG. resize.h keeps some rows, and makes a picture in memory;
+ *                  where libvips scales there are 128 rows more behind each of its two steps, of floats where there is alpha. JPEG
+ *                  shrinks by up to 8 while it loads, WebP to the size wanted, from few rows
+ *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
+ *   thinning       of JPEG at an eighth of its size, in place of a whole decode: facts->thin_bytes
+ *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them
+ *   output         for each pixel what the encoder keeps, and the encoded bytes of a picture that does not compress
+ * UINT64_MAX when the numbers are beyond all measure.
  */
 uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work);
 /**

@@ -11,6 +11,8 @@ struct st_watch_t {
     const sluice_transform_part_t *parts;
     size_t num_parts;
     sluice_error_t stopped;
+    VipsImage
+        *end; /* of the pipeline, NULL while it is set up: what comes behind a copy in memory does not see the source's kill */
 };
 
 static sluice_error_t why_stop(const sluice_transform_control_t *control)
@@ -39,8 +41,11 @@ static void on_eval(VipsImage *image, VipsProgress *progress, void *_watch)
     watch->parts[0].control->look(watch->parts[0].control->ctx);
     if (watch->stopped == SLUICE_OK)
         watch->stopped = why_stop_all(watch);
-    if (watch->stopped != SLUICE_OK)
+    if (watch->stopped != SLUICE_OK) {
         vips_image_set_kill(image, TRUE);
+        if (watch->end != NULL)
+            vips_image_set_kill(watch->end, TRUE);
+    }
 }
 
 /* a place in the pipeline, and how long pixels took to get there */
@@ -91,7 +96,7 @@ static int build(struct st_run_t *run, VipsImage **image)
     run->sized_us = sluice_now_us();
     failed = failed || insert_probe(image, &run->decoded) != 0 || sluice_pipeline_colour(image, plan) != 0 ||
              sluice_pipeline_canvas(image, plan) != 0 || sluice_pipeline_adjust(image, plan) != 0 ||
-             insert_probe(image, &run->transformed) != 0;
+             sluice_pipeline_placeholder(image, plan) != 0 || insert_probe(image, &run->transformed) != 0;
     run->built_us = sluice_now_us();
     return failed ? -1 : 0;
 }
@@ -121,13 +126,14 @@ static sluice_error_t why_failed(const struct st_watch_t *watch)
 /* consumes the image, of which nothing has been computed yet, or which lies in memory */
 static void make_part(sluice_transform_part_t *part, VipsImage *image)
 {
-    struct st_watch_t watch = {part, 1, SLUICE_OK};
+    struct st_watch_t watch = {part, 1, SLUICE_OK, NULL};
     struct st_run_t run = {.plan = part->plan};
     uint64_t start_us = sluice_now_us();
     VipsImage *source = g_object_ref(image);
 
     watch_image(source, &watch);
     int ret = build(&run, &image);
+    watch.end = image;
     if (ret == 0)
         ret = sluice_pipeline_encode(image, part->plan, &part->out, &part->out_len);
     part->control->look(part->control->ctx);
@@ -141,7 +147,7 @@ static void make_part(sluice_transform_part_t *part, VipsImage *image)
 /* decodes once only to see what is left: else all of it would have to be in memory */
 static sluice_error_t trim(const void *bytes, size_t len, sluice_transform_part_t *part)
 {
-    struct st_watch_t watch = {part, 1, SLUICE_OK};
+    struct st_watch_t watch = {part, 1, SLUICE_OK, NULL};
     VipsImage *image = NULL;
     sluice_area_t area;
 
@@ -154,11 +160,29 @@ static sluice_error_t trim(const void *bytes, size_t len, sluice_transform_part_
     return ret == 0 ? sluice_transform_plan_trimmed(part->plan, area) : why_failed(&watch);
 }
 
+/* from the header alone: the whole of an animation is opened, so that all of its frames are named */
+static void describe(const void *bytes, size_t len, sluice_transform_part_t *part)
+{
+    sluice_format_t format = part->plan->facts.format;
+    const char *pages = format == SLUICE_FORMAT_GIF || format == SLUICE_FORMAT_WEBP ? "n=-1" : "";
+    VipsImage *image = vips_image_new_from_buffer(bytes, len, pages, NULL);
+    int ret = image != NULL ? sluice_pipeline_describe(image, part->plan, &part->out, &part->out_len) : -1;
+
+    if (image != NULL)
+        g_object_unref(image);
+    vips_error_clear();
+    part->error = ret == 0 ? SLUICE_OK : SLUICE_ERROR_BROKEN_IMAGE;
+}
+
 static void run_alone(const void *bytes, size_t len, sluice_transform_part_t *part)
 {
     uint64_t start_us = sluice_now_us();
     VipsImage *image = NULL;
 
+    if (part->plan->options.output == SLUICE_FORMAT_JSON) {
+        describe(bytes, len, part);
+        return;
+    }
     if (part->plan->options.trim_threshold != 0 && (part->error = trim(bytes, len, part)) != SLUICE_OK)
         return;
     if (sluice_pipeline_load(bytes, len, part->plan, &image) != 0) {
@@ -220,8 +244,7 @@ static int shrink(VipsImage **image, const sluice_plan_t *plan)
 
     if (factor < 2)
         return 0;
-    sluice_size_t size = {(uint32_t)(vips_image_get_width(*image) / factor), (uint32_t)(vips_image_get_height(*image) / factor)};
-    return sluice_pipeline_resize(image, size, (sluice_area_t){0, 0, size.width, size.height});
+    return sluice_pipeline_resize(image, vips_image_get_width(*image) / factor, vips_image_get_height(*image) / factor);
 }
 
 uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, size_t num_plans)
@@ -244,7 +267,7 @@ uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, siz
 static VipsImage *decode_shared(const void *bytes, size_t len, const sluice_plan_t *plan, sluice_transform_part_t *parts,
                                 size_t num_parts, sluice_error_t *error)
 {
-    struct st_watch_t watch = {parts, num_parts, SLUICE_OK};
+    struct st_watch_t watch = {parts, num_parts, SLUICE_OK, NULL};
     VipsImage *image = NULL, *decoded = NULL;
 
     if (sluice_pipeline_load(bytes, len, plan, &image) == 0) {

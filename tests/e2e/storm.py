@@ -34,7 +34,7 @@ WEIGHTS = {"progressive-jpeg": 30, "interlaced-png": 20, "webp": 20, "baseline-j
 # and of a hundred requests, how many are not just for one of these
 SPECIAL = {"shared": 10, "hang-up": 4, "stall-head": 1, "stall-body": 1, "small": 6}
 # what can be decoded beside the server itself within a small budget; in larger ones it is all of them
-FITTING = {128 * MIB: ("webp", "baseline-jpeg", "plain-png")}
+FITTING = {128 * MIB: ("progressive-jpeg", "webp", "baseline-jpeg", "plain-png")}
 SMALL = ("baseline.jpg", "rgb.png", "lossy.webp", "rgba.png")
 WIDTH = 300
 BIG, BIG_WIDTH = "noise.jpg", 2000  # of which a rendition of its own size has several megabytes

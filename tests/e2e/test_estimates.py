@@ -10,7 +10,7 @@ import pictures
 from clients import Asked, metrics, operations
 from harness import ROOT, wait_for
 
-KINDS = "jpeg-420,jpeg-progressive,jpeg-cmyk,png-rgb,png-interlaced,webp-lossless,gif,tiff-strips"
+KINDS = "jpeg-420,jpeg-progressive,jpeg-progressive-cmyk,jpeg-cmyk,png-rgb,png-interlaced,webp-lossless,gif,tiff-strips"
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +34,17 @@ def test_sources(program):
     for (kind, _), (taken, estimate) in rows.items():
         assert taken <= estimate, kind
         assert estimate <= 1.3 * taken + 6.3, kind
-    # coefficients of 4:2:0, and pixels: a measurement that misses them is none
-    assert rows["jpeg-progressive", "300:jpg"][0] >= 18 and rows["png-interlaced", "300:jpg"][0] >= 18
+    # coefficients, and pixels: a measurement that misses them is none
+    assert rows["jpeg-progressive-cmyk", "300:jpg"][0] >= 48 and rows["png-interlaced", "300:jpg"][0] >= 18
+
+
+def test_progressive_jpeg_takes_less_for_small_answers(program):
+    """Its coefficients are 18 MB, of which an eighth of the size needs no more than those of the colours that count."""
+    code, rows = measure(kinds="jpeg-progressive,jpeg-progressive-444,jpeg-scans", sizes=6, outputs="375:jpg,376:jpg")
+    assert code == 0 and len(rows) == 6
+    for (kind, output), (taken, estimate) in rows.items():
+        assert taken <= estimate, (kind, output)
+        assert taken >= 18 if output == "376:jpg" else estimate <= 9, (kind, output)
 
 
 def test_answers(program):

@@ -1,9 +1,11 @@
 """Sources that are of no use: what the first bytes tell ends the download, and nobody asks for it again so soon."""
 
+import io
 import re
 import struct
 
 import pytest
+from PIL import Image
 
 import pictures
 from clients import Asked
@@ -18,11 +20,12 @@ IN_FLIGHT = 12 * MIB  # that the sockets between the origin and the server may h
 pytestmark = pytest.mark.skipif(SLACK != 1, reason="the sanitizers' own memory is more than this budget")
 
 
-def progressive_jpeg(width=6000, height=4000):
-    """Its beginning. The coefficients of 24 megapixels, 4:2:0, take 72 MB."""
-    parts = b"\x01\x22\x00\x02\x11\x01\x03\x11\x01"
+def progressive_jpeg(width=3000, height=3000):
+    """Its beginning. The coefficients of 9 megapixels of CMYK take 72 MB, for whatever is made of them: of grey and of three
+    components the small answers take less."""
+    parts = b"".join(bytes([number, 0x11, 0]) for number in range(1, 5))
     metadata = b"\xff\xe1" + struct.pack(">H", 40002) + b"Exif" + bytes(39996)
-    return b"\xff\xd8" + metadata + b"\xff\xc2" + struct.pack(">HBHHB", 17, 8, height, width, 3) + parts
+    return b"\xff\xd8" + metadata + b"\xff\xc2" + struct.pack(">HBHHB", 20, 8, height, width, 4) + parts
 
 
 def interlaced_png(width, height):
@@ -121,6 +124,18 @@ def test_beginning_that_comes_in_pieces(server, origin):
     origin.release("/slow.jpg")
     assert_error(asked.answer(), "source-never-fits")
     origin.wait_for_abort("/slow.jpg")
+
+
+def test_a_thumbnail_fits_where_the_whole_does_not(server, tmp_path):
+    """Of a progressive JPEG of 24 megapixels, the coefficients of which take 72 MB. What is made of it is what Pillow makes of it."""
+    gradient = Image.merge("RGB", [Image.linear_gradient("L").rotate(angle).resize((6000, 4000)) for angle in (0, 90, 180)])
+    gradient.save(tmp_path / "files/large.jpg", quality=90, progressive=True)
+    answer = server.get("/files/large.jpg?w=300")
+    assert answer.status == 200
+    assert pictures.difference(Image.open(io.BytesIO(answer.body)), gradient.resize((300, 200), Image.Resampling.BOX)) < 2
+    assert_error(server.get("/files/large.jpg?w=1600"), "never-fits")
+    assert server.get("/files/large.jpg?w=750").status == 200
+    assert_sound(server)
 
 
 LIARS = {

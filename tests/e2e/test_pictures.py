@@ -62,8 +62,12 @@ def vips(*words):
 def thumbnail_by_command(source, folder, width, height, *options):
     """What the command vips makes of a picture, without loss. A profile is used where there is one: see
     test_colours_without_a_profile_stay."""
-    if "icc-profile-data" in pictures.header(source).fields:
+    fields = pictures.header(source).fields
+    if "icc-profile-data" in fields:
         options += ("--export-profile", "srgb", "--intent", "perceptual")
+    if fields["interpretation"] == "cmyk":  # of these the command leaves CMYK by its own intent, which is another one, ahead of ours
+        vips("icc_transform", source, folder / "rgb.png", "srgb", "--embedded", "--intent", "perceptual")
+        source = folder / "rgb.png"
     vips("thumbnail", source, folder / "thumbnail.png", width, "--height", height, *options)
     return pictures.decode(folder / "thumbnail.png")
 

@@ -225,6 +225,20 @@ static void test_details(void **state)
     assert_memory_equal(detail, numbers, strlen(numbers));
 }
 
+static void test_what_a_fallback_is_for(void **state)
+{
+    static const char *const not_for[] = {"ok",         "answer-too-large",  "never-fits",    "no-room",  "queue-full",
+                                          "not-cached", "transform-timeout", "out-of-memory", "cancelled"};
+
+    (void)state;
+    for (int error = SLUICE_OK; error != SLUICE_NUM_ERRORS; ++error) {
+        int expected = 1;
+        for (size_t i = 0; i != sizeof(not_for) / sizeof(not_for[0]); ++i)
+            expected &= strcmp(sluice_errors[error].code, not_for[i]) != 0;
+        assert_int_equal(sluice_error_is_of_picture((sluice_error_t)error), expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_promised_statuses),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_details),
+        cmocka_unit_test(test_what_a_fallback_is_for),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_named_settings_exist),
         cmocka_unit_test(test_settings_of_a_busy_server),

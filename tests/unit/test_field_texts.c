@@ -56,6 +56,16 @@ static void test_without_a_date(void **state)
     assert_string_equal(divided(&texts), "image/png|" ETAG "||public, max-age=0|0|sluice; hit; ttl=3590");
 }
 
+static void test_without_an_age(void **state)
+{
+    const sluice_field_values_t values = {SLUICE_NO_DATE, SLUICE_NO_AGE, 3590, 86400, 0};
+    sluice_field_texts_t texts;
+
+    (void)state;
+    sluice_field_texts_make(&texts, &values, "image/png", ETAG, &hit);
+    assert_string_equal(divided(&texts), "image/png|" ETAG "||public, max-age=86400||sluice; hit; ttl=3590");
+}
+
 static void test_longest(void **state)
 {
     const uint32_t all =
@@ -94,7 +104,8 @@ static void test_what_they_are_of(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), cmocka_unit_test(test_without_a_date),
-                                       cmocka_unit_test(test_longest), cmocka_unit_test(test_what_they_are_of)};
+                                       cmocka_unit_test(test_without_an_age), cmocka_unit_test(test_longest),
+                                       cmocka_unit_test(test_what_they_are_of)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,6 +137,33 @@ static void test_the_one_not_used_goes(void **state)
     sluice_seen_destroy(&seen);
 }
 
+/* a set has two ways, and neighbours four entries with the target's own */
+static void test_beside(void **state)
+{
+    static const char target[] = "/a.jpg?w=1&auto=format";
+    static char neighbours[4];
+    sluice_seen_t *seen = sluice_seen_create(64, SEED);
+    const sluice_seen_object_t *found, *beside;
+
+    (void)state;
+    sluice_seen_put(seen, owners, target, sizeof(target), (icache_handle_t){NULL, 0}, INT64_MAX);
+    for (uint64_t i = 0; i != 4; ++i) {
+        assert_non_null(found = sluice_seen_get(seen, owners, target, sizeof(target)));
+        assert_null(sluice_seen_get_beside(seen, found, neighbours + i));
+        sluice_seen_put(seen, neighbours + i, target, sizeof(target), handle_of(i + 1), INT64_MAX);
+    }
+    put_text(seen, "/b.jpg", 9);
+    for (uint64_t i = 0; i != 4; ++i) {
+        assert_non_null(found = sluice_seen_get(seen, owners, target, sizeof(target)));
+        assert_null(found->handle.object);
+        assert_non_null(beside = sluice_seen_get_beside(seen, found, neighbours + i));
+        assert_int_equal(beside->handle.serial, i + 1);
+        assert_ptr_equal(sluice_seen_get(seen, neighbours + i, target, sizeof(target)), beside);
+        assert_null(sluice_seen_get_beside(seen, sluice_seen_get(seen, owners, "/b.jpg", 6), neighbours + i));
+    }
+    sluice_seen_destroy(&seen);
+}
+
 /* what was said of one object must never be said of the next */
 static void test_texts_and_expiry_go_with_the_object(void **state)
 {
@@ -191,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_byte_counts),
                                        cmocka_unit_test(test_owners_have_their_own),
                                        cmocka_unit_test(test_longest),
+                                       cmocka_unit_test(test_beside),
                                        cmocka_unit_test(test_same_hash),
                                        cmocka_unit_test(test_the_one_not_used_goes),
                                        cmocka_unit_test(test_texts_and_expiry_go_with_the_object),
