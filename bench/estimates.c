@@ -23,7 +23,7 @@
 #include "module/transform.h"
 #include "tests/paint.h"
 
-#define MAX_SIDE 16384 /* of an answer; of a trimmed one it is what an estimate reckons with */
+#define MAX_SIDE 16384
 
 static void fail(const char *what)
 {
@@ -283,10 +283,16 @@ static void ignore(void *ctx)
     (void)ctx;
 }
 
+static sluice_error_t grant(void *ctx, uint64_t bytes)
+{
+    (void)ctx, (void)bytes;
+    return SLUICE_OK;
+}
+
 static void transform(const void *bytes, size_t len, struct st_job_t *job)
 {
-    const sluice_limits_t limits = {UINT64_C(1) << 30, MAX_SIDE};
-    const sluice_transform_control_t control = {always, ignore, NULL, UINT64_MAX};
+    const sluice_limits_t limits = {UINT64_C(1) << 30, MAX_SIDE, 256};
+    const sluice_transform_control_t control = {always, ignore, grant, NULL, UINT64_MAX};
     sluice_transform_part_t part = {.plan = &job->plan, .control = &control};
 
     part.error = sluice_transform_plan(bytes, len, &job->options, &limits, &job->plan);

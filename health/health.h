@@ -21,6 +21,7 @@
 #define HEALTH_NUM_FORMATS 7                /* jpeg, png, webp, gif, avif, tiff, svg */
 #define HEALTH_NUM_RATIOS 8                 /* buckets of a histogram: up to 0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, and more */
 #define HEALTH_NUM_SPANS 5                  /* queue, fetch, decode, transform, encode */
+#define HEALTH_NUM_DEGRADED 3               /* webp-for-avif, stale, larger */
 #define HEALTH_MAX_TEXT_BYTES (1024 * 1024) /* no answer is longer than this, its NUL included */
 #define HEALTH_BLIND_SAMPLES 3              /* so many failed samples in a row make the verdict degraded */
 
@@ -100,6 +101,7 @@ typedef struct st_health_snapshot_t {
     health_quota_t quotas[HEALTH_MAX_QUOTAS];
     /* requests; the array is by hundred: [1] is 1xx, [0] are those that ended without an answer */
     uint64_t responses[6], requests_in_progress, shed;
+    uint64_t degraded[HEALTH_NUM_DEGRADED]; /* answered with something lesser than was asked for */
     uint64_t errors_bad_request, errors_origin, errors_image, errors_no_room, errors_timeout;
     /* origin */
     uint64_t origin_fetches, origin_failures, origin_bytes, origin_in_progress;

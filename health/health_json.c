@@ -253,6 +253,7 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     add(&root, "queue", new_queue(snapshot));
     add(&root, "routes", new_routes(text, snapshot));
     add(&root, "shed_total", new_integer(snapshot->shed));
+    add(&root, "degraded", new_integers(health_degraded_names, snapshot->degraded, HEALTH_NUM_DEGRADED));
     add(&root, "reasons", new_sentences(verdict.reasons, verdict.num_reasons));
     add(&root, "recommendations", new_sentences(verdict.recommendations, verdict.num_reasons));
     add(&root, "reclaims", new_reclaims(snapshot));

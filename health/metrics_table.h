@@ -192,6 +192,8 @@
       "Requests that ended, by class of status; none: without an answer.") \
     X("sluice_requests_in_progress", gauge, none, REQUEST, U64(requests_in_progress), "Requests being answered.") \
     X("sluice_requests_shed_total", counter, none, REQUEST, U64(shed), "Requests refused because of memory pressure.") \
+    X("sluice_degraded_total", counter, none, REQUEST, EACH(degraded, "kind", health_degraded_names), \
+      "Requests answered with something lesser because of memory pressure, by kind.") \
     X("sluice_errors_total", counter, none, REQUEST, LABELLED(U64, errors_bad_request, "type", "bad_request"), \
       "Requests that failed, by type.") \
     X("sluice_errors_total", counter, none, REQUEST, LABELLED(U64, errors_origin, "type", "origin"), \

@@ -6,6 +6,7 @@ const char *const health_level_names[HEALTH_NUM_LEVELS] = {"normal", "elevated",
 const char *const health_format_names[HEALTH_NUM_FORMATS] = {"jpeg", "png", "webp", "gif", "avif", "tiff", "svg"};
 const char *const health_ratio_bounds[HEALTH_NUM_RATIOS] = {"0.25", "0.5", "0.75", "0.9", "1", "1.1", "1.25", "+Inf"};
 const char *const health_class_names[HEALTH_NUM_CLASSES] = {"source", "decode"};
+const char *const health_degraded_names[HEALTH_NUM_DEGRADED] = {"webp-for-avif", "stale", "larger"};
 const char *const health_response_names[HEALTH_NUM_RESPONSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 int health_level_index(int level)

@@ -13,6 +13,9 @@
  *   the same, of a failure from a while ago                  sluice; hit; ttl=-12; detail=origin-failed
  *   an error, or the picture of default= in its place        sluice; fwd=uri-miss; fwd-status=404; detail=not-found
  *   the same, from a while ago                               sluice; hit; detail=not-found
+ *   memory is short, in place of work: as it was last        sluice; hit; ttl=-12; detail=stale
+ *   the same: a larger one                                   sluice; hit; ttl=3540; detail=larger
+ *   memory is less short, and AVIF was negotiated            any of the above; detail=webp-for-avif
  *   only-if-cached, and it is not                            sluice; detail=not-cached
  *
  * "stored" is missing where the answer may not be kept. fwd-status is missing where the origin did not answer, or is a directory.

@@ -49,17 +49,11 @@ typedef struct st_sluice_geometry_t {
 
 /**
  * @param stored of the source
- * @param trimmed what of it is used; all of it, unless it was trimmed
+ * @param trimmed what trimming has left of it: all of it, or less
  * @param orientation of EXIF, 1 to 8
  */
 void sluice_geometry_make(sluice_size_t stored, sluice_area_t trimmed, int orientation, const sluice_options_t *options,
                           sluice_geometry_t *geometry);
-/**
- * The same for a picture of which nobody knows yet what trimming will leave: `scaled` and `answer` have at least as many pixels as
- * with any area, as long as no side is longer than max_side. Only these two, `found` and `turn` are meant to be looked at.
- */
-void sluice_geometry_bound(sluice_size_t stored, int orientation, const sluice_options_t *options, uint32_t max_side,
-                           sluice_geometry_t *geometry);
 /**
  * whether that is all of a picture of this size
  */

@@ -11,7 +11,8 @@
 
 _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES == PRESSURE_NUM_CLASSES &&
                    HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS &&
-                   HEALTH_NUM_FORMATS == SLUICE_NUM_SOURCE_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS,
+                   HEALTH_NUM_FORMATS == SLUICE_NUM_SOURCE_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS &&
+                   HEALTH_NUM_DEGRADED == SLUICE_NUM_DEGRADED,
                "health/ has its own copies of these numbers");
 
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
@@ -194,6 +195,8 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
     pthread_mutex_unlock(&sluice->loops_mutex);
     out->shed = sluice_counted(&stats->shed);
     out->responses[5] += out->shed;
+    for (size_t i = 0; i != HEALTH_NUM_DEGRADED; ++i)
+        out->degraded[i] = sluice_counted(stats->degraded + i);
     out->errors_bad_request = sluice_counted(&stats->bad_requests);
     out->errors_origin = sluice_counted(&stats->errors_of_origin);
     out->errors_image = sluice_counted(&stats->errors_of_image);

@@ -3,6 +3,7 @@
  * anything else is parked.c's.
  */
 #include "module/answer.h"
+#include "module/degrade.h"
 #include "module/fields.h"
 #include "module/handlers.h"
 #include "module/image_request.h"
@@ -83,13 +84,13 @@ static int answer_seen(struct st_image_handler_t *self, sluice_loop_t *loop, h2o
     return 1;
 }
 
-/* a target whose answers differ from their picture has to be read each time */
+/* a target whose answers differ from their picture has to be read each time, and one that comes to another picture for now */
 static void remember(struct st_image_handler_t *self, sluice_loop_t *loop, const h2o_req_t *req,
                      const sluice_image_request_t *image, sluice_taken_t taken, icache_object_t *object)
 {
     const icache_handle_t none = {NULL, 0};
 
-    if (image->presentation.max_age_s != 0 || image->presentation.filename[0] != '\0')
+    if (image->detail != NULL || image->presentation.max_age_s != 0 || image->presentation.filename[0] != '\0')
         return;
     sluice_seen_put(loop->seen, self, req->path.base, req->path.len, image->negotiates ? none : icache_object_handle(object),
                     image->expires_s);
@@ -110,20 +111,43 @@ static void on_miss(h2o_req_t *req, sluice_loop_t *loop, const sluice_image_requ
         sluice_park(loop, req, image);
 }
 
+/* what costs less is better than what is smaller while memory is short, unless the latter is there already, be it expired */
+static int should_avoid_avif(sluice_loop_t *loop, const sluice_image_request_t *image, sluice_taken_t taken, uint64_t now_ms)
+{
+    icache_key_t key = icache_key(loop->sluice->cache, image->key, image->key_len);
+    icache_object_t *object = NULL;
+    int is_new = 0;
+
+    if (taken == SLUICE_TAKES_AVIF_OR_WEBP && image->options.output == SLUICE_FORMAT_AVIF && sluice_degrades_avif(loop->sluice))
+        is_new = (object = icache_get_stale(loop->sluice->cache, &key, now_ms)) == NULL;
+    icache_object_unref(&object);
+    return is_new;
+}
+
+/* returns what the client takes */
+static sluice_taken_t negotiate(sluice_loop_t *loop, h2o_req_t *req, sluice_image_request_t *image, uint64_t now_ms)
+{
+    const sluice_options_t asked = image->options;
+    sluice_taken_t taken = what_client_takes(loop, req);
+
+    sluice_add_vary(req); /* in front of all that becomes of it, an error, too */
+    sluice_image_request_negotiate(image, taken);
+    if (should_avoid_avif(loop, image, taken, now_ms)) {
+        sluice_count(loop->sluice->stats.degraded + SLUICE_DEGRADED_WEBP_FOR_AVIF, 1);
+        sluice_image_request_avoid_avif(image, &asked);
+    }
+    return taken;
+}
+
 static void answer_image(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req, uint64_t now_ms,
                          sluice_image_request_t *image)
 {
-    sluice_taken_t taken = SLUICE_TAKES_COMMON;
-    icache_object_t *object;
-
-    if (image->negotiates) {
-        taken = what_client_takes(loop, req);
-        sluice_add_vary(req); /* in front of all that becomes of it, an error, too */
-        sluice_image_request_negotiate(image, taken);
-    }
+    sluice_taken_t taken = image->negotiates ? negotiate(loop, req, image, now_ms) : SLUICE_TAKES_COMMON;
     icache_key_t key = icache_key(loop->sluice->cache, image->key, image->key_len);
-    if ((object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms)) != NULL) {
-        const sluice_manner_t manner = sluice_image_request_manner(image);
+    icache_object_t *object = icache_get(loop->sluice->cache, loop->lane, &key, now_ms);
+    const sluice_manner_t manner = sluice_image_request_manner(image);
+
+    if (object != NULL) {
         remember(self, loop, req, image, taken, object);
         sluice_answer_hit(loop, req, object, now_ms, NULL, &manner);
     } else {

@@ -76,6 +76,8 @@ int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin
     image->negotiates = image->presentation.negotiate && image->options.output == SLUICE_FORMAT_NONE;
     if (image->presentation.fallback[0] == '\0' && origin->fallback != NULL)
         snprintf(image->presentation.fallback, sizeof(image->presentation.fallback), "%s", origin->fallback);
+    image->detail = NULL;
+    image->outputs = sluice_output_bit(&image->options);
     if (!image->negotiates)
         name_rendition(image);
     return 0;
@@ -83,7 +85,16 @@ int sluice_image_request_read(sluice_image_request_t *image, const sluice_origin
 
 void sluice_image_request_negotiate(sluice_image_request_t *image, sluice_taken_t taken)
 {
+    image->outputs = sluice_outputs_taken(taken);
     sluice_negotiate(&image->options, taken);
+    name_rendition(image);
+}
+
+void sluice_image_request_avoid_avif(sluice_image_request_t *image, const sluice_options_t *asked)
+{
+    image->options = *asked;
+    image->detail = "webp-for-avif";
+    sluice_negotiate(&image->options, SLUICE_TAKES_WEBP);
     name_rendition(image);
 }
 
@@ -94,6 +105,8 @@ int sluice_image_request_fall_back(sluice_image_request_t *image, const sluice_o
     image->options = *options;
     image->presentation = (sluice_presentation_t){0};
     image->negotiates = 0;
+    image->outputs = sluice_output_bit(options);
+    image->detail = NULL;
     if (name_source(image, path) != 0)
         return -1;
     name_rendition(image);

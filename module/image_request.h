@@ -13,6 +13,7 @@
 #include "module/negotiate.h"
 #include "module/presentation.h"
 #include "module/respond.h"
+#include "module/siblings.h"
 #include "module/sluice.h"
 #include "module/source_path.h"
 
@@ -25,6 +26,8 @@ typedef struct st_sluice_image_request_t {
     sluice_options_t options;
     sluice_presentation_t presentation;
     int negotiates;           /* the options are not complete yet, nor is the key */
+    uint32_t outputs;         /* that will do, see sluice_output_bit() */
+    const char *detail;       /* as in sluice_manner_t */
     int64_t expires_s;        /* since 1970: from then on the target is refused; INT64_MAX: never */
     char key[SLUICE_KEY_MAX]; /* of the source, then "?" and the options: of the rendition */
     size_t source_key_len, key_len;
@@ -54,6 +57,11 @@ int sluice_image_request_fall_back(sluice_image_request_t *image, const sluice_o
  */
 void sluice_image_request_negotiate(sluice_image_request_t *image, sluice_taken_t taken);
 /**
+ * has a request that came to AVIF come to WebP
+ * @param asked the options before it was completed
+ */
+void sluice_image_request_avoid_avif(sluice_image_request_t *image, const sluice_options_t *asked);
+/**
  * how the request wants to be answered; good for as long as the image is
  */
 static inline sluice_manner_t sluice_image_request_manner(const sluice_image_request_t *image)
@@ -61,6 +69,7 @@ static inline sluice_manner_t sluice_image_request_manner(const sluice_image_req
     const sluice_presentation_t *presentation = &image->presentation;
 
     return (sluice_manner_t){.max_age_s = presentation->max_age_s,
+                             .detail = image->detail,
                              .filename = presentation->filename[0] != '\0' ? presentation->filename : NULL};
 }
 

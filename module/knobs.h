@@ -38,7 +38,7 @@ typedef struct st_sluice_path_settings_t {
     uint64_t stale_while_revalidate_ms, stale_if_error_ms, keep_ms;
     uint64_t origin_timeout_ms, connect_timeout_ms, max_redirects;
     uint64_t request_timeout_ms;
-    uint64_t max_pixels, max_side;
+    uint64_t max_pixels, max_side, max_pages;
     uint64_t strict, presets_only;
 } sluice_path_settings_t;
 

@@ -2,6 +2,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 #include "module/negotiate.h"
+#include "module/siblings.h"
 
 /* animated AVIF is a film to decode, and few encoders and clients know it */
 void sluice_negotiate(sluice_options_t *options, sluice_taken_t taken)
@@ -15,6 +16,19 @@ void sluice_negotiate(sluice_options_t *options, sluice_taken_t taken)
     else
         options->common = 1;
     sluice_options_canonicalise(options);
+}
+
+uint32_t sluice_outputs_taken(sluice_taken_t taken)
+{
+    static const sluice_options_t common = {.common = 1}, webp = {.output = SLUICE_FORMAT_WEBP},
+                                  avif = {.output = SLUICE_FORMAT_AVIF};
+    uint32_t outputs = sluice_output_bit(&common);
+
+    if (taken == SLUICE_TAKES_WEBP || taken == SLUICE_TAKES_AVIF_OR_WEBP)
+        outputs |= sluice_output_bit(&webp);
+    if (taken == SLUICE_TAKES_AVIF || taken == SLUICE_TAKES_AVIF_OR_WEBP)
+        outputs |= sluice_output_bit(&avif);
+    return outputs;
 }
 
 static sluice_taken_t read_line(const char *line, size_t len)

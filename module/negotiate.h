@@ -19,6 +19,10 @@
  * @param options without an output; canonical again afterwards
  */
 void sluice_negotiate(sluice_options_t *options, sluice_taken_t taken);
+/**
+ * all outputs of sluice_negotiate() that the client would do with, as bits of sluice_output_bit()
+ */
+uint32_t sluice_outputs_taken(sluice_taken_t taken);
 
 #define SLUICE_ACCEPT_SLOTS 16 /* a power of two */
 #define SLUICE_ACCEPT_TEXT_MAX 240

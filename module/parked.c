@@ -13,6 +13,7 @@
  */
 #include <string.h>
 #include "module/answer.h"
+#include "module/degrade.h"
 #include "module/parked.h"
 #include "module/rendition.h"
 #include "module/source_memory.h"
@@ -36,6 +37,7 @@ struct st_parked_t {
     struct st_wanted_t wanted;
     const char *fallback; /* decoded path, or NULL */
     sluice_options_t options;
+    uint32_t outputs;
     icache_key_t key;
     size_t source_key_len; /* of the key */
     char key_text[];
@@ -117,12 +119,20 @@ static int fall_back(struct st_parked_t *parked, const struct st_wanted_t *wante
     return 1;
 }
 
+static int answer_lesser(struct st_parked_t *parked)
+{
+    const sluice_lacking_t lacking = {&parked->key, parked->source_key_len, &parked->options, parked->outputs, &parked->manner};
+
+    return parked->wanted.failure == SLUICE_OK && sluice_answer_lesser(parked->loop, parked->req, &lacking);
+}
+
 /* the answer may be the end of `parked` */
 static void answer_failure(struct st_parked_t *parked, sluice_failure_t failure)
 {
     struct st_wanted_t wanted = parked->wanted;
+    int lacks_room = sluice_errors[sluice_failure_error(failure)].kind == SLUICE_ERROR_OF_ROOM;
 
-    if (answer_instead(parked, failure))
+    if (answer_instead(parked, failure) || (lacks_room && answer_lesser(parked)))
         return;
     if (wanted.failure == SLUICE_OK) {
         wanted = give_up(parked, failure);
@@ -211,6 +221,7 @@ static struct st_parked_t *create_parked(sluice_loop_t *loop, h2o_req_t *req, co
                                    .manner = *manner,
                                    .wanted = *wanted,
                                    .options = image->options,
+                                   .outputs = image->outputs,
                                    .source_key_len = image->source_key_len};
     memcpy(parked->key_text, image->key, image->key_len);
     parked->key = icache_key(loop->sluice->cache, parked->key_text, image->key_len);
@@ -236,6 +247,8 @@ static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request
 
     parked->fallback = keep(req, image->presentation.fallback);
     parked->manner.filename = keep(req, manner->filename);
+    if (sluice_degrades_work(loop->sluice) && answer_lesser(parked))
+        return;
     switch (icache_lookup(loop->sluice->cache, &parked->key, now_ms, &parked->waiter, &object, &flight)) {
     case ICACHE_HIT: /* it landed between two looks, or is a fallback */
     case ICACHE_STALE:

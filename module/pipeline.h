@@ -36,6 +36,20 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan);
  */
 int sluice_pipeline_find_trim(VipsImage *image, const sluice_plan_t *plan, sluice_area_t *area);
 /**
+ * Which pages of the source a plan is about, by its options, which are filled in: first_page and num_frames. Of another page than
+ * the first one the header is opened in place of *image.
+ */
+sluice_error_t sluice_pipeline_choose_pages(const void *bytes, size_t len, VipsImage **image, sluice_plan_t *plan);
+typedef int (*sluice_pipeline_step_t)(VipsImage **image, const sluice_plan_t *plan);
+/**
+ * takes a step with each page of an image, of which all are of one size before and after it
+ */
+int sluice_pipeline_each_page(VipsImage **image, const sluice_plan_t *plan, sluice_pipeline_step_t step);
+/**
+ * says where the pages part, and how long each is shown
+ */
+int sluice_pipeline_mark_pages(VipsImage **image, const sluice_plan_t *plan);
+/**
  * of the steps of size, the scaling, and the crop that follows it
  */
 int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept);

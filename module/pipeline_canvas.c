@@ -1,9 +1,11 @@
 #include <math.h>
 #include "module/pipeline.h"
 
+#define MAX_BANDS 4 /* of what an encoder takes */
+
 /* what libvips is to paint with, in the bands of an image: grey, or three colours, and perhaps alpha */
 struct st_ink_t {
-    double bands[4];
+    double bands[MAX_BANDS];
     int num_bands;
 };
 
@@ -28,9 +30,10 @@ static int make_room(VipsImage **image, const sluice_plan_t *plan, sluice_color_
     if (!sluice_color_is_grey(color) && vips_image_get_bands(*image) < 3 &&
         sluice_pipeline_advance(image, &next, vips_colourspace(*image, &next, VIPS_INTERPRETATION_sRGB, NULL)) != 0)
         return -1;
-    if (!sluice_plan_adds_alpha(plan, color) || vips_image_hasalpha(*image))
-        return 0;
-    return sluice_pipeline_advance(image, &next, vips_addalpha(*image, &next, NULL));
+    if (sluice_plan_adds_alpha(plan, color) && !vips_image_hasalpha(*image) &&
+        sluice_pipeline_advance(image, &next, vips_addalpha(*image, &next, NULL)) != 0)
+        return -1;
+    return vips_image_get_bands(*image) <= MAX_BANDS ? 0 : -1;
 }
 
 static int extend(VipsImage **image, const sluice_plan_t *plan)
@@ -51,22 +54,11 @@ static int extend(VipsImage **image, const sluice_plan_t *plan)
     return ret;
 }
 
-static int premultiply(VipsImage **image, struct st_ink_t *ink)
+/* as libvips has the background of what is premultiplied */
+static void premultiply_ink(struct st_ink_t *ink)
 {
-    VipsImage *next;
-
     for (int i = 0; i != ink->num_bands - 1; ++i)
         ink->bands[i] *= ink->bands[ink->num_bands - 1] / 255;
-    return sluice_pipeline_advance(image, &next, vips_premultiply(*image, &next, NULL));
-}
-
-static int unpremultiply(VipsImage **image)
-{
-    VipsImage *next;
-
-    if (sluice_pipeline_advance(image, &next, vips_unpremultiply(*image, &next, NULL)) != 0)
-        return -1;
-    return sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, NULL));
 }
 
 static int turn(VipsImage **image, double angle, const struct st_ink_t *ink)
@@ -91,10 +83,11 @@ static int rotate(VipsImage **image, const sluice_plan_t *plan)
         sluice_pipeline_advance(image, &next, (next = vips_image_copy_memory(*image)) != NULL ? 0 : -1) != 0)
         return -1;
     struct st_ink_t ink = make_ink(*image, color);
-    int alpha = vips_image_hasalpha(*image);
-    if ((alpha && premultiply(image, &ink) != 0) || turn(image, VIPS_RAD(plan->geometry.angle), &ink) != 0)
+    if (vips_image_hasalpha(*image))
+        premultiply_ink(&ink);
+    if (sluice_pipeline_premultiply(image) != 0 || turn(image, VIPS_RAD(plan->geometry.angle), &ink) != 0)
         return -1;
-    return alpha ? unpremultiply(image) : 0;
+    return sluice_pipeline_unpremultiply(image, VIPS_FORMAT_UCHAR);
 }
 
 int sluice_pipeline_canvas(VipsImage **image, const sluice_plan_t *plan)

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include "module/pipeline.h"
 #include "module/png_image.h"
 
@@ -10,6 +11,16 @@ static double webp_scale(const sluice_plan_t *plan)
     return scale < 1 ? scale : 1;
 }
 
+static int load_pages(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image)
+{
+    char pages[64] = "";
+
+    if (plan->first_page != 0 || plan->num_frames > 1)
+        snprintf(pages, sizeof(pages), "page=%u,n=%u", (unsigned)plan->first_page, (unsigned)plan->num_frames);
+    *image = vips_image_new_from_buffer(bytes, len, pages, "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
+    return *image != NULL ? 0 : -1;
+}
+
 int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image)
 {
     void *buf = (void *)(uintptr_t)bytes;
@@ -20,10 +31,12 @@ int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *pla
     case SLUICE_FORMAT_PNG:
         return sluice_png_image_load(bytes, len, image);
     case SLUICE_FORMAT_WEBP:
+        /* frames are parts of a canvas: scaled one by one they would not meet */
+        if (plan->first_page != 0 || plan->num_frames > 1)
+            return load_pages(bytes, len, plan, image);
         return vips_webpload_buffer(buf, len, image, "scale", webp_scale(plan), "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                     VIPS_FAIL_ON_ERROR, NULL);
     default:
-        *image = vips_image_new_from_buffer(buf, len, "", "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_ERROR, NULL);
-        return *image != NULL ? 0 : -1;
+        return load_pages(bytes, len, plan, image);
     }
 }

@@ -1,22 +1,6 @@
 #include "module/pipeline.h"
 #include "module/resize_image.h"
 
-static int premultiply(VipsImage **image)
-{
-    VipsImage *next;
-
-    return sluice_pipeline_advance(image, &next, vips_premultiply(*image, &next, NULL));
-}
-
-static int unpremultiply(VipsImage **image, VipsBandFormat format)
-{
-    VipsImage *next;
-
-    if (sluice_pipeline_advance(image, &next, vips_unpremultiply(*image, &next, NULL)) != 0)
-        return -1;
-    return sluice_pipeline_advance(image, &next, vips_cast(*image, &next, format, NULL));
-}
-
 /* the rest of 16 bits is of no use without a profile to convert them by, and costs twice as much on every step */
 static int narrow(VipsImage **image)
 {
@@ -47,14 +31,12 @@ static int resize_lazily(VipsImage **image, sluice_size_t scaled)
     double by_width = (double)scaled.width / vips_image_get_width(*image);
     double by_height = (double)scaled.height / vips_image_get_height(*image);
     VipsBandFormat format = vips_image_get_format(*image);
-    int alpha = vips_image_hasalpha(*image);
     VipsImage *next;
 
-    if (alpha && premultiply(image) != 0)
+    if (sluice_pipeline_premultiply(image) != 0 ||
+        sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)
         return -1;
-    if (sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)
-        return -1;
-    return alpha ? unpremultiply(image, format) : 0;
+    return sluice_pipeline_unpremultiply(image, format);
 }
 
 int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
@@ -120,7 +102,7 @@ static int make_searchable(VipsImage **image, VipsInteresting what)
     if (vips_image_get_format(*image) == VIPS_FORMAT_USHORT &&
         sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, "shift", TRUE, NULL)) != 0)
         return -1;
-    if (alpha && premultiply(image) != 0)
+    if (sluice_pipeline_premultiply(image) != 0)
         return -1;
     if (vips_image_get_format(*image) != VIPS_FORMAT_UCHAR &&
         sluice_pipeline_advance(image, &next, vips_cast_uchar(*image, &next, NULL)) != 0)
@@ -153,15 +135,37 @@ static int crop_found(VipsImage **image, const sluice_plan_t *plan)
     return extract(image, plan->geometry.part);
 }
 
+static int extract_source(VipsImage **image, const sluice_plan_t *plan)
+{
+    return extract(image, plan->geometry.source);
+}
+
+static int finish(VipsImage **image, const sluice_plan_t *plan)
+{
+    const sluice_geometry_t *geometry = &plan->geometry;
+
+    if (turn(image, geometry) != 0)
+        return -1;
+    return geometry->found.width != 0 ? crop_found(image, plan) : 0;
+}
+
+static int finish_frame(VipsImage **image, const sluice_plan_t *plan)
+{
+    return extract(image, plan->geometry.kept) == 0 ? finish(image, plan) : -1;
+}
+
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
 {
     const sluice_geometry_t *geometry = &plan->geometry;
     sluice_size_t stored = {(uint32_t)plan->facts.width, (uint32_t)plan->facts.height};
+    int num_frames = plan->num_frames > 1 ? (int)plan->num_frames : 1;
 
     /* what was shrunk while it was loaded is all of it */
-    if (!sluice_area_is_all(geometry->source, stored) && extract(image, geometry->source) != 0)
+    if (!sluice_area_is_all(geometry->source, stored) && sluice_pipeline_each_page(image, plan, extract_source) != 0)
         return -1;
-    if (sluice_pipeline_resize_part(image, geometry->scaled, geometry->kept) != 0 || turn(image, geometry) != 0)
+    if (num_frames == 1)
+        return sluice_pipeline_resize_part(image, geometry->scaled, geometry->kept) == 0 ? finish(image, plan) : -1;
+    if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height * num_frames) != 0)
         return -1;
-    return geometry->found.width != 0 ? crop_found(image, plan) : 0;
+    return sluice_pipeline_each_page(image, plan, finish_frame);
 }

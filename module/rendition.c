@@ -30,6 +30,7 @@
 #include <xxhash.h>
 #include "module/picture_check.h"
 #include "module/rendition_group.h"
+#include "module/siblings.h"
 #include "module/source_memory.h"
 
 /* what the origin does not have any more, or does not want to be stored, goes out of the cache as well */
@@ -48,6 +49,15 @@ void sluice_rendition_leave_riders(sluice_rendition_t *job)
     }
 }
 
+/* for requests that cannot have another size of it */
+static void remember_size(sluice_rendition_t *job, icache_object_t *object)
+{
+    const sluice_rendition_meta_t *meta = object->meta;
+    icache_key_t source = icache_key(job->sluice->cache, sluice_rendition_source_key(job), job->source_key_len);
+
+    sluice_siblings_add(job->sluice->siblings, &source, &job->options, meta->width, meta->height, icache_object_handle(object));
+}
+
 void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, sluice_failure_t failure)
 {
     sluice_t *sluice = job->sluice;
@@ -58,6 +68,8 @@ void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, s
     icache_object_unref(&job->source);
     drop_old(job, object, sluice_failure_error(failure));
     sluice_uncount(&sluice->renditions_in_progress, 1);
+    if (store)
+        remember_size(job, object);
     icache_flight_complete(&job->flight, object, failure, store, sluice_now_ms());
     sluice_rendition_unref(job);
 }
@@ -92,7 +104,7 @@ static void on_abandon(void *_job)
 
 static sluice_error_t plan(sluice_rendition_t *job)
 {
-    sluice_limits_t limits = {job->origin->settings.max_pixels, job->origin->settings.max_side};
+    sluice_limits_t limits = {job->origin->settings.max_pixels, job->origin->settings.max_side, job->origin->settings.max_pages};
     sluice_error_t error;
 
     if (job->planned)

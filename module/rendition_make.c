@@ -100,6 +100,21 @@ static int is_wanted(void *job)
     return sluice_rendition_is_wanted(job);
 }
 
+static sluice_error_t ask(void *_job, uint64_t bytes)
+{
+    sluice_rendition_t *job = _job;
+    pressure_t *pressure = job->sluice->pressure;
+
+    if (job->operation.bytes + bytes > pressure_largest_bytes(pressure)) {
+        job->need_bytes = job->operation.bytes + bytes;
+        return SLUICE_ERROR_NEVER_FITS;
+    }
+    if (pressure_reserve(pressure, PRESSURE_CLASS_DECODE, bytes) != PRESSURE_OK)
+        return SLUICE_ERROR_NO_ROOM;
+    job->more_bytes = bytes;
+    return SLUICE_OK;
+}
+
 /* of a run, the first is the one that was granted memory */
 struct st_making_t {
     sluice_rendition_t *jobs[SLUICE_TRANSFORM_PARTS_MAX];
@@ -116,7 +131,7 @@ static void add(struct st_making_t *making, sluice_rendition_t *job)
     uint64_t deadline_ms = sluice_now_ms() + (i + 1) * job->sluice->settings.transform_timeout_ms;
 
     making->jobs[i] = job;
-    making->controls[i] = (sluice_transform_control_t){is_wanted, i == 0 ? look : look_away, job, deadline_ms};
+    making->controls[i] = (sluice_transform_control_t){is_wanted, i == 0 ? look : look_away, ask, job, deadline_ms};
     making->parts[i] = (sluice_transform_part_t){.plan = &job->plan, .control = making->controls + i};
 }
 
@@ -191,7 +206,8 @@ static void run(struct st_making_t *making)
     sluice_transform_meter_end(sluice, &leader->meter, alone && making->parts[0].error == SLUICE_OK ? &leader->plan : NULL);
     sluice_count(&sluice->stats.transform_us, sluice_now_us() - start_us);
     sluice_count(&sluice->stats.transforms_shared, making->size - 1);
-    pressure_release(sluice->pressure, PRESSURE_CLASS_DECODE, making->extra_bytes);
+    pressure_release(sluice->pressure, PRESSURE_CLASS_DECODE, making->extra_bytes + leader->more_bytes);
+    leader->more_bytes = 0;
     pressure_operation_end(sluice->pressure, &leader->operation);
     if (alone)
         publish(making->parts, leader);

@@ -7,6 +7,7 @@
 #include "module/housekeeper.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
+#include "module/siblings.h"
 #include "module/sluice.h"
 #include "module/source.h"
 #include "module/transform.h"
@@ -67,7 +68,8 @@ static void start_caches(sluice_t *sluice)
                 (double)config.capacity_bytes / 1048576);
     sluice->cache = icache_create(&config);
     sluice->metadata = icache_meta_create(min_bytes(settings->metadata_capacity_bytes, sluice->budget_bytes / 10), seeds[1]);
-    if (sluice->cache == NULL || sluice->metadata == NULL)
+    sluice->siblings = sluice_siblings_create();
+    if (sluice->cache == NULL || sluice->metadata == NULL || sluice->siblings == NULL)
         fail_start("the caches: out of memory");
     start_quota(sluice, sluice->quotas);
 }
@@ -252,6 +254,7 @@ void sluice_stop_locked(sluice_t *sluice)
     icache_clear(sluice->cache);
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);
+    sluice_siblings_destroy(&sluice->siblings);
 }
 
 sluice_t *sluice_create(void)

@@ -88,7 +88,8 @@ typedef struct st_sluice_t {
 
     icache_t *cache;
     icache_meta_t *metadata;
-    icache_lane_t *pipeline; /* of renditions that wait for a source; any thread runs it */
+    struct st_sluice_siblings_t *siblings; /* of renditions */
+    icache_lane_t *pipeline;               /* of renditions that wait for a source; any thread runs it */
     pressure_meter_t *meter;
     pressure_wake_t wake;
     pressure_t *pressure;

@@ -21,9 +21,20 @@ typedef struct st_sluice_ratios_t {
     sluice_counter_t sum_millionths;
 } sluice_ratios_t;
 
+/**
+ * why an answer is a lesser one than was asked for, see degrade.h
+ */
+typedef enum en_sluice_degraded_t {
+    SLUICE_DEGRADED_WEBP_FOR_AVIF,
+    SLUICE_DEGRADED_STALE,
+    SLUICE_DEGRADED_LARGER,
+    SLUICE_NUM_DEGRADED
+} sluice_degraded_t;
+
 typedef struct st_sluice_stats_t {
     sluice_counter_t responses[6]; /* of misses, errors and waiters, by hundred; hits are counted by each loop for itself */
     sluice_counter_t shed, bad_requests;
+    sluice_counter_t degraded[SLUICE_NUM_DEGRADED];
     sluice_counter_t errors_of_origin, errors_of_image, errors_of_room, errors_of_time;
     sluice_counter_t fetches, fetch_failures, fetched_bytes, fetches_in_progress;
     sluice_counter_t transforms_begun, transform_overruns, overrun_warned_ms;

@@ -10,6 +10,7 @@
 #include <vips/vips.h>
 #include <vips/vector.h>
 #include "module/clock.h"
+#include "module/frame_count.h"
 #include "module/geometry.h"
 #include "module/jpeg_scans.h"
 #include "module/jpeg_thin.h"
@@ -149,6 +150,7 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
         .loaded_height = plan->least_loaded.height,
         .width = geometry->answer.width,
         .height = geometry->answer.height,
+        .trimmed = options->trim_threshold != 0,
         .output = options->output,
         .quality = options->quality,
         .alpha = alpha,
@@ -158,18 +160,22 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
                     options->background.alpha % 255 != 0,
         .interlaced = options->interlaced,
         .lossless = options->lossless,
+        .num_frames = plan->num_frames,
         .in_text = plan->answer_format == SLUICE_FORMAT_TEXT,
     };
 
     if (is_scaled_down_by_rows(plan)) {
-        work.made_width = geometry->kept.width;
-        work.made_height = geometry->kept.height;
+        /* frames are scaled together, and cropped after that */
+        work.made_width = plan->num_frames > 1 ? geometry->scaled.width : geometry->kept.width;
+        work.made_height = plan->num_frames > 1 ? (uint64_t)geometry->scaled.height * plan->num_frames : geometry->kept.height;
     }
     if (geometry->turn != 0 || geometry->found.width != 0)
         work.copied_bytes = (uint64_t)geometry->kept.width * geometry->kept.height * plan->facts.bands * plan->facts.bytes_per_band;
     if (rotated)
         work.copied_bytes += rotated_bytes(plan, &work);
     work.copied_bytes += sluice_plan_effect_bytes(plan, alpha);
+    if (plan->num_frames > 1)
+        work.copied_bytes *= plan->num_frames;
     return sluice_transform_estimate(&plan->facts, &work);
 }
 
@@ -222,13 +228,11 @@ static sluice_error_t plan_geometry(sluice_plan_t *plan)
     sluice_area_t all = {0, 0, stored.width, stored.height};
 
     plan->least_loaded = stored;
-    if (plan->options.trim_threshold != 0) {
-        sluice_geometry_bound(stored, plan->orientation, &plan->options, (uint32_t)plan->limits.max_side, &plan->geometry);
-        return SLUICE_OK;
-    }
     sluice_geometry_make(stored, all, plan->orientation, &plan->options, &plan->geometry);
+    if (plan->options.trim_threshold != 0)
+        return SLUICE_OK; /* so far */
     scaled = plan->geometry.scaled;
-    if (sluice_area_is_all(plan->geometry.source, stored))
+    if (sluice_area_is_all(plan->geometry.source, stored) && plan->first_page == 0 && plan->num_frames <= 1)
         plan->least_loaded = (sluice_size_t){smaller(scaled.width, stored.width), smaller(scaled.height, stored.height)};
     return check_geometry(plan);
 }
@@ -236,7 +240,39 @@ static sluice_error_t plan_geometry(sluice_plan_t *plan)
 sluice_error_t sluice_transform_plan_trimmed(sluice_plan_t *plan, sluice_area_t area)
 {
     sluice_geometry_make(stored_size(plan), area, plan->orientation, &plan->options, &plan->geometry);
-    return sluice_transform_estimate_plan(plan) <= plan->estimate_bytes ? check_geometry(plan) : SLUICE_ERROR_ANSWER_TOO_LARGE;
+    plan->estimate_bytes = sluice_transform_estimate_plan(plan);
+    return check_geometry(plan);
+}
+
+/* of pages behind the first one, what was sniffed says nothing; frames of animations are painted upon each other */
+static void forget_first_page(sluice_picture_facts_t *facts, uint32_t num_frames)
+{
+    facts->whole = SLUICE_WHOLE;
+    if (facts->format == SLUICE_FORMAT_GIF)
+        facts->whole_bytes_per_pixel = 8;
+    else if (facts->format == SLUICE_FORMAT_WEBP)
+        facts->whole_bytes_per_pixel = 16 + 4 * num_frames; /* libvips keeps them all */
+}
+
+/* consumes the image */
+static sluice_error_t plan_pages(const void *bytes, size_t len, VipsImage *image, sluice_plan_t *plan)
+{
+    sluice_error_t error = sluice_pipeline_choose_pages(bytes, len, &image, plan);
+
+    if (error == SLUICE_OK && plan->first_page != 0)
+        read_header(image, plan);
+    g_object_unref(image);
+    vips_error_clear();
+    if (error != SLUICE_OK)
+        return error;
+    if (plan->first_page != 0 || plan->num_frames > 1)
+        forget_first_page(&plan->facts, plan->num_frames);
+    if (plan->num_frames > 1) {
+        plan->options.trim_threshold = 0; /* each frame would be trimmed, or cropped, in another way */
+        if (plan->options.align == SLUICE_ALIGN_ENTROPY || plan->options.align == SLUICE_ALIGN_ATTENTION)
+            plan->options.align = SLUICE_ALIGN_CENTER;
+    }
+    return SLUICE_OK;
 }
 
 sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
@@ -251,6 +287,8 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     /* the numbers of the header are checked before any decoder sees the file */
     if (plan->facts.width * plan->facts.height > limits->max_pixels)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
+    if (sluice_count_frames(plan->facts.format, bytes, len, SLUICE_FRAMES_MAX + 1) > SLUICE_FRAMES_MAX)
+        return SLUICE_ERROR_TOO_MANY_PAGES;
     if (takes_ages(bytes, len, &plan->facts))
         return SLUICE_ERROR_BROKEN_IMAGE;
     if ((image = vips_image_new_from_buffer(bytes, len, "", NULL)) == NULL) {
@@ -258,18 +296,20 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
         return SLUICE_ERROR_BROKEN_IMAGE;
     }
     read_header(image, plan);
-    g_object_unref(image);
     if (plan->facts.format == SLUICE_FORMAT_JPEG)
         plan->facts.thin_bytes = sluice_jpeg_thin_bytes(bytes, len);
-    if (plan->facts.width * plan->facts.height > limits->max_pixels)
-        return SLUICE_ERROR_TOO_MANY_PIXELS;
-
     sluice_plan_output(plan);
     if (plan->options.output == SLUICE_FORMAT_JSON) {
+        g_object_unref(image);
         plan->estimate_bytes = SLUICE_DESCRIPTION_BYTES;
         return SLUICE_OK;
     }
-    sluice_error_t error = plan_geometry(plan);
+    sluice_error_t error = plan_pages(bytes, len, image, plan);
+    if (error != SLUICE_OK)
+        return error;
+    if (plan->facts.width * plan->facts.height > limits->max_pixels / plan->num_frames)
+        return SLUICE_ERROR_TOO_MANY_PIXELS;
+    error = plan_geometry(plan);
     plan->estimate_bytes = sluice_transform_estimate_plan(plan);
     return error;
 }

@@ -15,8 +15,9 @@
 #include "module/transform_estimate.h"
 
 typedef struct st_sluice_limits_t {
-    uint64_t max_pixels; /* of the source; of an animation its first frame, which is all that is decoded */
+    uint64_t max_pixels; /* of the source, those of all frames that are decoded */
     uint64_t max_side;   /* of the answer */
+    uint64_t max_pages;  /* that are decoded, or searched for the largest or smallest */
 } sluice_limits_t;
 
 typedef struct st_sluice_plan_t {
@@ -24,19 +25,23 @@ typedef struct st_sluice_plan_t {
     sluice_picture_facts_t facts;
     sluice_limits_t limits;
     sluice_format_t answer_format; /* that of the output, or of what it is wrapped in */
+    uint32_t first_page;           /* of those that are decoded */
+    uint32_t num_frames;           /* that are decoded, one below the other; facts and geometry are those of one of them */
     int orientation;               /* of EXIF: 1 to 8 */
-    sluice_geometry_t geometry;    /* of a picture that is to be trimmed, the largest that can come of it */
+    sluice_geometry_t geometry;    /* as if there was nothing to trim */
     sluice_size_t least_loaded;    /* what the decoder must deliver at least, as stored, which it may shrink the picture to */
     int has_profile; /* the source names its colour space; without, its colours are sRGB already, or converted by formula */
     uint64_t estimate_bytes;
 } sluice_plan_t;
 
 /**
- * what may stop a run: asked now and then while it decodes. `look` is called as often, and when much memory is in use
+ * what may stop a run: asked now and then while it decodes. `look` is called as often, and when much memory is in use. `ask` is
+ * called, once at most, for a picture that is trimmed: what is left of it may be enlarged to more than the picture would have been
  */
 typedef struct st_sluice_transform_control_t {
     int (*wanted)(void *ctx);
     void (*look)(void *ctx);
+    sluice_error_t (*ask)(void *ctx, uint64_t bytes); /* for more than the plan says; SLUICE_OK, or why there is not so much */
     void *ctx;
     uint64_t deadline_ms; /* sluice_now_ms() */
 } sluice_transform_control_t;
@@ -65,7 +70,7 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
  * one rendition of a run
  */
 typedef struct st_sluice_transform_part_t {
-    sluice_plan_t *plan; /* of a picture that is trimmed, the run sets the geometry */
+    sluice_plan_t *plan; /* if the picture is trimmed, the run makes it that of what is left */
     const sluice_transform_control_t *control;
     void (*on_done)(struct st_sluice_transform_part_t *part, void *ctx); /* as soon as it is made or has failed; or NULL */
     void *ctx;
@@ -89,8 +94,7 @@ void sluice_transform_run(const void *bytes, size_t len, sluice_transform_part_t
  */
 int sluice_transform_can_share(const sluice_plan_t *plan);
 /**
- * Makes the geometry of a picture of which trimming has left this area. SLUICE_ERROR_ANSWER_TOO_LARGE if it takes more memory than
- * the plan said, or has a side that is too long.
+ * makes it the plan of a picture of which trimming has left this area
  */
 sluice_error_t sluice_transform_plan_trimmed(sluice_plan_t *plan, sluice_area_t area);
 /**

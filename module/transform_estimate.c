@@ -4,6 +4,8 @@
 #define FIXED_BYTES (UINT64_C(2) << 20)
 #define PROFILE_BYTES (UINT64_C(1) << 20) /* of the profile that CMYK without one is given */
 #define WEBP_COLUMN_BYTES 128             /* of the rows that a WebP decoder works at, for each pixel of their width */
+#define TRIM_BYTES (UINT64_C(1) << 20)    /* of the search for borders, which keeps */
+#define TRIM_ROWS 48                      /* of floats, and much else less */
 #define ROWS 128                          /* that libvips keeps at a place, for strips of 16 rows */
 
 /* the factors come from files: a product beyond 64 bits is more than any budget, and must not wrap to a small one */
@@ -103,6 +105,8 @@ static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work
         kept *= 3; /* strips, or rows of tiles */
     uint64_t each = times(loaded_width(facts, work), kept + (by_rows ? 0 : 2 * scaled));
     uint64_t bytes = plus(times(each, min(facts->height, ROWS)), by_rows ? resizer_bytes(facts, work) : 0);
+    if (work->trimmed)
+        bytes = plus(bytes, plus(TRIM_BYTES, times(times(facts->width, facts->bands), sizeof(float) * TRIM_ROWS)));
     return scales_while_loading(facts) ? plus(bytes, times(facts->width, WEBP_COLUMN_BYTES)) : bytes;
 }
 
@@ -121,6 +125,11 @@ static uint64_t profile_bytes(const sluice_picture_facts_t *facts)
     return bytes != 0 ? plus(times(bytes, 9), UINT64_C(1) << 19) : 0;
 }
 
+static uint64_t more_frames(const sluice_work_t *work)
+{
+    return work->num_frames > 1 ? work->num_frames - 1 : 0;
+}
+
 /*
  * JPEG keeps the coefficients to find the best code for them: 2 bytes for each sample, of which there are 3 for two pixels, from
  * quality 90 on 3 for each. What AVIF does from there on is the same to its planes. WebP takes 14 for an alpha that is easily told,
@@ -136,11 +145,14 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
     case SLUICE_FORMAT_PNG:
         return times(pixels, work->interlaced ? 2 * bands : bands);
     case SLUICE_FORMAT_WEBP:
+        if (work->num_frames > 1)
+            return plus(UINT64_C(8) << 20,
+                        times(pixels, work->lossless ? 56 + 8 * (uint64_t)work->num_frames : 40 + 3 * (uint64_t)work->num_frames));
         if (work->lossless)
             return plus(UINT64_C(8) << 20, times(pixels, 40 + (work->alpha ? 4 : 0)));
         return plus(UINT64_C(3) << 19, times(pixels, work->alpha ? 44 : 7));
     case SLUICE_FORMAT_GIF:
-        return plus(UINT64_C(1) << 20, times(pixels, 25));
+        return plus(plus(UINT64_C(1) << 20, times(pixels, 25)), times(more_frames(work), 2 * pixels));
     case SLUICE_FORMAT_AVIF:
         return plus(UINT64_C(7) << 19, times(pixels, (fine ? 54 : 34) + (work->alpha ? 10 : 0)));
     default:
@@ -151,7 +163,7 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
 /* of encoded bytes that are at most as many as the pixels had */
 static uint64_t text_bytes(const sluice_work_t *work)
 {
-    return work->in_text ? times(times(work->width, work->height), 6) : 0;
+    return work->in_text ? times(times(times(work->width, work->height), 6), 1 + more_frames(work)) : 0;
 }
 
 uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sluice_work_t *work)

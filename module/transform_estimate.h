@@ -7,7 +7,7 @@
  *
  *   JPEG   baseline 2.6 (5.6), grey 1.1 (3.4), CMYK 10.1 (14.5); progressive 4:2:0 11.8 (18.7), 4:4:4 4.5 (7.8), CMYK 199 (207);
  *          for answers above an eighth of its size, progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
- *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 6.9 (11.6); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 149 (151)
+ *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 10.6 (16.2); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 152 (156)
  *   WebP   lossy 1.4 (3.9), lossless 97 (100), with alpha 28 to 49 (125: a file may hold a plane that takes as much)
  *   AVIF   4:2:0 169 (177), 4:4:4 315 (321), with alpha 196 (246); more than 8 bits, not measured, count twice
  *   GIF    102 (105), with transparency 117 (126)
@@ -30,6 +30,7 @@ typedef struct st_sluice_work_t {
     uint64_t loaded_width, loaded_height; /* what the decoder may shrink it to */
     uint64_t width, height;               /* of the answer */
     uint64_t copied_bytes;                /* of pictures on the way that are in memory, to be turned, searched or rotated */
+    int trimmed;                          /* all of it is searched before */
     sluice_format_t output;
     uint32_t quality;
     int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
@@ -53,7 +54,8 @@ int sluice_jpeg_is_thinned(const sluice_picture_facts_t *facts, uint64_t width, 
  *   fixed part     2 MiB of pipeline and codec state; nine times the colour profile, which is unpacked (CMYK has always one)
  *   rows           128 rows as decoded, unless it is an interlaced PNG. resize.h keeps some rows, and makes a picture in memory;
  *                  where libvips scales there are 128 rows more behind each of its two steps, of floats where there is alpha. JPEG
- *                  shrinks by up to 8 while it loads, WebP to the size wanted, from few rows
+ *                  shrinks by up to 8 while it loads, WebP to the size wanted, from few rows. To search for
+ *                  borders, 1 MiB and 48 rows of floats
  *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
  *   thinning       of JPEG at an eighth of its size, in place of a whole decode: facts->thin_bytes
  *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them

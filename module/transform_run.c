@@ -87,6 +87,11 @@ struct st_run_t {
     uint64_t sized_us, built_us; /* decoding is over with size, or goes on from then on, and is probed */
 };
 
+static int draw(VipsImage **image, const sluice_plan_t *plan)
+{
+    return sluice_pipeline_canvas(image, plan) == 0 && sluice_pipeline_adjust(image, plan) == 0 ? 0 : -1;
+}
+
 /* sets up all that follows the decoder, up to the encoder */
 static int build(struct st_run_t *run, VipsImage **image)
 {
@@ -95,8 +100,8 @@ static int build(struct st_run_t *run, VipsImage **image)
 
     run->sized_us = sluice_now_us();
     failed = failed || insert_probe(image, &run->decoded) != 0 || sluice_pipeline_colour(image, plan) != 0 ||
-             sluice_pipeline_canvas(image, plan) != 0 || sluice_pipeline_adjust(image, plan) != 0 ||
-             sluice_pipeline_placeholder(image, plan) != 0 || insert_probe(image, &run->transformed) != 0;
+             sluice_pipeline_each_page(image, plan, draw) != 0 || sluice_pipeline_placeholder(image, plan) != 0 ||
+             sluice_pipeline_mark_pages(image, plan) != 0 || insert_probe(image, &run->transformed) != 0;
     run->built_us = sluice_now_us();
     return failed ? -1 : 0;
 }
@@ -144,6 +149,16 @@ static void make_part(sluice_transform_part_t *part, VipsImage *image)
     part->error = ret == 0 ? SLUICE_OK : why_failed(&watch);
 }
 
+static sluice_error_t plan_trimmed(sluice_transform_part_t *part, sluice_area_t area)
+{
+    uint64_t planned_bytes = part->plan->estimate_bytes;
+    sluice_error_t error = sluice_transform_plan_trimmed(part->plan, area);
+
+    if (error == SLUICE_OK && part->plan->estimate_bytes > planned_bytes)
+        error = part->control->ask(part->control->ctx, part->plan->estimate_bytes - planned_bytes);
+    return error;
+}
+
 /* decodes once only to see what is left: else all of it would have to be in memory */
 static sluice_error_t trim(const void *bytes, size_t len, sluice_transform_part_t *part)
 {
@@ -157,7 +172,7 @@ static sluice_error_t trim(const void *bytes, size_t len, sluice_transform_part_
     int ret = sluice_pipeline_find_trim(image, part->plan, &area);
     g_signal_handlers_disconnect_by_data(image, &watch);
     g_object_unref(image);
-    return ret == 0 ? sluice_transform_plan_trimmed(part->plan, area) : why_failed(&watch);
+    return ret == 0 ? plan_trimmed(part, area) : why_failed(&watch);
 }
 
 /* from the header alone: the whole of an animation is opened, so that all of its frames are named */

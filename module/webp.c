@@ -27,10 +27,9 @@ static size_t chunk_len(const uint8_t *bytes, size_t len, size_t at)
     return padded <= len - at - CHUNK_HEADER_LEN ? CHUNK_HEADER_LEN + padded : 0;
 }
 
-static int is_extended_still(const uint8_t *bytes, size_t len)
+static int is_extended(const uint8_t *bytes, size_t len)
 {
-    if (len < FLAGS_AT + 10 || memcmp(bytes, "RIFF", 4) != 0 || memcmp(bytes + 8, "WEBPVP8X", 8) != 0 ||
-        (bytes[FLAGS_AT] & FLAG_ANIMATION) != 0)
+    if (len < FLAGS_AT + 10 || memcmp(bytes, "RIFF", 4) != 0 || memcmp(bytes + 8, "WEBPVP8X", 8) != 0)
         return 0;
     for (size_t at = FILE_HEADER_LEN, n; at != len; at += n)
         if ((n = chunk_len(bytes, len, at)) == 0)
@@ -41,17 +40,17 @@ static int is_extended_still(const uint8_t *bytes, size_t len)
 static int is_kept(const uint8_t *chunk, int extended)
 {
     return memcmp(chunk, "VP8 ", 4) == 0 || memcmp(chunk, "VP8L", 4) == 0 || memcmp(chunk, "ALPH", 4) == 0 ||
-           (extended && memcmp(chunk, "VP8X", 4) == 0);
+           memcmp(chunk, "ANIM", 4) == 0 || memcmp(chunk, "ANMF", 4) == 0 || (extended && memcmp(chunk, "VP8X", 4) == 0);
 }
 
 size_t sluice_webp_strip(uint8_t *bytes, size_t len)
 {
     size_t to = FILE_HEADER_LEN;
 
-    if (!is_extended_still(bytes, len))
+    if (!is_extended(bytes, len))
         return len;
-    int extended = (bytes[FLAGS_AT] & FLAG_ALPHA) != 0;
-    bytes[FLAGS_AT] &= FLAG_ALPHA;
+    int extended = (bytes[FLAGS_AT] & (FLAG_ALPHA | FLAG_ANIMATION)) != 0;
+    bytes[FLAGS_AT] &= FLAG_ALPHA | FLAG_ANIMATION;
     for (size_t at = FILE_HEADER_LEN, n; at != len; at += n) {
         n = chunk_len(bytes, len, at);
         if (is_kept(bytes + at, extended)) {

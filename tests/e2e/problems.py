@@ -20,6 +20,8 @@ ERRORS = {
     "broken-image": (422, "Unprocessable Content", True, False),
     "source-too-large": (413, "Content Too Large", True, False),
     "too-many-pixels": (413, "Content Too Large", True, False),
+    "too-many-pages": (413, "Content Too Large", False, False),
+    "no-such-page": (400, "Bad Request", False, False),
     "answer-too-large": (413, "Content Too Large", False, False),
     "source-never-fits": (413, "Content Too Large", True, False),
     "never-fits": (413, "Content Too Large", False, False),

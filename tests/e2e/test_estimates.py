@@ -54,6 +54,17 @@ def test_answers(program):
     assert all(taken <= estimate for taken, estimate in rows.values())
 
 
+def test_what_is_turned_searched_and_trimmed(program):
+    outputs = (
+        "800:jpg:cover:a=entropy,800:png:cover:a=attention:ro=90,800:webp:inside:ro=30,800:jpg:inside:ro=90,800:webp:contain:cbg=80ff0000,"
+        "w=9&h=9&fit=fill&trim=10&output=png,w=400&precrop&cx=300&cw=500&ro=180&output=jpg,800:png:outside:trim=10:ro=45:flip"
+    )
+    kinds = "jpeg-420,jpeg-turned,png-grey,png-rgba,png-16,webp-busy-alpha"
+    code, rows = measure(kinds=kinds, sizes=1, outputs=outputs)
+    assert code == 0 and len(rows) == len(kinds.split(",")) * len(outputs.split(","))
+    assert all(taken <= estimate for taken, estimate in rows.values())
+
+
 # --- the histogram of what was taken
 
 

@@ -1,6 +1,9 @@
 """auto=format: which format a client gets by its Accept, that caches are told, and that what one client gets never reaches another."""
 
+import base64
+import hmac
 import itertools
+import time
 
 import pytest
 
@@ -84,6 +87,14 @@ def test_transparency_is_kept(server):
         body = fetch(server, "/images/rgba.png?w=64&auto=format", headers={"Accept": accept}).body
         assert pictures.header(body).format == expected
         assert pictures.decode(body).mode == "RGBA"
+
+
+@pytest.mark.parametrize("accept, expected", [(CHROME, "webp"), (SAFARI_15, "webp"), (CURL, "gif"), (AVIF_ONLY, "gif")])
+def test_what_moves_is_no_avif(server, accept, expected):
+    body = fetch(server, "/images/animated.gif?w=64&n=-1&auto=format", headers={"Accept": accept} if accept else {}).body
+    assert pictures.header(body).format == expected
+    # the first frame alone may be
+    assert pictures.header(fetch(server, "/images/animated.gif?w=64&auto=format", headers={"Accept": AVIF_ONLY}).body).format == "avif"
 
 
 def test_an_output_of_its_own_wins(server):
@@ -219,6 +230,26 @@ def test_so_does_an_origin_that_fails(sluice, origin):
     origin.script("/bad.jpg", status=500)
     answer = ask(server, CHROME, "/far/bad.jpg?auto=format")
     assert (answer.status, answer.headers.get_all("Vary")) == (502, ["Accept"])
+
+
+def test_a_signature_that_has_expired(sluice, tmp_path):
+    """What is remembered of a negotiated target ends with its time, in all outcomes."""
+    key = tmp_path / "sign.key"
+    key.write_text("0123456789abcdef\n")
+    key.chmod(0o600)
+    server = start(sluice, **{"image.sign-key": str(key)})
+
+    def sign(target):
+        mac = hmac.digest(b"0123456789abcdef", target.encode(), "sha256")
+        return f"{target}&sig=" + base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+    for accept in (CHROME, SAFARI_15):
+        assert ask(server, accept, sign(AUTO)).status == 200
+    target = sign(f"{AUTO}&exp={int(time.time()) + 3}")
+    for _, accept in itertools.product(range(3), (CHROME, SAFARI_15)):
+        assert "hit" in cache_status(ask(server, accept, target))
+    for accept in (CHROME, SAFARI_15):
+        wait_for(lambda: ask(server, accept, target).status == 403, 20, "it expires")
 
 
 def test_expired_ones_too(sluice, origin):

@@ -125,7 +125,8 @@ def assert_stands_in(answer, width=FALLBACK_WIDTH, kind="png"):
     assert size_of(answer.body)[0] == width and header(answer.body).format == kind
 
 
-def test_a_missing_picture(server):
+def test_a_missing_picture(server, origin):
+    origin.script("/rgb.png", file="rgb.png", last_modified="Tue, 15 Nov 1994 08:12:31 GMT")
     plain = fetch(server, f"/images/rgb.png?w={FALLBACK_WIDTH}")
     first, *others = (server.get(f"/images/none.jpg?w={FALLBACK_WIDTH}&default=rgb.png") for _ in range(3))
     for answer in (first, *others):
@@ -137,6 +138,7 @@ def test_a_missing_picture(server):
     for answer in others:
         assert cache_status(answer) == {"hit": True, "detail": "not-found"}
     assert transforms(server) == 1
+    assert plain.headers["Last-Modified"] is not None
     assert fetch(server, f"/images/rgb.png?w={FALLBACK_WIDTH}").headers["Cache-Control"] == "public, max-age=3600"
 
 

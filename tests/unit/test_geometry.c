@@ -559,55 +559,6 @@ static void test_rotation(void **state)
     }
 }
 
-/* ---- trimmed pictures ---- */
-
-static uint64_t area_of(sluice_size_t size)
-{
-    return (uint64_t)size.width * size.height;
-}
-
-/* the answer to any trimming has no more pixels than the bound, unless a side is longer than may be */
-static void test_bound(void **state)
-{
-    uint64_t random = 0x9e3779b97f4a7c15;
-    uint32_t n[16], checked = 0;
-
-    (void)state;
-    for (size_t i = 0; i != 300000; ++i) {
-        for (size_t j = 0; j != 16; ++j) {
-            random = random * 6364136223846793005 + 1442695040888963407;
-            n[j] = (uint32_t)(random >> 40);
-        }
-        sluice_size_t stored = {1 + n[0] % 300, 1 + n[1] % 300};
-        sluice_area_t left = {n[2] % stored.width, n[3] % stored.height, 0, 0};
-        left.width = 1 + n[4] % (stored.width - left.left);
-        left.height = 1 + n[5] % (stored.height - left.top);
-        sluice_options_t options = wanted(n[6] % 3 * n[7] % 400, n[6] / 3 % 3 * n[8] % 400, (sluice_fit_t)(n[9] % SLUICE_NUM_FITS));
-        options.without_enlargement = n[10] % 2;
-        options.rotation = n[11] % 3 == 0 ? n[11] / 3 % 360 : n[11] / 3 % 4 * 90;
-        options.align = (sluice_align_t)(n[12] % SLUICE_NUM_ALIGNS);
-        options.crop_first = n[13] % 4 == 0;
-        options.crop_width = (sluice_length_t){n[13] / 4 % 2 * n[14] % 200, 0};
-        sluice_geometry_t made, bound;
-        int orientation = 1 + (int)(n[15] % 8);
-        sluice_geometry_make(stored, left, orientation, &options, &made);
-        sluice_geometry_bound(stored, orientation, &options, 400, &bound);
-        if (made.scaled.width > 400 || made.scaled.height > 400)
-            continue;
-        ++checked;
-        if (area_of(made.answer) > area_of(bound.answer))
-            fail_msg("%u x %u of %u x %u, orientation %d, to %u x %u, fit %d, %u degrees: %u x %u is more than %u x %u",
-                     (unsigned)left.width, (unsigned)left.height, (unsigned)stored.width, (unsigned)stored.height, orientation,
-                     (unsigned)options.width.amount, (unsigned)options.height.amount, (int)options.fit, (unsigned)options.rotation,
-                     (unsigned)made.answer.width, (unsigned)made.answer.height, (unsigned)bound.answer.width,
-                     (unsigned)bound.answer.height);
-        assert_true(area_of(made.scaled) <= area_of(bound.scaled));
-        assert_true((uint64_t)made.kept.width * made.kept.height <= (uint64_t)bound.kept.width * bound.kept.height);
-        assert_int_equal(made.turn, bound.turn);
-    }
-    assert_true(checked > 100000);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,7 +582,6 @@ int main(void)
         cmocka_unit_test(test_found_area),
         cmocka_unit_test(test_contain),
         cmocka_unit_test(test_rotation),
-        cmocka_unit_test(test_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

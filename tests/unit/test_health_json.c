@@ -121,6 +121,8 @@ static void fill(health_snapshot_t *snapshot)
     fill_cache(&snapshot->caches[0], "image");
     fill_cache(&snapshot->caches[1], "metadata");
     snapshot->shed = value();
+    for (size_t i = 0; i != HEALTH_NUM_DEGRADED; ++i)
+        snapshot->degraded[i] = value();
     snapshot->requests_in_progress = value();
     snapshot->origin_in_progress = value();
     snapshot->transforms_in_progress = value();
@@ -231,7 +233,7 @@ static void health_by_field(void **state)
 
     json_t *watchdog = member(root, "watchdog");
 
-    assert_int_equal(json_object_size(root), 15);
+    assert_int_equal(json_object_size(root), 16);
     check_quotas(root, snapshot.quotas);
     assert_int_equal(json_object_size(watchdog), 4);
     check_integer(watchdog, "checks", snapshot.watchdog_checks);
@@ -278,6 +280,11 @@ static void health_by_field(void **state)
     check_integer(operations, "transforms_queued", snapshot.transforms_queued);
     check_integer(operations, "requests", snapshot.requests_in_progress);
     check_integer(root, "shed_total", snapshot.shed);
+    json_t *degraded = member(root, "degraded");
+    assert_int_equal(json_object_size(degraded), 3);
+    check_integer(degraded, "webp-for-avif", snapshot.degraded[0]);
+    check_integer(degraded, "stale", snapshot.degraded[1]);
+    check_integer(degraded, "larger", snapshot.degraded[2]);
     json_t *reclaim = member(root, "last_reclaim");
     assert_int_equal(json_object_size(reclaim), 8);
     check_integer(reclaim, "generation", snapshot.last_reclaim.generation);

@@ -252,6 +252,7 @@ static void set_ratios(health_snapshot_t *snapshot)
 static void set_work(health_snapshot_t *snapshot)
 {
     static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    static const char *const degraded[] = {"webp-for-avif", "stale", "larger"};
     uint64_t sum = 0;
 
     set_each(snapshot->responses, 6, "sluice_request_responses_total{class=\"@\"}", classes);
@@ -260,6 +261,7 @@ static void set_work(health_snapshot_t *snapshot)
     expect((double)sum, "sluice_requests_total");
     set(&snapshot->requests_in_progress, "sluice_requests_in_progress");
     set(&snapshot->shed, "sluice_requests_shed_total");
+    set_each(snapshot->degraded, 3, "sluice_degraded_total{kind=\"@\"}", degraded);
     set(&snapshot->errors_bad_request, "sluice_errors_total{type=\"bad_request\"}");
     set(&snapshot->errors_origin, "sluice_errors_total{type=\"origin\"}");
     set(&snapshot->errors_image, "sluice_errors_total{type=\"image\"}");

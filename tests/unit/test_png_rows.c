@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <png.h>
 #include <zlib.h>
+#include "module/png_filter.h"
 #include "module/png_rows.h"
 
 static uint32_t seed = 1;
@@ -261,11 +262,21 @@ static void test_as_strict_as_libpng(void **state)
     }
 }
 
+static void test_unknown_filters(void **state)
+{
+    uint8_t row[3 + SLUICE_PNG_FILTER_SLACK] = {0}, above[3 + SLUICE_PNG_FILTER_SLACK] = {0};
+
+    (void)state;
+    for (int filter = 0; filter != 256; ++filter)
+        assert_int_equal(sluice_png_unfilter((uint8_t)filter, row, above, 3, 3), filter < PNG_FILTER_VALUE_LAST ? 0 : -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_samples_as_libpng),
         cmocka_unit_test(test_leaves_other_kinds_to_libpng),
+        cmocka_unit_test(test_unknown_filters),
         cmocka_unit_test(test_as_strict_as_libpng),
     };
 

@@ -9,7 +9,7 @@
 #define BEYOND_ALL (UINT64_C(1) << 62)
 #define FIXED (UINT64_C(2) << 20)
 
-static const sluice_work_t small = {300, 200, 300, 200, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 300, 200};
+static const sluice_work_t small = {300, 200, 300, 200, 0, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 300, 200};
 
 static sluice_picture_facts_t facts_of(sluice_format_t format, uint32_t bands, sluice_whole_t whole, uint32_t kept)
 {
@@ -122,21 +122,21 @@ static void test_parts_of_the_answer(void **state)
         sluice_work_t work;
         uint64_t bytes;
     } cases[] = {
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_JPEG, 89, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 4},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_JPEG, 90, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 10},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 3},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 1, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 4},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_WEBP, 80, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 7 + (3 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_WEBP, 80, 1, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 44 + (3 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 0, 0, 1, 0, 0, 0, 0, 0}, 2 * MB * 6},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_WEBP, 0, 0, 0, 0, 1, 0, 0, 0, 0}, 2 * MB * 40 + (8 << 20)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_PNG, 0, 0, 0, 0, 0, 1, 0, 0, 0}, 2 * MB * 9},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_GIF, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 25 + (2 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 50, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 34 + (7 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 54 + (7 << 19)},
-        {{2000, 1000, 2000, 1000, 0, SLUICE_FORMAT_AVIF, 90, 1, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 64 + (7 << 19)},
-        {{2000, 1000, 1000, 1000, 6 * MB, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 0, 0}, 1 * MB * 4 + 6 * MB},
-        {{2000, 1000, 1000, 1000, 12 * MB, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 0, 0}, 1 * MB * 4 + 12 * MB},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_JPEG, 89, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 4},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_JPEG, 90, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 10},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_PNG, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 3},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_PNG, 0, 1, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 4},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_WEBP, 80, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 7 + (3 << 19)},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_WEBP, 80, 1, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 44 + (3 << 19)},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_PNG, 0, 0, 0, 1, 0, 0, 0, 0, 0}, 2 * MB * 6},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_WEBP, 0, 0, 0, 0, 1, 0, 0, 0, 0}, 2 * MB * 40 + (8 << 20)},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_PNG, 0, 0, 0, 0, 0, 1, 0, 0, 0}, 2 * MB * 9},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_GIF, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 25 + (2 << 19)},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_AVIF, 50, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 34 + (7 << 19)},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_AVIF, 90, 0, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 54 + (7 << 19)},
+        {{2000, 1000, 2000, 1000, 0, 0, SLUICE_FORMAT_AVIF, 90, 1, 0, 0, 0, 0, 0, 0, 0}, 2 * MB * 64 + (7 << 19)},
+        {{2000, 1000, 1000, 1000, 6 * MB, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 0, 0}, 1 * MB * 4 + 6 * MB},
+        {{2000, 1000, 1000, 1000, 12 * MB, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 0, 0}, 1 * MB * 4 + 12 * MB},
     };
 
     (void)state;
@@ -146,6 +146,9 @@ static void test_parts_of_the_answer(void **state)
     assert_int_equal(sluice_transform_estimate(&facts, &cases[0].work), FIXED + 6000 * 3 * 128 + 2 * MB * 3);
     sluice_work_t work = cases[2].work;
     assert_int_equal(sluice_transform_estimate(&facts, &work), FIXED + 6000 * 3 * 128 + 2 * MB);
+    work.trimmed = 1; /* whole, and in floats */
+    assert_int_equal(sluice_transform_estimate(&facts, &work), FIXED + 6000 * 3 * 128 + 2 * MB + 6000 * 4 * 48 + (1 << 20));
+    work.trimmed = 0;
     work.coloured = 1; /* grey on a coloured background */
     assert_int_equal(sluice_transform_estimate(&facts, &work), FIXED + 6000 * 3 * 128 + 2 * MB * 3);
 }
@@ -161,7 +164,7 @@ static void test_jpeg_shrinks_on_load(void **state)
 
     (void)state;
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
-        sluice_work_t work = {cases[i].width, cases[i].height, 1, 1, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 1, 1};
+        sluice_work_t work = {cases[i].width, cases[i].height, 1, 1, 0, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 1, 1};
         assert_int_equal(sluice_transform_estimate(&facts, &work), FIXED + rows(cases[i].loaded, 3, 3, work) + 4);
     }
 }
@@ -169,18 +172,18 @@ static void test_jpeg_shrinks_on_load(void **state)
 /* what the decoder keeps is not what a JPEG takes that is thinned; but only where an eighth of it is enough */
 static void test_thin_jpeg(void **state)
 {
-    const sluice_work_t large = {751, 500, 751, 500, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0};
+    const sluice_work_t large = {751, 500, 751, 500, 0, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 751, 500};
     sluice_picture_facts_t facts = facts_of(SLUICE_FORMAT_JPEG, 3, SLUICE_WHOLE, 0);
-    const uint64_t rows = (6000 / 8 + 1) * 9 * 128, jpeg = 300 * 200 * 4;
+    const uint64_t decoded = rows(6000 / 8 + 1, 3, 3, small), jpeg = 300 * 200 * 4;
 
     (void)state;
     facts.coefficient_bytes = 72 * MB;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows + 72 * MB + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + decoded + 72 * MB + jpeg);
     facts.thin_bytes = 14 * MB;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows + 14 * MB + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + decoded + 14 * MB + jpeg);
     assert_true(sluice_transform_estimate(&facts, &large) > 72 * MB);
     facts.whole = SLUICE_NOT_WHOLE;
-    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + rows + 14 * MB + jpeg);
+    assert_int_equal(sluice_transform_estimate(&facts, &small), FIXED + decoded + 14 * MB + jpeg);
 }
 
 /* what a beginning of the file tells must not be more than what the whole of it comes to */
@@ -190,7 +193,7 @@ static void test_least(void **state)
     for (int format = SLUICE_FORMAT_JPEG; format != SLUICE_NUM_FORMATS; ++format) {
         for (int whole = SLUICE_NOT_WHOLE; whole <= SLUICE_WHOLE; ++whole) {
             sluice_picture_facts_t facts = facts_of((sluice_format_t)format, 3, (sluice_whole_t)whole, 4);
-            sluice_work_t work = {1, 1, 1, 1, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 0, 0};
+            sluice_work_t work = {1, 1, 1, 1, 0, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0, 0, 0};
             uint64_t least = sluice_transform_least(&facts);
             assert_true(least <= sluice_transform_estimate(&facts, &work));
             if (format == SLUICE_FORMAT_JPEG) {
@@ -211,7 +214,7 @@ static void test_does_not_wrap(void **state)
     (void)state;
     for (int format = SLUICE_FORMAT_NONE; format != SLUICE_NUM_FORMATS; ++format) {
         sluice_picture_facts_t absurd = {(sluice_format_t)format, huge, huge, 8, 2, SLUICE_WHOLE, 0, 8, 1, huge, 0};
-        const sluice_work_t large = {huge, huge, huge, huge, huge, SLUICE_FORMAT_AVIF, 90, 1, 0, 0, 0, 0, 0, 0, 0};
+        const sluice_work_t large = {huge, huge, huge, huge, huge, 0, SLUICE_FORMAT_AVIF, 90, 1, 0, 0, 0, 0, 0, 0, 0};
         assert_true(sluice_transform_estimate(&absurd, &small) >= BEYOND_ALL);
         assert_true(sluice_transform_least(&absurd) >= BEYOND_ALL);
         absurd.whole = SLUICE_NOT_WHOLE;
