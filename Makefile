@@ -31,28 +31,30 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -fPIC -pthread -I. -Imodul
     $(if $(SANITIZER),-fsanitize=$(SANITIZER) -fno-sanitize-recover=undefined,-D_FORTIFY_SOURCE=2) $(if $(WERROR),-Werror) $(CFLAGS)
 ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITIZER)) $(LDFLAGS)
 
-BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libssl-dev
+BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libssl-dev \
+    libisal-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
     python3-pytest python3-pil libvips-tools nginx-light varnish nghttp2-client prometheus nodejs
-BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2
+BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2 libvips-tools \
+    python3-numpy
 
 # pkg-config is asked when a recipe runs, not when this file is read: the packages may be what is about to be installed
 MODULE_PKGS := vips libcurl jansson libcrypto
 PKG_CFLAGS = $(shell pkg-config --cflags $(MODULE_PKGS) | sed 's/-I/-isystem /g')
-PKG_LIBS = $(shell pkg-config --libs $(MODULE_PKGS)) -lm
+PKG_LIBS = $(shell pkg-config --libs $(MODULE_PKGS)) -lisal -lm
 
 LIB_SRCS := $(wildcard image_cache/*.c pressure/*.c health/*.c)
 LOADER_SRCS := module/loader.c
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
-PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin byte_range cache_control cache_status client_caching color_names conditional config_values errors field_texts frame_count freshness geometry heap http_date image_options knobs memory_ratio negotiate option_kinds option_lists option_sizes option_table option_text option_values origin_guard picture_check picture_facts png_chunks purge_order secret seen siblings signature source_path source_share tone_curve transform_estimate worker_pool)
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin byte_range cache_control cache_status client_caching color_names conditional config_values errors field_texts frame_count freshness geometry heap http_date icc_profile image_options knobs memory_ratio negotiate option_kinds option_lists option_sizes option_table option_text option_values origin_guard picture_check picture_facts png_chunks png_filter png_rows purge_order resize secret seen siblings signature source_path source_share tone_curve transform_estimate worker_pool)
 JPEG_SRCS := $(wildcard module/jpeg_*.c)
-PURE_MODULE_SRCS += $(JPEG_SRCS) module/reduce.c
+PURE_MODULE_SRCS += $(JPEG_SRCS)
 # what fuzz targets link, of the above
 FUZZED := accept byte_range color_names errors image_options option_kinds option_sizes option_table option_text option_values picture_check picture_facts signature source_path transform_estimate $(JPEG_SRCS:module/%.c=%)
 FUZZED_LIBS := -lcrypto
 # a transform without the rest of the module
-TRANSFORM_SRCS := $(JPEG_SRCS) module/reduce.c module/png_chunks.c $(filter-out module/transform_meter.c,$(wildcard module/transform*.c module/pipeline_*.c module/plan_*.c module/option_*.c)) $(patsubst %,module/%.c,webp tone_curve geometry picture_facts image_options color_names source_path errors frame_count)
+TRANSFORM_SRCS := $(JPEG_SRCS) module/png_chunks.c $(filter-out module/transform_meter.c,$(wildcard module/transform*.c module/pipeline_*.c module/plan_*.c module/option_*.c)) $(patsubst %,module/%.c,color_names errors frame_count geometry icc_profile image_options picture_facts png_filter png_image png_rows resize resize_image source_path tone_curve webp)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
 FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/fuzz tests/e2e/modules,$d/*.c $d/*.h))
@@ -62,7 +64,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates bench-misses \
     torture install uninstall clean units stress fuzz fuzzers samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
@@ -75,6 +77,9 @@ $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC      $<")
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(filter module/% tests/% bench/%,$<),$(PKG_CFLAGS)) -MMD -MP -c -o $@ $<
+
+# loops over samples that compilers vectorize, from this level on
+$(B)/obj/module/resize.o $(B)/obj/module/png_filter.o: ALL_CFLAGS += -O3
 
 # the module leaves h2o_* undefined: they resolve from the server that loads it
 $(B)/sluice.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS)) module/sluice.map
@@ -104,10 +109,10 @@ build/samples/sample.jpg: build/make-pictures
 test_ldflags = $(shell sed -n '1s|^/\* ldflags: \(.*\) \*/$$|\1|p' $(1))
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) $(call test_ldflags,tests/unit/$*.c) -o $@ $^ -lcmocka -ljansson -lcrypto -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) $(call test_ldflags,tests/unit/$*.c) -o $@ $^ -lcmocka -ljansson -lcrypto -lisal -lm
 $(B)/tests/%: $(B)/obj/tests/stress/%.o $(call obj,$(LIB_SRCS) $(PURE_MODULE_SRCS))
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lcrypto -lm
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lcrypto -lisal -lm
 build/bench-constant.so: build/obj/bench/constant.o
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 build/open-loop: build/obj/bench/open_loop.o
@@ -210,6 +215,10 @@ bench-pressure: deps-bench ## what the pressure coordinator costs: its parts, an
 bench-estimates: deps-bench ## the memory that transforms take, beside what is reserved for them
 	@$(MAKE) --no-print-directory build/bench-estimates
 	@$(PYTHON) bench/estimates.py $(BENCH_OPTIONS)
+
+bench-misses: deps-bench ## misses per second, CPU time and quality of what no cache has, beside ipx with sharp
+	@$(MAKE) --no-print-directory all build/bench-estimates
+	@$(PYTHON) bench/misses.py $(BENCH_OPTIONS)
 
 bench-layout: deps-bench ## what stays resident, and who has to wait, with allocators and layouts for the cache's blobs
 	@$(MAKE) --no-print-directory build/bench_layout build/bench_layout_4k

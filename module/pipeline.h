@@ -10,9 +10,9 @@
  *   adjust    blur, sharpening, contrast, filters, background
  *   encode    into the format of the plan; a placeholder is made tiny before
  *
- * Each of those in the middle replaces *image by a lazy picture that computes what it says, and returns 0; or it returns -1, with
- * *image as far as it came, which the caller drops in any case. Why is in libvips' error buffer. The caller's thread; nothing is
- * shared.
+ * Each of those in the middle replaces *image by a picture that computes what it says, and returns 0; or it returns -1, with *image
+ * as far as it came, which the caller drops in any case. Why is in libvips' error buffer. Pictures are lazy, except that scaling
+ * down reads all of *image at once, and leaves a picture in memory. The caller's thread; nothing is shared.
  */
 #ifndef module__pipeline_h
 #define module__pipeline_h
@@ -50,7 +50,11 @@ int sluice_pipeline_each_page(VipsImage **image, const sluice_plan_t *plan, slui
  */
 int sluice_pipeline_mark_pages(VipsImage **image, const sluice_plan_t *plan);
 /**
- * of the steps of size, the scaling
+ * of the steps of size, the scaling, and the crop that follows it
+ */
+int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept);
+/**
+ * the scaling alone
  */
 int sluice_pipeline_resize(VipsImage **image, int width, int height);
 int sluice_pipeline_colour(VipsImage **image, const sluice_plan_t *plan);

@@ -1,4 +1,14 @@
+#include "module/icc_profile.h"
 #include "module/pipeline.h"
+
+static int is_srgb_already(VipsImage *image)
+{
+    const void *profile;
+    size_t len;
+
+    return image->Type == VIPS_INTERPRETATION_sRGB && image->BandFmt == VIPS_FORMAT_UCHAR && image->Bands >= 3 &&
+           vips_image_get_blob(image, VIPS_META_ICC_NAME, &profile, &len) == 0 && sluice_icc_profile_is_srgb(profile, len);
+}
 
 /* numbers of a profile are those of a device: what is stored as Lab or XYZ needs none, and would be read as something else */
 static int is_of_a_device(VipsImage *image)
@@ -33,7 +43,7 @@ int sluice_pipeline_colour(VipsImage **image, const sluice_plan_t *plan)
 {
     VipsImage *next;
 
-    if (plan->has_profile && is_of_a_device(*image))
+    if (plan->has_profile && is_of_a_device(*image) && !is_srgb_already(*image))
         apply_profile(image);
     VipsInterpretation space = vips_image_guess_interpretation(*image),
                        wanted = space == VIPS_INTERPRETATION_GREY16 ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB;

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include "module/pipeline.h"
+#include "module/png_image.h"
 
 static double webp_scale(const sluice_plan_t *plan)
 {
@@ -27,6 +28,8 @@ int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *pla
     switch (plan->facts.format) {
     case SLUICE_FORMAT_JPEG:
         return sluice_pipeline_load_jpeg(buf, len, plan, plan->least_loaded, image);
+    case SLUICE_FORMAT_PNG:
+        return sluice_png_image_load(bytes, len, image);
     case SLUICE_FORMAT_WEBP:
         /* frames are parts of a canvas: scaled one by one they would not meet */
         if (plan->first_page != 0 || plan->num_frames > 1)

@@ -1,17 +1,66 @@
 #include "module/pipeline.h"
+#include "module/resize_image.h"
 
-int sluice_pipeline_resize(VipsImage **image, int width, int height)
+/* the rest of 16 bits is of no use without a profile to convert them by, and costs twice as much on every step */
+static int narrow(VipsImage **image)
 {
-    double by_width = (double)width / vips_image_get_width(*image), by_height = (double)height / vips_image_get_height(*image);
+    VipsInterpretation space = vips_image_guess_interpretation(*image);
+    VipsImage *next;
+
+    if (vips_image_get_typeof(*image, VIPS_META_ICC_NAME) != 0 ||
+        (space != VIPS_INTERPRETATION_RGB16 && space != VIPS_INTERPRETATION_GREY16))
+        return 0;
+    space = space == VIPS_INTERPRETATION_RGB16 ? VIPS_INTERPRETATION_sRGB : VIPS_INTERPRETATION_B_W;
+    return sluice_pipeline_advance(image, &next, vips_colourspace(*image, &next, space, NULL));
+}
+
+static int extract(VipsImage **image, sluice_area_t area)
+{
+    sluice_size_t size = {(uint32_t)vips_image_get_width(*image), (uint32_t)vips_image_get_height(*image)};
+    VipsImage *next;
+
+    if (sluice_area_is_all(area, size))
+        return 0;
+    return sluice_pipeline_advance(
+        image, &next, vips_extract_area(*image, &next, (int)area.left, (int)area.top, (int)area.width, (int)area.height, NULL));
+}
+
+/* what is transparent has no colour, and must not give it to its neighbours */
+static int resize_lazily(VipsImage **image, sluice_size_t scaled)
+{
+    double by_width = (double)scaled.width / vips_image_get_width(*image);
+    double by_height = (double)scaled.height / vips_image_get_height(*image);
     VipsBandFormat format = vips_image_get_format(*image);
     VipsImage *next;
 
-    if (by_width == 1 && by_height == 1)
-        return 0;
     if (sluice_pipeline_premultiply(image) != 0 ||
         sluice_pipeline_advance(image, &next, vips_resize(*image, &next, by_width, "vscale", by_height, NULL)) != 0)
         return -1;
     return sluice_pipeline_unpremultiply(image, format);
+}
+
+int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
+{
+    int width = (int)scaled.width, height = (int)scaled.height;
+    VipsRect part = {(int)kept.left, (int)kept.top, (int)kept.width, (int)kept.height};
+    VipsImage *next;
+
+    if (width != vips_image_get_width(*image) || height != vips_image_get_height(*image)) {
+        if (narrow(image) != 0)
+            return -1;
+        if (sluice_resize_image_can(*image, width, height))
+            return sluice_pipeline_advance(image, &next, sluice_resize_image(*image, &next, width, height, part));
+        if (resize_lazily(image, scaled) != 0)
+            return -1;
+    }
+    return extract(image, kept);
+}
+
+int sluice_pipeline_resize(VipsImage **image, int width, int height)
+{
+    sluice_size_t size = {(uint32_t)width, (uint32_t)height};
+
+    return sluice_pipeline_resize_part(image, size, (sluice_area_t){0, 0, size.width, size.height});
 }
 
 /* what is not all there cannot be read in other orders; of what is cropped away nothing is copied */
@@ -27,17 +76,6 @@ static int turn(VipsImage **image, const sluice_geometry_t *geometry)
         sluice_pipeline_advance(image, &next, vips_rot(*image, &next, angles[geometry->turn / 90], NULL)) != 0)
         return -1;
     return geometry->mirror ? sluice_pipeline_advance(image, &next, vips_flip(*image, &next, VIPS_DIRECTION_HORIZONTAL, NULL)) : 0;
-}
-
-static int extract(VipsImage **image, sluice_area_t area)
-{
-    sluice_size_t size = {(uint32_t)vips_image_get_width(*image), (uint32_t)vips_image_get_height(*image)};
-    VipsImage *next;
-
-    if (sluice_area_is_all(area, size))
-        return 0;
-    return sluice_pipeline_advance(
-        image, &next, vips_extract_area(*image, &next, (int)area.left, (int)area.top, (int)area.width, (int)area.height, NULL));
 }
 
 static int search(VipsImage *image, VipsInteresting what, sluice_size_t size, sluice_area_t *area)
@@ -106,9 +144,14 @@ static int finish(VipsImage **image, const sluice_plan_t *plan)
 {
     const sluice_geometry_t *geometry = &plan->geometry;
 
-    if (extract(image, geometry->kept) != 0 || turn(image, geometry) != 0)
+    if (turn(image, geometry) != 0)
         return -1;
     return geometry->found.width != 0 ? crop_found(image, plan) : 0;
+}
+
+static int finish_frame(VipsImage **image, const sluice_plan_t *plan)
+{
+    return extract(image, plan->geometry.kept) == 0 ? finish(image, plan) : -1;
 }
 
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
@@ -120,7 +163,9 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
     /* what was shrunk while it was loaded is all of it */
     if (!sluice_area_is_all(geometry->source, stored) && sluice_pipeline_each_page(image, plan, extract_source) != 0)
         return -1;
+    if (num_frames == 1)
+        return sluice_pipeline_resize_part(image, geometry->scaled, geometry->kept) == 0 ? finish(image, plan) : -1;
     if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height * num_frames) != 0)
         return -1;
-    return sluice_pipeline_each_page(image, plan, finish);
+    return sluice_pipeline_each_page(image, plan, finish_frame);
 }

@@ -127,6 +127,17 @@ static uint64_t rotated_bytes(const sluice_plan_t *plan, const sluice_work_t *wo
     return (uint64_t)area.width * area.height * (colours + (work->alpha != 0));
 }
 
+/* by resize.h (sluice_resize_image_can). WebP is not, for its decoder scales, and may end one pixel below the size wanted */
+static int is_scaled_down_by_rows(const sluice_plan_t *plan)
+{
+    const sluice_geometry_t *geometry = &plan->geometry;
+    int is_narrowed = plan->facts.format == SLUICE_FORMAT_PNG && !plan->has_profile;
+
+    return plan->facts.format != SLUICE_FORMAT_WEBP && plan->facts.bands <= 4 && (plan->facts.bytes_per_band == 1 || is_narrowed) &&
+           geometry->scaled.width <= geometry->source.width && geometry->scaled.height <= geometry->source.height &&
+           (geometry->scaled.width != geometry->source.width || geometry->scaled.height != geometry->source.height);
+}
+
 uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
 {
     const sluice_geometry_t *geometry = &plan->geometry;
@@ -153,6 +164,11 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
         .in_text = plan->answer_format == SLUICE_FORMAT_TEXT,
     };
 
+    if (is_scaled_down_by_rows(plan)) {
+        /* frames are scaled together, and cropped after that */
+        work.made_width = plan->num_frames > 1 ? geometry->scaled.width : geometry->kept.width;
+        work.made_height = plan->num_frames > 1 ? (uint64_t)geometry->scaled.height * plan->num_frames : geometry->kept.height;
+    }
     if (geometry->turn != 0 || geometry->found.width != 0)
         work.copied_bytes = (uint64_t)geometry->kept.width * geometry->kept.height * plan->facts.bands * plan->facts.bytes_per_band;
     if (rotated)

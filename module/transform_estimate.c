@@ -77,15 +77,34 @@ static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_w
     return facts->width / sluice_jpeg_shrink(facts, work->loaded_width, work->loaded_height) + 1;
 }
 
+/* 16 bits are narrowed to 8 ahead of scaling, unless there is a profile */
+static int is_narrowed(const sluice_picture_facts_t *facts)
+{
+    return facts->format == SLUICE_FORMAT_PNG && facts->profile_bytes == 0;
+}
+
+/* of resize.h: sums and boxes for a row of the source, pixels of floats for some of the answer, and weights; and what it makes */
+static uint64_t resizer_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    uint64_t source = times(loaded_width(facts, work), 4 * facts->bands + 16);
+    uint64_t answer = plus(times(work->made_width, 9 * 16 + 128), times(work->made_height, 128));
+
+    return plus(plus(source, answer), times(times(work->made_width, work->made_height), facts->bands));
+}
+
 static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
 {
     uint64_t decoded = pixel_bytes(facts);
-    uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : decoded;
+    uint64_t scaled = facts->alpha ? facts->bands * max(facts->bytes_per_band, 4) : is_narrowed(facts) ? facts->bands : decoded;
     uint64_t kept = facts->format == SLUICE_FORMAT_PNG && facts->whole == SLUICE_WHOLE ? 0 : decoded; /* they are all there */
+    int by_rows = work->made_width != 0;
 
+    if (is_narrowed(facts) && facts->bytes_per_band == 2)
+        kept += decoded / 2;
     if (facts->format == SLUICE_FORMAT_TIFF)
         kept *= 3; /* strips, or rows of tiles */
-    uint64_t bytes = times(times(loaded_width(facts, work), kept + 2 * scaled), min(facts->height, ROWS));
+    uint64_t each = times(loaded_width(facts, work), kept + (by_rows ? 0 : 2 * scaled));
+    uint64_t bytes = plus(times(each, min(facts->height, ROWS)), by_rows ? resizer_bytes(facts, work) : 0);
     if (work->trimmed)
         bytes = plus(bytes, plus(TRIM_BYTES, times(times(facts->width, facts->bands), sizeof(float) * TRIM_ROWS)));
     return scales_while_loading(facts) ? plus(bytes, times(facts->width, WEBP_COLUMN_BYTES)) : bytes;
@@ -103,7 +122,7 @@ static uint64_t profile_bytes(const sluice_picture_facts_t *facts)
     int cmyk = facts->bands == 4 && !facts->alpha;
     uint64_t bytes = cmyk ? max(facts->profile_bytes, PROFILE_BYTES) : facts->profile_bytes;
 
-    return bytes != 0 ? plus(times(bytes, 10), UINT64_C(1) << 19) : 0;
+    return bytes != 0 ? plus(times(bytes, 9), UINT64_C(1) << 19) : 0;
 }
 
 static uint64_t more_frames(const sluice_work_t *work)
@@ -135,7 +154,7 @@ static uint64_t encoder_bytes(const sluice_picture_facts_t *facts, const sluice_
     case SLUICE_FORMAT_GIF:
         return plus(plus(UINT64_C(1) << 20, times(pixels, 25)), times(more_frames(work), 2 * pixels));
     case SLUICE_FORMAT_AVIF:
-        return plus(UINT64_C(7) << 19, times(pixels, (fine ? 45 : 25) + (work->alpha ? 10 : 0)));
+        return plus(UINT64_C(7) << 19, times(pixels, (fine ? 54 : 34) + (work->alpha ? 10 : 0)));
     default:
         return times(pixels, colours == 1 ? (fine ? 4 : 3) : (fine ? 10 : 4));
     }

@@ -35,8 +35,9 @@ typedef struct st_sluice_work_t {
     uint32_t quality;
     int alpha, coloured; /* of the answer, before it is encoded; whatever the source has */
     int interlaced, lossless;
-    int in_text;         /* wrapped in a data: URL, which is a third longer */
-    uint32_t num_frames; /* of an animation; 0: it is none */
+    int in_text;                      /* wrapped in a data: URL, which is a third longer */
+    uint32_t num_frames;              /* of an animation; 0: it is none */
+    uint64_t made_width, made_height; /* of what resize.h makes, in memory; 0: libvips scales, or nobody */
 } sluice_work_t;
 
 /**
@@ -50,10 +51,11 @@ unsigned sluice_jpeg_shrink(const sluice_picture_facts_t *facts, uint64_t width,
 int sluice_jpeg_is_thinned(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height);
 /**
  * Upper estimate of the memory that one transform takes on top of its source, its encoded result included:
- *   fixed part     2 MiB of pipeline and codec state; ten times the colour profile, which is unpacked (CMYK has always one)
- *   rows           128 rows as decoded, unless it is an interlaced PNG, and 128 each behind two steps of scaling, in which
- *                  pictures with alpha are of floats. JPEG shrinks by up to 8 while it loads, WebP to the size wanted, from few
- *                  rows. To search for borders, 1 MiB and 48 rows of floats
+ *   fixed part     2 MiB of pipeline and codec state; nine times the colour profile, which is unpacked (CMYK has always one)
+ *   rows           128 rows as decoded, unless it is an interlaced PNG. resize.h keeps some rows, and makes a picture in memory;
+ *                  where libvips scales there are 128 rows more behind each of its two steps, of floats where there is alpha. JPEG
+ *                  shrinks by up to 8 while it loads, WebP to the size wanted, from few rows. To search for
+ *                  borders, 1 MiB and 48 rows of floats
  *   whole decodes  what facts->whole says: coefficients (JPEG), all pixels (PNG, TIFF), or facts->whole_bytes_per_pixel
  *   thinning       of JPEG at an eighth of its size, in place of a whole decode: facts->thin_bytes
  *   copies         of pictures that are turned, searched for the best crop, or rotated; WebP decodes into two of them

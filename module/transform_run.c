@@ -84,7 +84,7 @@ static int insert_probe(VipsImage **image, struct st_probe_t *probe)
 struct st_run_t {
     const sluice_plan_t *plan;
     struct st_probe_t decoded, transformed;
-    uint64_t built_us;
+    uint64_t sized_us, built_us; /* decoding is over with size, or goes on from then on, and is probed */
 };
 
 static int draw(VipsImage **image, const sluice_plan_t *plan)
@@ -96,11 +96,12 @@ static int draw(VipsImage **image, const sluice_plan_t *plan)
 static int build(struct st_run_t *run, VipsImage **image)
 {
     const sluice_plan_t *plan = run->plan;
-    int failed = sluice_pipeline_size(image, plan) != 0 || insert_probe(image, &run->decoded) != 0 ||
-                 sluice_pipeline_colour(image, plan) != 0 || sluice_pipeline_each_page(image, plan, draw) != 0 ||
-                 sluice_pipeline_placeholder(image, plan) != 0 || sluice_pipeline_mark_pages(image, plan) != 0 ||
-                 insert_probe(image, &run->transformed) != 0;
+    int failed = sluice_pipeline_size(image, plan) != 0;
 
+    run->sized_us = sluice_now_us();
+    failed = failed || insert_probe(image, &run->decoded) != 0 || sluice_pipeline_colour(image, plan) != 0 ||
+             sluice_pipeline_each_page(image, plan, draw) != 0 || sluice_pipeline_placeholder(image, plan) != 0 ||
+             sluice_pipeline_mark_pages(image, plan) != 0 || insert_probe(image, &run->transformed) != 0;
     run->built_us = sluice_now_us();
     return failed ? -1 : 0;
 }
@@ -110,8 +111,8 @@ static void take_times(const struct st_run_t *run, uint64_t start_us, sluice_tra
     uint64_t decoded_us = run->decoded.us, transformed_us = run->transformed.us;
     uint64_t encoded_us = sluice_now_us() - run->built_us;
 
-    times->decode_us += decoded_us;
-    times->transform_us = run->built_us - start_us + (transformed_us > decoded_us ? transformed_us - decoded_us : 0);
+    times->decode_us += run->sized_us - start_us + decoded_us;
+    times->transform_us = run->built_us - run->sized_us + (transformed_us > decoded_us ? transformed_us - decoded_us : 0);
     times->encode_us = encoded_us > transformed_us ? encoded_us - transformed_us : 0;
 }
 
@@ -245,7 +246,6 @@ static sluice_plan_t shared_plan(const sluice_plan_t *const *plans, size_t num_p
 {
     sluice_plan_t plan = *plans[0];
 
-    plan.shared = 1;
     plan.least_loaded = shared_size(plans, num_plans);
     return plan;
 }

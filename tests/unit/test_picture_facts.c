@@ -176,8 +176,8 @@ static void test_jpeg_that_cannot_be_followed_counts_as_whole(void **state)
         assert_int_equal(facts.whole, SLUICE_MAYBE_WHOLE);
         facts.width = 6000; /* as the decoder will say */
         facts.height = 4000;
-        assert_true(sluice_transform_estimate(
-                        &facts, &(sluice_work_t){300, 200, 300, 200, 0, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0, 0, 0}) >= 72 * MB);
+        assert_true(sluice_transform_estimate(&facts, &(sluice_work_t){300, 200, 300, 200, 0, 0, SLUICE_FORMAT_JPEG, 80, 0, 0, 0, 0,
+                                                                       0, 0, 0, 0}) >= 72 * MB);
     }
 }
 
@@ -603,8 +603,8 @@ static void test_random_bytes(void **state)
         for (uint32_t flips = random_below(4); flips != 0 && len != 0; --flips)
             b.at[random_below((uint32_t)len)] = (uint8_t)random_below(256);
         sluice_picture_facts_t facts = sniff(b.at, len);
-        uint64_t estimate =
-            sluice_transform_estimate(&facts, &(sluice_work_t){300, 200, 300, 200, 0, 0, SLUICE_FORMAT_AVIF, 80, 0, 0, 0, 0, 0, 0});
+        uint64_t estimate = sluice_transform_estimate(
+            &facts, &(sluice_work_t){300, 200, 300, 200, 0, 0, SLUICE_FORMAT_AVIF, 80, 0, 0, 0, 0, 0, 0, 0, 0});
         assert_true(estimate >= 4 * MB && estimate >= sluice_transform_least(&facts));
         assert_true(facts.whole == SLUICE_NOT_WHOLE || estimate >= facts.coefficient_bytes);
     }
