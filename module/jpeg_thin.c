@@ -42,11 +42,11 @@ static int draw(sluice_jpeg_file_t *file, sluice_thin_t *thin)
     return -1;
 }
 
-/* what allocate() and draw() will ask for */
+/* what reading and drawing will ask for; afterwards there are the pixels, and the caller may make as many of them once more */
 static uint64_t count_bytes(const sluice_jpeg_file_t *file)
 {
     uint64_t columns = file->width / SLUICE_JPEG_THIN_SHRINK, rows = file->height / SLUICE_JPEG_THIN_SHRINK;
-    uint64_t bytes = sizeof(*file) + (columns * rows + columns) * file->num_components;
+    uint64_t pixels = columns * rows * file->num_components, bytes = sizeof(*file) + columns * file->num_components;
 
     for (unsigned i = 0; i != file->num_components; ++i) {
         const sluice_jpeg_component_t *component = &file->components[i];
@@ -55,7 +55,7 @@ static uint64_t count_bytes(const sluice_jpeg_file_t *file)
             per_block += sizeof(*component->means) + (component->size == 2 ? sizeof(*component->details) : 0);
         bytes += per_block * component->all_columns * component->all_rows;
     }
-    return bytes;
+    return pixels + (bytes > pixels ? bytes : pixels);
 }
 
 uint64_t sluice_jpeg_thin_bytes(const uint8_t *bytes, size_t len)

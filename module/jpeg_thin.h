@@ -21,9 +21,9 @@ typedef struct st_sluice_thin_t {
 } sluice_thin_t;
 
 /**
- * The memory that sluice_jpeg_thin() takes at most for a file, its result included; 0: the structure of the file does not permit
- * it. Of a baseline JPEG in one scan, which everybody decodes in little memory, the beginning is looked at; of others each marker
- * up to the last one.
+ * The memory that sluice_jpeg_thin() takes at most for a file, its result included, and at least that of two such results; 0: the
+ * structure of the file does not permit it. Of a baseline JPEG in one scan, which everybody decodes in little memory, the beginning
+ * is looked at; of others each marker up to the last one.
  */
 uint64_t sluice_jpeg_thin_bytes(const uint8_t *bytes, size_t len);
 /**

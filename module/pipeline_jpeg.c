@@ -1,11 +1,26 @@
 #include <stdlib.h>
 #include "module/jpeg_thin.h"
 #include "module/pipeline.h"
+#include "module/reduce.h"
 
 static void free_pixels(VipsImage *image, void *pixels)
 {
     (void)image;
     free(pixels);
+}
+
+/* to the size that is wanted, if this is the only one: others would be scaled a second time. Returns 0, or -1: they were freed */
+static int reduce(sluice_thin_t *thin, const sluice_plan_t *plan, sluice_size_t size)
+{
+    const sluice_pixels_t from = {thin->width, thin->height, thin->bands, thin->pixels};
+    sluice_pixels_t to = {.width = size.width, .height = size.height};
+
+    if (plan->shared || (size.width == thin->width && size.height == thin->height))
+        return 0;
+    int ret = sluice_reduce(&from, &to);
+    free(thin->pixels);
+    *thin = (sluice_thin_t){.width = to.width, .height = to.height, .bands = to.bands, .pixels = to.at};
+    return ret;
 }
 
 /* takes over the pixels; NULL: they were freed */
@@ -44,7 +59,7 @@ static int copy_fields(void *bytes, size_t len, VipsImage *to)
     return 0;
 }
 
-static int load_thin(void *bytes, size_t len, VipsImage **image)
+static int load_thin(void *bytes, size_t len, const sluice_plan_t *plan, sluice_size_t least, VipsImage **image)
 {
     sluice_thin_t thin;
 
@@ -52,7 +67,7 @@ static int load_thin(void *bytes, size_t len, VipsImage **image)
         vips_error("sluice", "this JPEG is not as regular as it has to be");
         return -1;
     }
-    if ((*image = wrap(&thin)) == NULL)
+    if (reduce(&thin, plan, least) != 0 || (*image = wrap(&thin)) == NULL)
         return -1;
     if (copy_fields(bytes, len, *image) == 0)
         return 0;
@@ -65,7 +80,7 @@ int sluice_pipeline_load_jpeg(void *bytes, size_t len, const sluice_plan_t *plan
 {
     if (sluice_jpeg_is_thinned(&plan->facts, least.width, least.height)) {
         /* one that is decoded whole would take memory that is not reserved */
-        if (load_thin(bytes, len, image) == 0)
+        if (load_thin(bytes, len, plan, least, image) == 0)
             return 0;
         if (plan->facts.whole != SLUICE_NOT_WHOLE)
             return -1;

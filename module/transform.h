@@ -31,6 +31,7 @@ typedef struct st_sluice_plan_t {
     sluice_geometry_t geometry;    /* as if there was nothing to trim */
     sluice_size_t least_loaded;    /* what the decoder must deliver at least, as stored, which it may shrink the picture to */
     int has_profile; /* the source names its colour space; without, its colours are sRGB already, or converted by formula */
+    int shared;      /* what is decoded by it is for several renditions */
     uint64_t estimate_bytes;
 } sluice_plan_t;
 

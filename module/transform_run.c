@@ -246,6 +246,7 @@ static sluice_plan_t shared_plan(const sluice_plan_t *const *plans, size_t num_p
 {
     sluice_plan_t plan = *plans[0];
 
+    plan.shared = 1;
     plan.least_loaded = shared_size(plans, num_plans);
     return plan;
 }

@@ -57,6 +57,17 @@ def test_same_pixels_of_others(server, origin, tmp_path, monkeypatch, subsamplin
     assert_same(server.get("/http/noise.jpg?w=50&h=37&fit=fill&output=png"), image)
 
 
+@pytest.mark.parametrize("width", [1, 7, 31, 39, 40])
+@pytest.mark.parametrize("name", ["baseline.jpg", "grey.jpg", "progressive.jpg", "exif-6.jpg"])
+def test_scaled_as_by_pillow(server, tmp_path, name, width):
+    """With the same kernel, from the same pixels; to the last bit but one."""
+    answer = server.get(f"/images/{name}?w={width}&output=png")
+    seen = Image.open(io.BytesIO(answer.body))
+    difference = ImageChops.difference(seen, an_eighth(pictures.tests() / name, tmp_path).resize(seen.size, Image.Resampling.LANCZOS))
+    assert seen.width == width
+    assert pictures.difference(seen, ImageChops.add(seen, difference)) < 0.5
+
+
 def test_profile_is_applied(server):
     answer = pictures.fetch(server, "/images/tagged.jpg?w=40&output=png").body
     wanted = pictures.decode(pictures.tests() / "tagged.jpg").resize((40, 30), Image.Resampling.BOX)

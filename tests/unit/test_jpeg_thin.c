@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include <jpeglib.h>
+#include "module/jpeg_huffman.h"
 #include "module/jpeg_thin.h"
 
 struct st_kind_t {
@@ -88,6 +89,7 @@ static void paint_row(uint8_t *row, uint32_t y, uint32_t width, uint32_t bands)
 
 static struct st_jpeg_t make(const struct st_kind_t *kind, uint32_t width, uint32_t height)
 {
+    static const jpeg_scan_info means_only[] = {{3, {0, 1, 2}, 0, 0, 0, 0}};
     static const jpeg_scan_info separate[] = {{1, {0}, 0, 63, 0, 0}, {1, {1}, 0, 63, 0, 0}, {1, {2}, 0, 63, 0, 0}};
     struct jpeg_compress_struct to;
     struct jpeg_error_mgr errors;
@@ -113,8 +115,8 @@ static struct st_jpeg_t make(const struct st_kind_t *kind, uint32_t width, uint3
     if (kind->progressive)
         jpeg_simple_progression(&to);
     if (kind->separate) {
-        to.scan_info = separate;
-        to.num_scans = 3;
+        to.scan_info = kind->progressive ? means_only : separate;
+        to.num_scans = kind->progressive ? 1 : 3;
     }
     jpeg_start_compress(&to, TRUE);
     dice = width * 7919 + height;
@@ -301,13 +303,12 @@ static void test_what_is_left_to_others(void **state)
         {"12 bits", 0, 0xc0, 4, 12},
         {"height to come", 0, 0xc0, 6, 0},
         {"arithmetic conditions", 0, 0xe0, 1, 0xcc},
-        {"not all of the coefficients", 0, 0xda, 11, 62},
-        {"code of all ones", 0, 0xc4, 5, 2},
+        {"not all of the coefficients", 0, 0xda, 12, 62},
         {"no table", 0, 0xdb, 4, 3},
         {"a third of the resolution", 0, 0xc0, 11, 0x31},
         {"a marker in the data", 0, 0xd9, 1, 0xdc},
-        {"bits known before they are", 1, 0xda, 12, 0x21},
-        {"no last bit", 1, 0xda, 12, 0x02},
+        {"bits known before they are", 1, 0xda, 13, 0x21},
+        {"a bit that never comes", 1, 0xda, 13, 0x02},
     };
     sluice_thin_t thin;
 
@@ -325,6 +326,57 @@ static void test_what_is_left_to_others(void **state)
     }
 }
 
+/* libjpeg guesses the rest of the coefficients */
+static void test_scans_that_are_missing(void **state)
+{
+    static const struct st_kind_t means_only = {"means only", JCS_YCbCr, 1, 1, 80, 1, 1, 0, 0, 1};
+    struct st_jpeg_t jpeg = make(&means_only, 40, 30);
+    sluice_thin_t thin;
+
+    (void)state;
+    assert_int_equal(thin_exactly(jpeg.bytes, jpeg.len, &thin), -1);
+    free(jpeg.bytes);
+}
+
+/* that promise more than there is behind them */
+static void test_short_segments(void **state)
+{
+    static const uint8_t codes[] = {0xff, 0xd8, 0xff, 0xc4, 0, 19, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9},
+                         table[] = {0xff, 0xd8, 0xff, 0xdb, 0, 3, 0}, wide_table[] = {0xff, 0xd8, 0xff, 0xdb, 0, 3, 0x10},
+                         frame[] = {0xff, 0xd8, 0xff, 0xc0, 0, 8, 8, 0, 9, 0, 9, 3}, interval[] = {0xff, 0xd8, 0xff, 0xdd, 0, 2};
+    static const struct {
+        const uint8_t *bytes;
+        size_t len;
+    } cases[] = {{codes, sizeof(codes)},
+                 {table, sizeof(table)},
+                 {wide_table, sizeof(wide_table)},
+                 {frame, sizeof(frame)},
+                 {interval, sizeof(interval)}};
+    sluice_thin_t thin;
+
+    (void)state;
+    for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i)
+        assert_int_equal(thin_exactly(cases[i].bytes, cases[i].len, &thin), -1);
+}
+
+/* no code may be all ones, nor may there be more of them than there are bits for */
+static void test_codes(void **state)
+{
+    static const struct {
+        uint8_t counts[16];
+        size_t num_values;
+        int ret;
+    } cases[] = {{{1}, 1, 0},    {{2}, 2, -1},    {{0, 3}, 3, 0}, {{0, 4}, 4, -1},
+                 {{1, 1}, 2, 0}, {{1, 2}, 3, -1}, {{0}, 0, 0},    {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255}, 255, 0}};
+    static const uint8_t values[256] = {5};
+    sluice_jpeg_code_t *code = malloc(sizeof(*code));
+
+    (void)state;
+    for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i)
+        assert_int_equal(sluice_jpeg_code_define(code, cases[i].counts, values, cases[i].num_values), cases[i].ret);
+    free(code);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +384,9 @@ int main(void)
         cmocka_unit_test(test_truncated_files),
         cmocka_unit_test(test_spoiled_files),
         cmocka_unit_test(test_what_is_left_to_others),
+        cmocka_unit_test(test_scans_that_are_missing),
+        cmocka_unit_test(test_short_segments),
+        cmocka_unit_test(test_codes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
