@@ -50,6 +50,15 @@ int sluice_pipeline_each_page(VipsImage **image, const sluice_plan_t *plan, slui
  */
 int sluice_pipeline_mark_pages(VipsImage **image, const sluice_plan_t *plan);
 /**
+ * of the steps of size, the scaling of a picture that is read once, for several plans of one source: as it would be done for each.
+ * @param scaled set on success, the caller's to unref
+ */
+int sluice_pipeline_resize_all(VipsImage **image, const sluice_plan_t *const *plans, size_t num_plans, VipsImage **scaled);
+/**
+ * what follows it
+ */
+int sluice_pipeline_size_scaled(VipsImage **image, const sluice_plan_t *plan);
+/**
  * of the steps of size, the scaling, and the crop that follows it
  */
 int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept);

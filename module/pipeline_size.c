@@ -39,21 +39,49 @@ static int resize_lazily(VipsImage **image, sluice_size_t scaled)
     return sluice_pipeline_unpremultiply(image, format);
 }
 
+static sluice_resize_target_t target_of(sluice_size_t scaled, sluice_area_t kept)
+{
+    return (sluice_resize_target_t){
+        (int)scaled.width, (int)scaled.height, {(int)kept.left, (int)kept.top, (int)kept.width, (int)kept.height}, NULL};
+}
+
 int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
 {
-    int width = (int)scaled.width, height = (int)scaled.height;
-    VipsRect part = {(int)kept.left, (int)kept.top, (int)kept.width, (int)kept.height};
-    VipsImage *next;
+    sluice_resize_target_t target = target_of(scaled, kept);
 
-    if (width != vips_image_get_width(*image) || height != vips_image_get_height(*image)) {
+    if (target.width != vips_image_get_width(*image) || target.height != vips_image_get_height(*image)) {
         if (narrow(image) != 0)
             return -1;
-        if (sluice_resize_image_can(*image, width, height))
-            return sluice_pipeline_advance(image, &next, sluice_resize_image(*image, &next, width, height, part));
+        if (sluice_resize_image_can(*image, target.width, target.height)) {
+            int ret = sluice_resize_images(*image, &target, 1);
+            return sluice_pipeline_advance(image, &target.out, ret);
+        }
         if (resize_lazily(image, scaled) != 0)
             return -1;
     }
     return extract(image, kept);
+}
+
+int sluice_pipeline_resize_all(VipsImage **image, const sluice_plan_t *const *plans, size_t num_plans, VipsImage **scaled)
+{
+    sluice_resize_target_t targets[SLUICE_RESIZE_TARGETS_MAX];
+
+    if (narrow(image) != 0)
+        return -1;
+    for (size_t i = 0; i != num_plans; ++i) {
+        targets[i] = target_of(plans[i]->geometry.scaled, plans[i]->geometry.kept);
+        if (!sluice_resize_image_can(*image, targets[i].width, targets[i].height)) {
+            vips_error("sluice", "a picture cannot be scaled with others");
+            return -1;
+        }
+    }
+    if (sluice_resize_images(*image, targets, num_plans) != 0)
+        return -1;
+    for (size_t i = 0; i != num_plans; ++i) {
+        scaled[i] = targets[i].out;
+        vips_image_set_progress(scaled[i], FALSE); /* that of the source, which may be gone before it */
+    }
+    return 0;
 }
 
 int sluice_pipeline_resize(VipsImage **image, int width, int height)
@@ -140,7 +168,7 @@ static int extract_source(VipsImage **image, const sluice_plan_t *plan)
     return extract(image, plan->geometry.source);
 }
 
-static int finish(VipsImage **image, const sluice_plan_t *plan)
+int sluice_pipeline_size_scaled(VipsImage **image, const sluice_plan_t *plan)
 {
     const sluice_geometry_t *geometry = &plan->geometry;
 
@@ -151,7 +179,7 @@ static int finish(VipsImage **image, const sluice_plan_t *plan)
 
 static int finish_frame(VipsImage **image, const sluice_plan_t *plan)
 {
-    return extract(image, plan->geometry.kept) == 0 ? finish(image, plan) : -1;
+    return extract(image, plan->geometry.kept) == 0 ? sluice_pipeline_size_scaled(image, plan) : -1;
 }
 
 int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
@@ -164,7 +192,8 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
     if (!sluice_area_is_all(geometry->source, stored) && sluice_pipeline_each_page(image, plan, extract_source) != 0)
         return -1;
     if (num_frames == 1)
-        return sluice_pipeline_resize_part(image, geometry->scaled, geometry->kept) == 0 ? finish(image, plan) : -1;
+        return sluice_pipeline_resize_part(image, geometry->scaled, geometry->kept) == 0 ? sluice_pipeline_size_scaled(image, plan)
+                                                                                         : -1;
     if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height * num_frames) != 0)
         return -1;
     return sluice_pipeline_each_page(image, plan, finish_frame);

@@ -78,7 +78,8 @@ static void ride_locked(sluice_rendition_t *leader, sluice_rendition_t *job)
 static int join_locked(sluice_rendition_t *leaders, sluice_rendition_t *job)
 {
     for (; leaders != NULL; leaders = leaders->group.next_leader) {
-        if (leaders->group.num_riders < SLUICE_TRANSFORM_PARTS_MAX - 1 && is_same_picture(leaders, job)) {
+        if (leaders->group.num_riders < SLUICE_TRANSFORM_PARTS_MAX - 1 && is_same_picture(leaders, job) &&
+            sluice_transform_can_share_with(&leaders->plan, &job->plan)) {
             ride_locked(leaders, job);
             return 1;
         }

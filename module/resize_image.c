@@ -22,27 +22,28 @@ static int is_stopped(VipsImage *image)
     return vips_image_iskilled(image->progress_signal);
 }
 
-static int push_strips(VipsImage *in, VipsRegion *region, sluice_resizer_t *resizer)
+static int push_strips(VipsImage *in, VipsRegion *region, sluice_resizer_t **resizers, size_t num_resizers)
 {
     for (int top = 0; top < in->Ysize; top += STRIP_ROWS) {
         VipsRect strip = {0, top, in->Xsize, VIPS_MIN(STRIP_ROWS, in->Ysize - top)};
         if (vips_region_prepare(region, &strip) != 0)
             return -1;
-        for (int y = top; y != top + strip.height; ++y)
-            sluice_resizer_push(resizer, VIPS_REGION_ADDR(region, 0, y));
+        for (size_t i = 0; i != num_resizers; ++i)
+            for (int y = top; y != top + strip.height; ++y)
+                sluice_resizer_push(resizers[i], VIPS_REGION_ADDR(region, 0, y));
         if (is_stopped(in))
             return -1;
     }
     return 0;
 }
 
-static int push_all(VipsImage *in, sluice_resizer_t *resizer)
+static int push_all(VipsImage *in, sluice_resizer_t **resizers, size_t num_resizers)
 {
     VipsRegion *region = vips_region_new(in);
 
     if (region == NULL)
         return -1;
-    int ret = push_strips(in, region, resizer);
+    int ret = push_strips(in, region, resizers, num_resizers);
     g_object_unref(region);
     return ret;
 }
@@ -64,29 +65,44 @@ static VipsImage *new_in_memory(VipsImage *in, int width, int height)
     return out;
 }
 
-int sluice_resize_image(VipsImage *in, VipsImage **out, int width, int height, VipsRect part)
+static sluice_resizer_t *create_resizer(VipsImage *in, sluice_resize_target_t *target)
 {
     const sluice_resize_t resize = {
         .in_width = (uint32_t)in->Xsize,
         .in_height = (uint32_t)in->Ysize,
-        .scaled_width = (uint32_t)width,
-        .scaled_height = (uint32_t)height,
-        .left = (uint32_t)part.left,
-        .top = (uint32_t)part.top,
-        .out_width = (uint32_t)part.width,
-        .out_height = (uint32_t)part.height,
+        .scaled_width = (uint32_t)target->width,
+        .scaled_height = (uint32_t)target->height,
+        .left = (uint32_t)target->part.left,
+        .top = (uint32_t)target->part.top,
+        .out_width = (uint32_t)target->part.width,
+        .out_height = (uint32_t)target->part.height,
         .bands = (uint32_t)in->Bands,
         .alpha = vips_image_hasalpha(in),
     };
+    sluice_resizer_t *resizer;
 
-    if ((*out = new_in_memory(in, part.width, part.height)) == NULL)
-        return -1;
-    sluice_resizer_t *resizer = sluice_resizer_create(&resize, VIPS_IMAGE_ADDR(*out, 0, 0));
-    if (resizer == NULL)
+    if ((target->out = new_in_memory(in, target->part.width, target->part.height)) == NULL)
+        return NULL;
+    if ((resizer = sluice_resizer_create(&resize, VIPS_IMAGE_ADDR(target->out, 0, 0))) == NULL)
         vips_error("sluice", "no memory to scale a picture");
-    int ret = resizer != NULL ? push_all(in, resizer) : -1;
-    sluice_resizer_destroy(&resizer);
-    if (ret != 0)
-        g_clear_object(out);
+    return resizer;
+}
+
+int sluice_resize_images(VipsImage *in, sluice_resize_target_t *targets, size_t num_targets)
+{
+    sluice_resizer_t *resizers[SLUICE_RESIZE_TARGETS_MAX] = {NULL};
+    int ret = 0;
+
+    for (size_t i = 0; i != num_targets; ++i)
+        targets[i].out = NULL;
+    for (size_t i = 0; i != num_targets && ret == 0; ++i)
+        ret = (resizers[i] = create_resizer(in, targets + i)) != NULL ? 0 : -1;
+    if (ret == 0)
+        ret = push_all(in, resizers, num_targets);
+    for (size_t i = 0; i != num_targets; ++i) {
+        sluice_resizer_destroy(resizers + i);
+        if (ret != 0)
+            g_clear_object(&targets[i].out);
+    }
     return ret;
 }

@@ -127,8 +127,8 @@ static uint64_t rotated_bytes(const sluice_plan_t *plan, const sluice_work_t *wo
     return (uint64_t)area.width * area.height * (colours + (work->alpha != 0));
 }
 
-/* by resize.h (sluice_resize_image_can). WebP is not, for its decoder scales, and may end one pixel below the size wanted */
-static int is_scaled_down_by_rows(const sluice_plan_t *plan)
+/* WebP is not, for its decoder scales, and may end one pixel below the size wanted */
+int sluice_plan_is_scaled_by_rows(const sluice_plan_t *plan)
 {
     const sluice_geometry_t *geometry = &plan->geometry;
     int is_narrowed = plan->facts.format == SLUICE_FORMAT_PNG && !plan->has_profile;
@@ -164,7 +164,7 @@ uint64_t sluice_transform_estimate_plan(const sluice_plan_t *plan)
         .in_text = plan->answer_format == SLUICE_FORMAT_TEXT,
     };
 
-    if (is_scaled_down_by_rows(plan)) {
+    if (sluice_plan_is_scaled_by_rows(plan)) {
         /* frames are scaled together, and cropped after that */
         work.made_width = plan->num_frames > 1 ? geometry->scaled.width : geometry->kept.width;
         work.made_height = plan->num_frames > 1 ? (uint64_t)geometry->scaled.height * plan->num_frames : geometry->kept.height;

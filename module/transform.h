@@ -85,14 +85,19 @@ typedef struct st_sluice_transform_part_t {
 
 /**
  * makes renditions of one source, each by its own plan. A single one flows through one lazy pipeline. For several, the picture is
- * decoded once, into memory, at a size from which the largest can be scaled; each follows from there. It stops for what its control
- * says, the decoding when all of them do.
+ * decoded once, and each row of it scaled for each of them. It stops for what its control says, the decoding when all of them do.
  */
 void sluice_transform_run(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts);
 /**
- * whether a rendition can be one of several in a run
+ * whether resize.h scales it
+ */
+int sluice_plan_is_scaled_by_rows(const sluice_plan_t *plan);
+/**
+ * whether a rendition can be one of several in a run; and whether these two, of one source, can: then each comes out as it would
+ * alone
  */
 int sluice_transform_can_share(const sluice_plan_t *plan);
+int sluice_transform_can_share_with(const sluice_plan_t *plan, const sluice_plan_t *other);
 /**
  * makes it the plan of a picture of which trimming has left this area
  */

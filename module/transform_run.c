@@ -83,6 +83,7 @@ static int insert_probe(VipsImage **image, struct st_probe_t *probe)
 
 struct st_run_t {
     const sluice_plan_t *plan;
+    int is_scaled; /* already */
     struct st_probe_t decoded, transformed;
     uint64_t sized_us, built_us; /* decoding is over with size, or goes on from then on, and is probed */
 };
@@ -96,7 +97,7 @@ static int draw(VipsImage **image, const sluice_plan_t *plan)
 static int build(struct st_run_t *run, VipsImage **image)
 {
     const sluice_plan_t *plan = run->plan;
-    int failed = sluice_pipeline_size(image, plan) != 0;
+    int failed = (run->is_scaled ? sluice_pipeline_size_scaled(image, plan) : sluice_pipeline_size(image, plan)) != 0;
 
     run->sized_us = sluice_now_us();
     failed = failed || insert_probe(image, &run->decoded) != 0 || sluice_pipeline_colour(image, plan) != 0 ||
@@ -129,10 +130,10 @@ static sluice_error_t why_failed(const struct st_watch_t *watch)
 }
 
 /* consumes the image, of which nothing has been computed yet, or which lies in memory */
-static void make_part(sluice_transform_part_t *part, VipsImage *image)
+static void make_part(sluice_transform_part_t *part, VipsImage *image, int is_scaled)
 {
     struct st_watch_t watch = {part, 1, SLUICE_OK, NULL};
-    struct st_run_t run = {.plan = part->plan};
+    struct st_run_t run = {.plan = part->plan, .is_scaled = is_scaled};
     uint64_t start_us = sluice_now_us();
     VipsImage *source = g_object_ref(image);
 
@@ -207,7 +208,7 @@ static void run_alone(const void *bytes, size_t len, sluice_transform_part_t *pa
     }
     part->times.decode_us = sluice_now_us() - start_us;
     part->control->look(part->control->ctx);
-    make_part(part, image);
+    make_part(part, image, 0);
 }
 
 /* --- several of one decoding */
@@ -217,123 +218,77 @@ int sluice_transform_can_share(const sluice_plan_t *plan)
     const sluice_options_t *options = &plan->options;
 
     return options->trim_threshold == 0 && !options->crop_first && options->page == 0 && options->num_pages == 0 &&
-           options->output < SLUICE_NUM_SOURCE_FORMATS && plan->facts.format != SLUICE_FORMAT_SVG;
+           options->output < SLUICE_NUM_SOURCE_FORMATS && plan->facts.format != SLUICE_FORMAT_SVG &&
+           sluice_plan_is_scaled_by_rows(plan);
 }
 
-static uint64_t divide_up(uint64_t a, uint64_t b)
+static unsigned shrink_of(const sluice_plan_t *plan)
 {
-    return (a + b - 1) / b;
+    return sluice_jpeg_shrink(&plan->facts, plan->least_loaded.width, plan->least_loaded.height);
 }
 
-/* the smallest size, of the source's proportions, that is not below what any of them needs */
-static sluice_size_t shared_size(const sluice_plan_t *const *plans, size_t num_plans)
+int sluice_transform_can_share_with(const sluice_plan_t *plan, const sluice_plan_t *other)
 {
-    const sluice_picture_facts_t *facts = &plans[0]->facts;
-    uint64_t width = 1, height = 1;
-
-    for (size_t i = 0; i != num_plans; ++i) {
-        width = plans[i]->least_loaded.width > width ? plans[i]->least_loaded.width : width;
-        height = plans[i]->least_loaded.height > height ? plans[i]->least_loaded.height : height;
-    }
-    if (width * facts->height > height * facts->width)
-        height = divide_up(width * facts->height, facts->width);
-    else
-        width = divide_up(height * facts->width, facts->height);
-    return (sluice_size_t){(uint32_t)width, (uint32_t)height};
+    return plan->facts.format != SLUICE_FORMAT_JPEG || shrink_of(plan) == shrink_of(other);
 }
 
-static sluice_plan_t shared_plan(const sluice_plan_t *const *plans, size_t num_plans)
-{
-    sluice_plan_t plan = *plans[0];
-
-    plan.least_loaded = shared_size(plans, num_plans);
-    return plan;
-}
-
-/* what the decoder does not shrink is scaled, until less than twice the size is left on one side */
-static int shrink(VipsImage **image, const sluice_plan_t *plan)
-{
-    int by_width = vips_image_get_width(*image) / (int)plan->least_loaded.width,
-        by_height = vips_image_get_height(*image) / (int)plan->least_loaded.height;
-    int factor = by_width < by_height ? by_width : by_height;
-
-    if (factor < 2)
-        return 0;
-    return sluice_pipeline_resize(image, vips_image_get_width(*image) / factor, vips_image_get_height(*image) / factor);
-}
-
+/* the dearest of them, and for each what is made of the picture before it is encoded, with the rows that lead there */
 uint64_t sluice_transform_estimate_shared(const sluice_plan_t *const *plans, size_t num_plans)
 {
-    sluice_plan_t plan = shared_plan(plans, num_plans);
-    uint64_t most = 0, width = 2 * (uint64_t)plan.least_loaded.width + 2, height = 2 * (uint64_t)plan.least_loaded.height + 2;
-    uint64_t kept = width * height * plan.facts.bands * plan.facts.bytes_per_band;
+    uint64_t most = 0, made = 0;
 
     for (size_t i = 0; i != num_plans; ++i) {
-        plan.options = plans[i]->options;
-        plan.geometry = plans[i]->geometry;
-        uint64_t bytes = sluice_transform_estimate_plan(&plan);
-        most = bytes > most ? bytes : most;
+        const sluice_geometry_t *geometry = &plans[i]->geometry;
+        uint64_t rows = 16 * (plans[i]->facts.width + 16 * (uint64_t)geometry->kept.width + 16 * (uint64_t)geometry->kept.height);
+        made += (uint64_t)geometry->kept.width * geometry->kept.height * plans[i]->facts.bands + rows;
         most = plans[i]->estimate_bytes > most ? plans[i]->estimate_bytes : most;
     }
-    return most > UINT64_MAX - kept ? UINT64_MAX : most + kept;
+    return most > UINT64_MAX - made ? UINT64_MAX : most + made;
 }
 
-/* decodes into memory. Returns NULL with *error set */
-static VipsImage *decode_shared(const void *bytes, size_t len, const sluice_plan_t *plan, sluice_transform_part_t *parts,
-                                size_t num_parts, sluice_error_t *error)
+static int scale_all(VipsImage **image, const sluice_transform_part_t *parts, size_t num_parts, VipsImage **scaled)
+{
+    const sluice_plan_t *plans[SLUICE_TRANSFORM_PARTS_MAX];
+
+    for (size_t i = 0; i != num_parts; ++i)
+        plans[i] = parts[i].plan;
+    return sluice_pipeline_resize_all(image, plans, num_parts, scaled);
+}
+
+static sluice_error_t decode_shared(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts,
+                                    VipsImage **scaled)
 {
     struct st_watch_t watch = {parts, num_parts, SLUICE_OK, NULL};
-    VipsImage *image = NULL, *decoded = NULL;
+    VipsImage *image = NULL, *source;
 
-    if (sluice_pipeline_load(bytes, len, plan, &image) == 0) {
-        VipsImage *source = g_object_ref(image);
-        watch_image(source, &watch);
-        if (shrink(&image, plan) == 0)
-            decoded = vips_image_copy_memory(image);
-        g_signal_handlers_disconnect_by_data(source, &watch);
-        g_object_unref(source);
-    }
-    if (image != NULL)
-        g_object_unref(image);
-    if (decoded == NULL)
-        *error = why_failed(&watch);
-    return decoded;
-}
-
-/* error: why nothing was decoded */
-static void make_of(VipsImage *decoded, sluice_transform_part_t *part, sluice_error_t error)
-{
-    VipsImage *copy;
-
-    if ((part->error = error) != SLUICE_OK || (part->error = why_stop(part->control)) != SLUICE_OK)
-        return;
-    if (vips_copy(decoded, &copy, NULL) == 0) { /* which has progress of its own */
-        make_part(part, copy);
-    } else {
-        vips_error_clear();
-        part->error = SLUICE_ERROR_OUT_OF_MEMORY;
-    }
+    if (sluice_pipeline_load(bytes, len, parts[0].plan, &image) != 0)
+        return why_failed(&watch);
+    source = g_object_ref(image);
+    watch_image(source, &watch);
+    int ret = scale_all(&image, parts, num_parts, scaled);
+    g_signal_handlers_disconnect_by_data(source, &watch);
+    g_object_unref(source);
+    g_object_unref(image);
+    return ret == 0 ? SLUICE_OK : why_failed(&watch);
 }
 
 static void run_shared(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts)
 {
-    const sluice_plan_t *plans[SLUICE_TRANSFORM_PARTS_MAX];
+    VipsImage *scaled[SLUICE_TRANSFORM_PARTS_MAX];
     uint64_t start_us = sluice_now_us();
-    sluice_error_t error = SLUICE_OK;
-
-    for (size_t i = 0; i != num_parts; ++i)
-        plans[i] = parts[i].plan;
-    sluice_plan_t plan = shared_plan(plans, num_parts);
-    VipsImage *decoded = decode_shared(bytes, len, &plan, parts, num_parts, &error);
+    sluice_error_t error = decode_shared(bytes, len, parts, num_parts, scaled);
     uint64_t decode_us = sluice_now_us() - start_us;
+
     for (size_t i = 0; i != num_parts; ++i) {
         parts[i].times.decode_us = decode_us;
-        make_of(decoded, parts + i, error);
+        parts[i].error = error != SLUICE_OK ? error : why_stop(parts[i].control);
+        if (parts[i].error == SLUICE_OK)
+            make_part(parts + i, scaled[i], 1);
+        else if (error == SLUICE_OK)
+            g_object_unref(scaled[i]);
         if (parts[i].on_done != NULL)
             parts[i].on_done(parts + i, parts[i].ctx);
     }
-    if (decoded != NULL)
-        g_object_unref(decoded);
 }
 
 void sluice_transform_run(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts)
