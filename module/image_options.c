@@ -209,7 +209,8 @@ static int read_pair(struct st_parse_t *parse, const sluice_option_t *option, co
 
     decode(pair->name, name, sizeof(name));
     if (decode(pair->value, value, sizeof(value)) != 0) {
-        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX, "option %s has a value that is too long or not plain text", name);
+        snprintf(parse->error, SLUICE_OPTIONS_ERROR_MAX,
+                 "option %s has a value that is too long or not plain text; a %% in it is written %%25", name);
         return -1;
     }
     if (option->read(option, *value == '\0' && option->bare != NULL ? option->bare : value, draft) == 0)

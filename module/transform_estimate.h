@@ -5,13 +5,13 @@
  * concurrency lost. Both ends were measured with libvips 8.14, concurrency 1 and strips of 16 rows, see `make bench-estimates` and
  * bench/README.md. In MB, for 24 megapixels scaled to a JPEG of 300 pixels, measured and estimated:
  *
- *   JPEG   baseline 2.6 (5.6), grey 1.1 (3.4), CMYK 10.1 (14.5); progressive 4:2:0 11.8 (18.7), 4:4:4 4.5 (7.8), CMYK 199 (207);
+ *   JPEG   baseline 2.4 (5.3), CMYK 6.2 (13.1); progressive 4:2:0 11.6 (18.4), 4:4:4 4.4 (7.5), CMYK 198 (205);
  *          for answers above an eighth of its size, progressive or in several scans 4:2:0 73.4 (75.2), 4:4:4 145 (147)
- *   PNG    RGB 5.8 (9.2), RGBA 20.6 (30), 16 bits 10.6 (16.2); interlaced RGB 76.4 (78.9), RGBA 115 (123), 16 bits 152 (156)
+ *   PNG    RGB 2.1 (5.1), RGBA 2.9 (5.9), 16 bits 6 (9.7); interlaced RGB 72.9 (74.8), RGBA 97.3 (98.9), 16 bits 147 (149)
  *   WebP   lossy 1.4 (3.9), lossless 97 (100), with alpha 28 to 49 (125: a file may hold a plane that takes as much)
- *   AVIF   4:2:0 169 (177), 4:4:4 315 (321), with alpha 196 (246); more than 8 bits, not measured, count twice
- *   GIF    102 (105), with transparency 117 (126)
- *   TIFF   low strips or tiles 11 (14), high ones, not measured, twice the picture more
+ *   AVIF   4:2:0 168 (173), 4:4:4 314 (317), with alpha 195 (222); more than 8 bits, not measured, count twice
+ *   GIF    98.6 (101), of several frames 99.6 (102)
+ *   TIFF   6.1 to 8.4 (9.7), 16 bits 14.4 (25.4); high strips, not measured, twice the picture more
  */
 #ifndef module__transform_estimate_h
 #define module__transform_estimate_h

@@ -11,7 +11,7 @@
 static void test_bad_values(void **state)
 {
     static const char *const rows[][2] = {
-        {"w=50%", "option w has a value that is too long or not plain text"},
+        {"w=50%", "option w has a value that is too long or not plain text; a % in it is written %25"},
         {"w=801%25", "option w is `801%`; it takes pixels from 1 to 8192, or percent"},
         {"w=0%25", "option w "},
         {"w", "option w is ``"},
