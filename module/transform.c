@@ -135,6 +135,8 @@ static int is_scaled_down_by_rows(const sluice_plan_t *plan)
     const sluice_geometry_t *geometry = &plan->geometry;
     int is_narrowed = plan->facts.format == SLUICE_FORMAT_PNG && !plan->has_profile;
 
+    if (plan->facts.format == SLUICE_FORMAT_SVG)
+        return 1; /* it may be, on one side, after it was drawn at the scale of the other */
     return plan->facts.format != SLUICE_FORMAT_WEBP && plan->facts.bands <= 4 && (plan->facts.bytes_per_band == 1 || is_narrowed) &&
            geometry->scaled.width <= geometry->source.width && geometry->scaled.height <= geometry->source.height &&
            (geometry->scaled.width != geometry->source.width || geometry->scaled.height != geometry->source.height);

@@ -132,7 +132,7 @@ static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work
         kept += decoded / 2;
     if (facts->format == SLUICE_FORMAT_TIFF)
         kept *= 3; /* strips, or rows of tiles */
-    uint64_t each = times(loaded_width(facts, work), kept + (by_rows ? 0 : 2 * scaled));
+    uint64_t each = times(loaded_width(facts, work), kept + (by_rows && facts->format != SLUICE_FORMAT_SVG ? 0 : 2 * scaled));
     uint64_t bytes = plus(times(each, facts->format == SLUICE_FORMAT_SVG ? ROWS : min(facts->height, ROWS)),
                           by_rows ? resizer_bytes(facts, work) : 0);
     if (work->trimmed)

@@ -13,6 +13,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from harness import Sluice
 from origin import Origin
+from problems import COMMON_SETTINGS, assert_error
 
 BUDGET_BYTES = 512 << 20
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -196,6 +197,13 @@ def test_download_that_begins_slowly(sluice):
             origin.wait_for(lambda: origin.seen("/icon.svg")[0].sent == 25)
             origin.release("/icon.svg")
             assert answer.result().status == 200, answer.result().body
+
+
+def test_refusal_is_an_error_like_all_others(sluice, tmp_path):
+    (tmp_path / "pattern.svg").write_text(SIZED + "<pattern/></svg>")
+    paths = {"/images": {"image.origin": str(tmp_path)}}
+    server = sluice({**COMMON_SETTINGS, "image.svg": "ON", "hosts": {"default": {"paths": paths}}})
+    assert "image.svg" in assert_error(server.get("/images/pattern.svg"), "unbounded-drawing")
 
 
 def test_off_by_default(sluice, tmp_path):
