@@ -343,7 +343,7 @@ static int run(char **argv)
     job.bytes = read_file(argv[0], &job.len);
     job.small = read_file(argv[2], &job.small_len);
     tame_heap();
-    if (sluice_transform_init() != 0 || pthread_create(&thread, NULL, run_job, &job) != 0 || pthread_join(thread, NULL) != 0)
+    if (sluice_transform_init(1) != 0 || pthread_create(&thread, NULL, run_job, &job) != 0 || pthread_join(thread, NULL) != 0)
         fail("run");
     printf("%ld %llu %llu\n", job.actual_kib * 1024, (unsigned long long)job.plan.estimate_bytes, (unsigned long long)job.len);
     return 0;

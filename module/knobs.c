@@ -151,6 +151,8 @@ const sluice_knob_t sluice_knobs[] = {
     ROW("image-cache.metadata-capacity", PROCESS(metadata_capacity_bytes), BYTES, 1 * MiB, 1024 * TiB, 256 * MiB,
         "SERVER_CACHE_BUDGET_BYTES",
         "bytes for what is known of origins: types, sizes, validators, negative answers; at most a tenth of the budget is used"),
+    ROW("image.svg", PROCESS(svg), SWITCH, 0, 1, 0, NULL,
+        "ON: sources may be SVG, too. A drawing cannot be stopped while librsvg draws a tile of it: only for origins that are trusted"),
     ROW_OR_AUTO("image.workers", PROCESS(workers), COUNT, 1, 256, 0, NULL,
          "threads that decode and encode; auto is one per core"),
     ROW("image.max-queue", PROCESS(max_queue), COUNT, 0, 1000000, 1024, NULL,

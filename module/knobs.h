@@ -26,6 +26,7 @@ typedef struct st_sluice_settings_t {
         metadata_drop_permille; /* what `elevated` leaves of the one cache, and takes of the other */
     uint64_t cache_capacity_bytes, max_object_bytes, metadata_capacity_bytes;
     uint64_t max_entries, rendition_max_age_ms, source_max_age_ms, negative_max_age_ms, metadata_max_age_ms; /* 0: no limit */
+    uint64_t svg;
     uint64_t workers, max_queue, queue_timeout_ms, transform_timeout_ms; /* workers 0: one per core */
     uint64_t max_fetches;
 } sluice_settings_t;

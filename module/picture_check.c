@@ -1,4 +1,5 @@
 #include "module/picture_check.h"
+#include "module/svg_scan.h"
 
 #define SIGNATURE_BYTES 12 /* of the longest one, so that with so many a format that we read is known */
 
@@ -21,8 +22,12 @@ sluice_error_t sluice_picture_check(const uint8_t *bytes, size_t len, const slui
     if (len < SIGNATURE_BYTES)
         return SLUICE_OK;
     sluice_picture_sniff(bytes, len, &facts);
-    if (facts.format == SLUICE_FORMAT_NONE)
+    if (facts.format == SLUICE_FORMAT_NONE && check->svg && len < SLUICE_SVG_HEADER_BYTES && sluice_svg_may_be(bytes[0]))
+        return SLUICE_OK; /* so far */
+    if (facts.format == SLUICE_FORMAT_NONE || (facts.format == SLUICE_FORMAT_SVG && !check->svg))
         return SLUICE_ERROR_NOT_AN_IMAGE;
+    if (facts.format == SLUICE_FORMAT_SVG && check->source_bytes > SLUICE_SVG_MAX_BYTES)
+        return SLUICE_ERROR_SOURCE_TOO_LARGE;
     if (facts.height != 0 && facts.width > check->max_pixels / facts.height)
         return SLUICE_ERROR_TOO_MANY_PIXELS;
     return sluice_picture_check_need(&facts, check, need_bytes);

@@ -16,11 +16,13 @@ typedef struct st_sluice_check_t {
     uint64_t source_bytes;  /* that it has, as far as it is known */
     uint64_t max_pixels;    /* image.max-pixels */
     uint64_t largest_bytes; /* what the budget leaves for one picture: pressure_largest_bytes() */
+    int svg;                /* image.svg */
 } sluice_check_t;
 
 /**
  * SLUICE_OK: nothing is wrong with the source, as far as its first `len` bytes tell. SLUICE_ERROR_NOT_AN_IMAGE, _TOO_MANY_PIXELS,
- * or _SOURCE_NEVER_FITS with *need_bytes set: whatever follows, each rendition of it would end with this error.
+ * _SOURCE_TOO_LARGE (SVG), or _SOURCE_NEVER_FITS with *need_bytes set: whatever follows, each rendition of it would end with this
+ * error.
  */
 sluice_error_t sluice_picture_check(const uint8_t *bytes, size_t len, const sluice_check_t *check, uint64_t *need_bytes);
 /**

@@ -1,5 +1,6 @@
 #include <string.h>
 #include "module/picture_facts.h"
+#include "module/svg_scan.h"
 
 static uint32_t be16(const uint8_t *p)
 {
@@ -396,5 +397,8 @@ void sluice_picture_sniff(const uint8_t *p, size_t len, sluice_picture_facts_t *
         sniff_avif(p, len, facts);
     } else if (len >= 4 && (memcmp(p, "II*\0", 4) == 0 || memcmp(p, "MM\0*", 4) == 0)) {
         sniff_tiff(p, len, facts);
+    } else if (sluice_svg_is(p, len)) {
+        facts->format = SLUICE_FORMAT_SVG;
+        facts->bands = 4;
     }
 }

@@ -23,8 +23,9 @@ typedef enum en_sluice_whole_t {
 
 typedef struct st_sluice_picture_facts_t {
     sluice_format_t format; /* SLUICE_FORMAT_NONE: none that we read */
-    uint64_t width, height; /* of one page, as stored, before orientation; 0: these bytes do not tell. Never filled in for TIFF */
-    uint32_t bands;         /* as decoded; at least, where only the decoder can tell */
+    uint64_t width,
+        height;     /* of one page, as stored, before orientation; 0: these bytes do not tell. Never filled in for TIFF and SVG */
+    uint32_t bands; /* as decoded; at least, where only the decoder can tell */
     uint32_t bytes_per_band;
     sluice_whole_t whole;
     uint64_t coefficient_bytes;     /* what a whole JPEG keeps of its coefficients; 0: not known */
@@ -33,6 +34,8 @@ typedef struct st_sluice_picture_facts_t {
     int alpha;
     uint64_t profile_bytes; /* of the colour profile */
     uint64_t thin_bytes;    /* sluice_jpeg_thin_bytes() */
+    uint64_t drawing_bytes; /* of SVG: what it takes but for surfaces (svg_scan.h) */
+    uint32_t surfaces;      /* of SVG */
 } sluice_picture_facts_t;
 
 /**

@@ -21,6 +21,32 @@ static int load_pages(const void *bytes, size_t len, const sluice_plan_t *plan, 
     return *image != NULL ? 0 : -1;
 }
 
+static int draw_svg(void *buf, size_t len, double scale, VipsImage **image)
+{
+    return vips_svgload_buffer(buf, len, image, "scale", scale, NULL);
+}
+
+/*
+ * The size of a drawing is a fraction, of which the plan knows what libvips rounds it to. If that makes a difference at this scale,
+ * it is drawn at the right one, so that nothing of it has to be scaled as pixels.
+ */
+static int load_svg(void *buf, size_t len, const sluice_plan_t *plan, VipsImage **image)
+{
+    sluice_size_t least = plan->least_loaded;
+    double scale = sluice_drawing_scale(&plan->facts, least.width, least.height);
+
+    if (draw_svg(buf, len, scale, image) != 0)
+        return -1;
+    sluice_picture_facts_t drawn = {.width = (uint64_t)vips_image_get_width(*image),
+                                    .height = (uint64_t)vips_image_get_height(*image)};
+    double correction = sluice_drawing_scale(&drawn, least.width, least.height);
+    if ((drawn.width == least.width && drawn.height >= least.height) ||
+        (drawn.height == least.height && drawn.width >= least.width))
+        return 0;
+    g_object_unref(*image);
+    return draw_svg(buf, len, scale * correction, image);
+}
+
 int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image)
 {
     void *buf = (void *)(uintptr_t)bytes;
@@ -36,6 +62,8 @@ int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *pla
             return load_pages(bytes, len, plan, image);
         return vips_webpload_buffer(buf, len, image, "scale", webp_scale(plan), "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                     VIPS_FAIL_ON_ERROR, NULL);
+    case SLUICE_FORMAT_SVG:
+        return load_svg(buf, len, plan, image);
     default:
         return load_pages(bytes, len, plan, image);
     }

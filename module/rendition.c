@@ -105,11 +105,17 @@ static void on_abandon(void *_job)
 static sluice_error_t plan(sluice_rendition_t *job)
 {
     sluice_limits_t limits = {job->origin->settings.max_pixels, job->origin->settings.max_side, job->origin->settings.max_pages};
+    pressure_t *pressure = job->sluice->pressure;
     sluice_error_t error;
 
     if (job->planned)
         return SLUICE_OK;
+    uint64_t bytes = sluice_transform_planning_bytes(job->source->body, job->source->body_len);
+    if (bytes != 0 && pressure_reserve(pressure, PRESSURE_CLASS_DECODE, bytes) != PRESSURE_OK)
+        return SLUICE_ERROR_NO_ROOM;
     error = sluice_transform_plan(job->source->body, job->source->body_len, &job->options, &limits, &job->plan);
+    if (bytes != 0)
+        pressure_release(pressure, PRESSURE_CLASS_DECODE, bytes);
     job->planned = error == SLUICE_OK;
     return error;
 }

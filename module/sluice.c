@@ -205,7 +205,7 @@ void sluice_start_locked(sluice_t *sluice)
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
     start_caches(sluice);
-    if (sluice_transform_init() != 0)
+    if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
     start_pressure(sluice);
     start_watchdog(sluice);

@@ -146,7 +146,8 @@ sluice_error_t sluice_source_check(sluice_fetch_t *fetch, const uint8_t *bytes, 
 {
     const sluice_check_t check = {.source_bytes = source_bytes,
                                   .max_pixels = fetch->origin->settings.max_pixels,
-                                  .largest_bytes = pressure_largest_bytes(fetch->sluice->pressure)};
+                                  .largest_bytes = pressure_largest_bytes(fetch->sluice->pressure),
+                                  .svg = fetch->sluice->settings.svg != 0};
 
     return sluice_picture_check(bytes, len, &check, &fetch->need_bytes);
 }

@@ -16,6 +16,7 @@
 #include "module/jpeg_thin.h"
 #include "module/pipeline.h"
 #include "module/png_chunks.h"
+#include "module/svg_scan.h"
 
 /* whoever asks for a broken picture is told; in the log it would be a line for each of its rows */
 static void drop_warning(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
@@ -43,7 +44,7 @@ static int set_strip_height(void)
     return done ? 0 : -1;
 }
 
-int sluice_transform_init(void)
+int sluice_transform_init(int svg)
 {
     static const char *const loaders[] = {"VipsForeignLoadJpeg",  "VipsForeignLoadPng",  "VipsForeignLoadWebp",
                                           "VipsForeignLoadNsgif", "VipsForeignLoadHeif", "VipsForeignLoadTiff"};
@@ -64,6 +65,7 @@ int sluice_transform_init(void)
     vips_operation_block_set("VipsForeignLoad", TRUE);
     for (size_t i = 0; i != sizeof(loaders) / sizeof(loaders[0]); ++i)
         vips_operation_block_set(loaders[i], FALSE);
+    vips_operation_block_set("VipsForeignLoadSvg", !svg);
     return 0;
 }
 
@@ -133,6 +135,8 @@ int sluice_plan_is_scaled_by_rows(const sluice_plan_t *plan)
     const sluice_geometry_t *geometry = &plan->geometry;
     int is_narrowed = plan->facts.format == SLUICE_FORMAT_PNG && !plan->has_profile;
 
+    if (plan->facts.format == SLUICE_FORMAT_SVG)
+        return 1; /* it may be, on one side, after it was drawn at the scale of the other */
     return plan->facts.format != SLUICE_FORMAT_WEBP && plan->facts.bands <= 4 && (plan->facts.bytes_per_band == 1 || is_narrowed) &&
            geometry->scaled.width <= geometry->source.width && geometry->scaled.height <= geometry->source.height &&
            (geometry->scaled.width != geometry->source.width || geometry->scaled.height != geometry->source.height);
@@ -216,6 +220,20 @@ static sluice_size_t stored_size(const sluice_plan_t *plan)
     return (sluice_size_t){(uint32_t)plan->facts.width, (uint32_t)plan->facts.height};
 }
 
+/* a drawing is as sharp at any size. What is cropped before it is scaled is cropped of the size that it says it has */
+static sluice_size_t drawn_size(const sluice_plan_t *plan)
+{
+    return sluice_area_is_all(plan->geometry.source, stored_size(plan)) ? plan->geometry.scaled : stored_size(plan);
+}
+
+/* at one scale for both sides */
+static uint64_t drawn_pixels(const sluice_plan_t *plan)
+{
+    double scale = sluice_drawing_scale(&plan->facts, plan->least_loaded.width, plan->least_loaded.height);
+
+    return (uint64_t)(scale * scale * (double)plan->facts.width * (double)plan->facts.height);
+}
+
 static uint32_t smaller(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -232,8 +250,12 @@ static sluice_error_t plan_geometry(sluice_plan_t *plan)
     if (plan->options.trim_threshold != 0)
         return SLUICE_OK; /* so far */
     scaled = plan->geometry.scaled;
-    if (sluice_area_is_all(plan->geometry.source, stored) && plan->first_page == 0 && plan->num_frames <= 1)
+    if (plan->facts.format == SLUICE_FORMAT_SVG)
+        plan->least_loaded = drawn_size(plan);
+    else if (sluice_area_is_all(plan->geometry.source, stored) && plan->first_page == 0 && plan->num_frames <= 1)
         plan->least_loaded = (sluice_size_t){smaller(scaled.width, stored.width), smaller(scaled.height, stored.height)};
+    if (plan->facts.format == SLUICE_FORMAT_SVG && drawn_pixels(plan) > plan->limits.max_pixels)
+        return SLUICE_ERROR_ANSWER_TOO_LARGE;
     return check_geometry(plan);
 }
 
@@ -275,9 +297,35 @@ static sluice_error_t plan_pages(const void *bytes, size_t len, VipsImage *image
     return SLUICE_OK;
 }
 
+uint64_t sluice_transform_planning_bytes(const void *bytes, size_t len)
+{
+    sluice_picture_facts_t facts;
+    sluice_svg_cost_t cost;
+
+    sluice_picture_sniff(bytes, len, &facts);
+    return facts.format == SLUICE_FORMAT_SVG && sluice_svg_scan(bytes, len, &cost) == 0 ? cost.tree_bytes : 0;
+}
+
+/* before anything is made of a drawing */
+static sluice_error_t check_drawing(const void *bytes, size_t len, sluice_plan_t *plan)
+{
+    sluice_svg_cost_t cost;
+
+    if (plan->facts.format != SLUICE_FORMAT_SVG)
+        return SLUICE_OK;
+    if (len > SLUICE_SVG_MAX_BYTES)
+        return SLUICE_ERROR_SOURCE_TOO_LARGE;
+    if (sluice_svg_scan(bytes, len, &cost) != 0)
+        return SLUICE_ERROR_UNBOUNDED_DRAWING;
+    plan->facts.drawing_bytes = cost.tree_bytes + cost.draw_bytes;
+    plan->facts.surfaces = cost.surfaces;
+    return SLUICE_OK;
+}
+
 sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
                                      sluice_plan_t *plan)
 {
+    sluice_error_t error;
     VipsImage *image;
 
     *plan = (sluice_plan_t){.options = *options, .limits = *limits};
@@ -291,6 +339,8 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
         return SLUICE_ERROR_TOO_MANY_PAGES;
     if (takes_ages(bytes, len, &plan->facts))
         return SLUICE_ERROR_BROKEN_IMAGE;
+    if ((error = check_drawing(bytes, len, plan)) != SLUICE_OK)
+        return error;
     if ((image = vips_image_new_from_buffer(bytes, len, "", NULL)) == NULL) {
         vips_error_clear();
         return SLUICE_ERROR_BROKEN_IMAGE;
@@ -301,10 +351,10 @@ sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice
     sluice_plan_output(plan);
     if (plan->options.output == SLUICE_FORMAT_JSON) {
         g_object_unref(image);
-        plan->estimate_bytes = SLUICE_DESCRIPTION_BYTES;
+        plan->estimate_bytes = SLUICE_DESCRIPTION_BYTES + plan->facts.drawing_bytes;
         return SLUICE_OK;
     }
-    sluice_error_t error = plan_pages(bytes, len, image, plan);
+    error = plan_pages(bytes, len, image, plan);
     if (error != SLUICE_OK)
         return error;
     if (plan->facts.width * plan->facts.height > limits->max_pixels / plan->num_frames)

@@ -3,7 +3,8 @@
  * pipeline_*.c know.
  *
  * In two steps, so that memory can be reserved in between: the plan reads the header only, the run decodes. Both block and belong
- * on threads of their own. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, chosen by content.
+ * on threads of their own. Only the loaders of JPEG, PNG, WebP, GIF, AVIF and TIFF can run, and that of
+ * SVG if it is asked for, chosen by content.
  */
 #ifndef module__transform_h
 #define module__transform_h
@@ -56,14 +57,19 @@ typedef struct st_sluice_transform_times_t {
 } sluice_transform_times_t;
 
 /**
- * once per process, after the last fork. Returns 0, or -1 with a line on stderr.
+ * once per process, after the last fork
+ * @param svg whether drawings may be loaded. Returns 0, or -1 with a line on stderr.
  */
-int sluice_transform_init(void);
+int sluice_transform_init(int svg);
 /**
  * last on each worker thread: libvips keeps buffers per thread
  */
 void sluice_transform_thread_exit(void);
 
+/**
+ * what a plan takes while it is made, for which memory is reserved: the tree of an SVG. 0 for other formats
+ */
+uint64_t sluice_transform_planning_bytes(const void *bytes, size_t len);
 sluice_error_t sluice_transform_plan(const void *bytes, size_t len, const sluice_options_t *options, const sluice_limits_t *limits,
                                      sluice_plan_t *plan);
 /**

@@ -6,6 +6,7 @@
 #define WEBP_COLUMN_BYTES 128             /* of the rows that a WebP decoder works at, for each pixel of their width */
 #define TRIM_BYTES (UINT64_C(1) << 20)    /* of the search for borders, which keeps */
 #define TRIM_ROWS 48                      /* of floats, and much else less */
+#define TILE_SIDE 2000                    /* of the tiles in which drawings are drawn */
 #define ROWS 128                          /* that libvips keeps at a place, for strips of 16 rows */
 
 /* the factors come from files: a product beyond 64 bits is more than any budget, and must not wrap to a small one */
@@ -49,6 +50,32 @@ static uint64_t whole_bytes(const sluice_picture_facts_t *facts)
     return times(pixels, facts->whole_bytes_per_pixel != 0 ? facts->whole_bytes_per_pixel : pixel_bytes(facts));
 }
 
+double sluice_drawing_scale(const sluice_picture_facts_t *facts, uint64_t width, uint64_t height)
+{
+    const double least = 0.001, most = 100000;
+    double by_width = (double)width / (double)facts->width, by_height = (double)height / (double)facts->height;
+    double scale = by_width > by_height ? by_width : by_height;
+
+    return scale < least ? least : scale > most ? most : scale;
+}
+
+static uint64_t drawn_side(const sluice_picture_facts_t *facts, const sluice_work_t *work, uint64_t side)
+{
+    const double most = 9007199254740992; /* 2^53 */
+    double drawn = sluice_drawing_scale(facts, work->loaded_width, work->loaded_height) * (double)side;
+
+    return drawn < most ? (uint64_t)drawn + 2 : UINT64_MAX / 8;
+}
+
+/* libvips has it drawn in tiles, and keeps two rows of them */
+static uint64_t drawing_bytes(const sluice_picture_facts_t *facts, const sluice_work_t *work)
+{
+    uint64_t width = drawn_side(facts, work, facts->width), height = drawn_side(facts, work, facts->height);
+    uint64_t tile = times(times(min(width, TILE_SIDE), min(height, TILE_SIDE)), 4);
+
+    return plus(facts->drawing_bytes, times(tile, facts->surfaces + 2 * (1 + width / TILE_SIDE)));
+}
+
 static int scales_while_loading(const sluice_picture_facts_t *facts)
 {
     return facts->format == SLUICE_FORMAT_WEBP;
@@ -72,6 +99,8 @@ static uint64_t loaded_width(const sluice_picture_facts_t *facts, const sluice_w
 {
     if (scales_while_loading(facts))
         return min(facts->width, work->loaded_width);
+    if (facts->format == SLUICE_FORMAT_SVG)
+        return drawn_side(facts, work, facts->width);
     if (facts->format != SLUICE_FORMAT_JPEG)
         return facts->width;
     return facts->width / sluice_jpeg_shrink(facts, work->loaded_width, work->loaded_height) + 1;
@@ -103,8 +132,9 @@ static uint64_t row_bytes(const sluice_picture_facts_t *facts, const sluice_work
         kept += decoded / 2;
     if (facts->format == SLUICE_FORMAT_TIFF)
         kept *= 3; /* strips, or rows of tiles */
-    uint64_t each = times(loaded_width(facts, work), kept + (by_rows ? 0 : 2 * scaled));
-    uint64_t bytes = plus(times(each, min(facts->height, ROWS)), by_rows ? resizer_bytes(facts, work) : 0);
+    uint64_t each = times(loaded_width(facts, work), kept + (by_rows && facts->format != SLUICE_FORMAT_SVG ? 0 : 2 * scaled));
+    uint64_t bytes = plus(times(each, facts->format == SLUICE_FORMAT_SVG ? ROWS : min(facts->height, ROWS)),
+                          by_rows ? resizer_bytes(facts, work) : 0);
     if (work->trimmed)
         bytes = plus(bytes, plus(TRIM_BYTES, times(times(facts->width, facts->bands), sizeof(float) * TRIM_ROWS)));
     return scales_while_loading(facts) ? plus(bytes, times(facts->width, WEBP_COLUMN_BYTES)) : bytes;
@@ -174,6 +204,8 @@ uint64_t sluice_transform_estimate(const sluice_picture_facts_t *facts, const sl
         bytes = plus(bytes, facts->thin_bytes);
     else if (facts->whole != SLUICE_NOT_WHOLE)
         bytes = plus(bytes, whole_bytes(facts));
+    if (facts->format == SLUICE_FORMAT_SVG)
+        bytes = plus(bytes, drawing_bytes(facts, work));
     return plus(bytes, plus(plus(copied_bytes(facts, work), text_bytes(work)), encoder_bytes(facts, work)));
 }
 

@@ -18,6 +18,7 @@ ERRORS = {
     "not-found": (404, "Not Found", True, False),
     "not-an-image": (422, "Unprocessable Content", True, False),
     "broken-image": (422, "Unprocessable Content", True, False),
+    "unbounded-drawing": (422, "Unprocessable Content", True, False),
     "source-too-large": (413, "Content Too Large", True, False),
     "too-many-pixels": (413, "Content Too Large", True, False),
     "too-many-pages": (413, "Content Too Large", False, False),

@@ -84,6 +84,7 @@ static void test_promised_statuses(void **state)
         [SLUICE_ERROR_NOT_AN_IMAGE] = 422,
         [SLUICE_ERROR_BROKEN_IMAGE] = 422,
         [SLUICE_ERROR_SOURCE_TOO_LARGE] = 413,
+        [SLUICE_ERROR_UNBOUNDED_DRAWING] = 422,
         [SLUICE_ERROR_TOO_MANY_PIXELS] = 413,
         [SLUICE_ERROR_TOO_MANY_PAGES] = 413,
         [SLUICE_ERROR_NO_SUCH_PAGE] = 400,

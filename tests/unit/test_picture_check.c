@@ -24,13 +24,13 @@ static void test_picture(void **state)
         sluice_check_t limits;
         sluice_error_t error;
     } cases[] = {
-        {{1000, 24000000, PNG_LEAST + 1000}, SLUICE_OK},
-        {{1000, 24000000, PNG_LEAST + 999}, SLUICE_ERROR_SOURCE_NEVER_FITS},
-        {{1001, 24000000, PNG_LEAST + 1000}, SLUICE_ERROR_SOURCE_NEVER_FITS},
-        {{1000, 24000000, 0}, SLUICE_ERROR_SOURCE_NEVER_FITS},
-        {{UINT64_MAX, 24000000, UINT64_MAX - 1}, SLUICE_ERROR_SOURCE_NEVER_FITS},
-        {{1000, 23999999, PNG_LEAST + 1000}, SLUICE_ERROR_TOO_MANY_PIXELS},
-        {{1000, 23999999, 0}, SLUICE_ERROR_TOO_MANY_PIXELS},
+        {{1000, 24000000, PNG_LEAST + 1000, 0}, SLUICE_OK},
+        {{1000, 24000000, PNG_LEAST + 999, 0}, SLUICE_ERROR_SOURCE_NEVER_FITS},
+        {{1001, 24000000, PNG_LEAST + 1000, 0}, SLUICE_ERROR_SOURCE_NEVER_FITS},
+        {{1000, 24000000, 0, 0}, SLUICE_ERROR_SOURCE_NEVER_FITS},
+        {{UINT64_MAX, 24000000, UINT64_MAX - 1, 0}, SLUICE_ERROR_SOURCE_NEVER_FITS},
+        {{1000, 23999999, PNG_LEAST + 1000, 0}, SLUICE_ERROR_TOO_MANY_PIXELS},
+        {{1000, 23999999, 0, 0}, SLUICE_ERROR_TOO_MANY_PIXELS},
     };
     uint64_t need_bytes;
 
@@ -47,7 +47,7 @@ static void test_picture(void **state)
 /* less of it may leave the question open, and never leads to another answer */
 static void test_beginnings(void **state)
 {
-    const sluice_check_t fits = {1000, 24000000, 100 * MIB}, never = {1000, 24000000, 50 * MIB};
+    const sluice_check_t fits = {1000, 24000000, 100 * MIB, 0}, never = {1000, 24000000, 50 * MIB, 0};
     uint64_t need_bytes;
 
     (void)state;
@@ -63,7 +63,7 @@ static void test_beginnings(void **state)
 static void test_size_beyond_measure(void **state)
 {
     char liar[sizeof(png)];
-    const sluice_check_t check_all = {1000, UINT64_MAX, 100 * MIB};
+    const sluice_check_t check_all = {1000, UINT64_MAX, 100 * MIB, 0};
     uint64_t need_bytes;
 
     (void)state;
@@ -71,15 +71,34 @@ static void test_size_beyond_measure(void **state)
     memset(liar + 16, 0xff, 8);
     assert_int_equal(check(liar, sizeof(liar) - 1, check_all, &need_bytes), SLUICE_ERROR_SOURCE_NEVER_FITS);
     assert_true(need_bytes > UINT64_C(1) << 60);
-    assert_int_equal(check(liar, sizeof(liar) - 1, (sluice_check_t){1000, UINT32_MAX, 100 * MIB}, &need_bytes),
+    assert_int_equal(check(liar, sizeof(liar) - 1, (sluice_check_t){1000, UINT32_MAX, 100 * MIB, 0}, &need_bytes),
                      SLUICE_ERROR_TOO_MANY_PIXELS);
     memset(liar + 16, 0, 8); /* none at all is the decoder's to refuse */
     assert_int_equal(check(liar, sizeof(liar) - 1, check_all, &need_bytes), SLUICE_OK);
 }
 
+static void test_drawing(void **state)
+{
+    static const char svg[] = "<svg width='10' height='10'/>";
+    uint64_t need_bytes;
+
+    (void)state;
+    assert_int_equal(check(svg, sizeof(svg) - 1, (sluice_check_t){MIB, 100, 100 * MIB, 1}, &need_bytes), SLUICE_OK);
+    assert_int_equal(check(svg, sizeof(svg) - 1, (sluice_check_t){MIB + 1, 100, 100 * MIB, 1}, &need_bytes),
+                     SLUICE_ERROR_SOURCE_TOO_LARGE);
+    /* the rest may be on its way */
+    assert_int_equal(check("<?xml version='1.0'?>", 15, (sluice_check_t){MIB, 100, 100 * MIB, 1}, &need_bytes), SLUICE_OK);
+    assert_int_equal(check("<?xml version='1.0'?>", 15, (sluice_check_t){MIB, 100, 100 * MIB, 0}, &need_bytes),
+                     SLUICE_ERROR_NOT_AN_IMAGE);
+    assert_int_equal(check("text, and no more", 15, (sluice_check_t){MIB, 100, 100 * MIB, 1}, &need_bytes),
+                     SLUICE_ERROR_NOT_AN_IMAGE);
+    assert_int_equal(check(svg, sizeof(svg) - 1, (sluice_check_t){MIB, 100, 100 * MIB, 0}, &need_bytes), SLUICE_ERROR_NOT_AN_IMAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_drawing),
         cmocka_unit_test(test_picture),
         cmocka_unit_test(test_beginnings),
         cmocka_unit_test(test_size_beyond_measure),

@@ -213,14 +213,14 @@ static void test_does_not_wrap(void **state)
 
     (void)state;
     for (int format = SLUICE_FORMAT_NONE; format != SLUICE_NUM_FORMATS; ++format) {
-        sluice_picture_facts_t absurd = {(sluice_format_t)format, huge, huge, 8, 2, SLUICE_WHOLE, 0, 8, 1, huge, 0};
+        sluice_picture_facts_t absurd = {(sluice_format_t)format, huge, huge, 8, 2, SLUICE_WHOLE, 0, 8, 1, huge, 0, huge, 8};
         const sluice_work_t large = {huge, huge, huge, huge, huge, 0, SLUICE_FORMAT_AVIF, 90, 1, 0, 0, 0, 0, 0, 0, 0};
         assert_true(sluice_transform_estimate(&absurd, &small) >= BEYOND_ALL);
         assert_true(sluice_transform_least(&absurd) >= BEYOND_ALL);
         absurd.whole = SLUICE_NOT_WHOLE;
         assert_true(sluice_transform_estimate(&absurd, &large) >= BEYOND_ALL);
-        absurd =
-            (sluice_picture_facts_t){(sluice_format_t)format, UINT64_MAX, UINT64_MAX, 8, 8, SLUICE_WHOLE, 0, 8, 1, UINT64_MAX, 1};
+        absurd = (sluice_picture_facts_t){
+            (sluice_format_t)format, UINT64_MAX, UINT64_MAX, 8, 8, SLUICE_WHOLE, 0, 8, 1, UINT64_MAX, 1, UINT64_MAX, 8};
         assert_true(sluice_transform_estimate(&absurd, &large) == UINT64_MAX);
     }
 }
