@@ -1,5 +1,6 @@
 #include "module/picture_check.h"
 #include "module/svg_scan.h"
+#include "module/svg_tokens.h"
 
 #define SIGNATURE_BYTES 12 /* of the longest one, so that with so many a format that we read is known */
 

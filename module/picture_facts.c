@@ -1,6 +1,6 @@
 #include <string.h>
 #include "module/picture_facts.h"
-#include "module/svg_scan.h"
+#include "module/svg_tokens.h"
 
 static uint32_t be16(const uint8_t *p)
 {

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include "module/picture_facts.h"
 #include "module/svg_scan.h"
+#include "module/svg_tokens.h"
 
 #define NAME_BITS 65536
 #define ELEMENT_BYTES 2048 /* of the tree; 1250 were measured */
@@ -19,17 +20,6 @@
 #define STYLE_WORK 5000000   /* selectors, times elements, times depth */
 #define EFFECT_SURFACES 2    /* of an element that is faded, clipped, masked and filtered */
 #define MAX_DEPTH 256        /* libxml2 reads no deeper ones */
-#define ENTITY_BYTES 256
-
-struct st_text_t {
-    const uint8_t *at, *end;
-};
-
-struct st_tag_t {
-    const uint8_t *name, *rest, *end; /* the attributes are from rest to end */
-    size_t name_len;                  /* without a prefix */
-    int closing, empty;
-};
 
 struct st_scan_t {
     uint8_t referred[NAME_BITS / 8], drawn[NAME_BITS / 8];
@@ -40,206 +30,9 @@ struct st_scan_t {
     int fonts, markers, sheet, sheet_refers;
 };
 
-static int starts(const struct st_text_t *text, const char *word)
-{
-    size_t len = strlen(word);
-
-    return (size_t)(text->end - text->at) >= len && memcmp(text->at, word, len) == 0;
-}
-
-static int skip_past(struct st_text_t *text, const char *word)
-{
-    const uint8_t *found = memmem(text->at, (size_t)(text->end - text->at), word, strlen(word));
-
-    if (found == NULL)
-        return -1;
-    text->at = found + strlen(word);
-    return 0;
-}
-
-static int is_space(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static int ends_name(uint8_t c)
-{
-    return is_space(c) || c == '>' || c == '/';
-}
-
-/* an entity may be short text that cannot be a tag, another entity or a reference */
-static int check_entity(struct st_text_t *text)
-{
-    const uint8_t *from = text->at, *quote, *close;
-
-    while (text->at < text->end && *text->at != '"' && *text->at != '\'' && *text->at != '>')
-        ++text->at;
-    if (text->at == text->end || *text->at == '>')
-        return -1;
-    for (quote = from; quote != text->at; ++quote)
-        if (*quote == '%' || (text->at - quote >= 6 && (memcmp(quote, "SYSTEM", 6) == 0 || memcmp(quote, "PUBLIC", 6) == 0)))
-            return -1;
-    quote = text->at + 1;
-    if ((close = memchr(quote, *text->at, (size_t)(text->end - quote))) == NULL || close - quote > ENTITY_BYTES)
-        return -1;
-    for (text->at = quote; text->at != close; ++text->at)
-        if (memchr("<&#(\\%", *text->at, 6) != NULL)
-            return -1;
-    ++text->at;
-    return skip_past(text, ">");
-}
-
-/* behind <!DOCTYPE: up to its end. Of what it may declare only entities are known */
-static int skip_doctype(struct st_text_t *text)
-{
-    while (text->at < text->end && *text->at != '>' && *text->at != '[') {
-        const uint8_t *close;
-        if ((*text->at == '"' || *text->at == '\'')) {
-            if ((close = memchr(text->at + 1, *text->at, (size_t)(text->end - text->at - 1))) == NULL)
-                return -1;
-            text->at = close;
-        }
-        ++text->at;
-    }
-    if (text->at == text->end)
-        return -1;
-    if (*text->at++ == '>')
-        return 0;
-    for (;;) {
-        while (text->at < text->end && is_space(*text->at))
-            ++text->at;
-        if (starts(text, "]"))
-            return skip_past(text, ">");
-        if (starts(text, "<!--")) {
-            if (skip_past(text, "-->") != 0)
-                return -1;
-        } else if (starts(text, "<!ENTITY")) {
-            text->at += 8;
-            if (check_entity(text) != 0)
-                return -1;
-        } else {
-            return -1;
-        }
-    }
-}
-
-/* `<`, and the names of tags, are what they look like in these only */
-static int check_declaration(const uint8_t *at, const uint8_t *end)
-{
-    static const char *const encodings[] = {"utf-8", "us-ascii", "iso-8859-1"};
-    const uint8_t *found = memmem(at, (size_t)(end - at), "encoding", 8);
-
-    if (found == NULL)
-        return 0;
-    for (found += 8; found < end && (is_space(*found) || *found == '=' || *found == '"' || *found == '\''); ++found)
-        ;
-    for (size_t i = 0; i != sizeof(encodings) / sizeof(encodings[0]); ++i) {
-        size_t len = strlen(encodings[i]);
-        if ((size_t)(end - found) > len && strncasecmp((const char *)found, encodings[i], len) == 0 &&
-            (found[len] == '"' || found[len] == '\''))
-            return 0;
-    }
-    return -1;
-}
-
-/* what is no element. Returns 1 if there was some, 0 if not, -1 if it is refused or has no end */
-static int skip_other(struct st_text_t *text)
-{
-    const uint8_t *from = text->at;
-
-    if (starts(text, "<!--"))
-        return skip_past(text, "-->") == 0 ? 1 : -1;
-    if (starts(text, "<![CDATA["))
-        return skip_past(text, "]]>") == 0 ? 1 : -1;
-    if (starts(text, "<?xml-stylesheet"))
-        return -1;
-    if (starts(text, "<?"))
-        return skip_past(text, "?>") == 0 && check_declaration(from, text->at) == 0 ? 1 : -1;
-    if (!starts(text, "<!DOCTYPE"))
-        return 0;
-    text->at += 9;
-    return skip_doctype(text) == 0 ? 1 : -1;
-}
-
-int sluice_svg_is(const uint8_t *bytes, size_t len)
-{
-    struct st_text_t text = {bytes, bytes + (len < SLUICE_SVG_HEADER_BYTES ? len : SLUICE_SVG_HEADER_BYTES)};
-
-    if (starts(&text, "\xef\xbb\xbf"))
-        text.at += 3;
-    while (text.at < text.end) {
-        while (text.at < text.end && is_space(*text.at))
-            ++text.at;
-        if (starts(&text, "<svg"))
-            return text.end - text.at > 4 && (ends_name(text.at[4]) || text.at[4] == ':');
-        /* what a document type declares is looked at when all of it is there */
-        if (starts(&text, "<!DOCTYPE"))
-            return memmem(text.at, (size_t)(text.end - text.at), "<svg", 4) != NULL;
-        if (skip_other(&text) <= 0)
-            return 0;
-    }
-    return 0;
-}
-
-int sluice_svg_may_be(uint8_t first)
-{
-    return first == '<' || first == 0xef || is_space(first);
-}
-
-/* the next element's tag. Returns 1, 0 at the end, or -1 */
-static int next_tag(struct st_text_t *text, struct st_tag_t *tag)
-{
-    uint8_t quote = 0;
-
-    for (;;) {
-        const uint8_t *found = memchr(text->at, '<', (size_t)(text->end - text->at));
-        if (found == NULL)
-            return 0;
-        text->at = found;
-        int other = skip_other(text);
-        if (other < 0)
-            return -1;
-        if (other == 0)
-            break;
-    }
-    ++text->at;
-    tag->closing = text->at < text->end && *text->at == '/';
-    text->at += tag->closing;
-    for (tag->name = text->at; text->at < text->end && !ends_name(*text->at); ++text->at)
-        if (*text->at == ':')
-            tag->name = text->at + 1;
-    tag->name_len = (size_t)(text->at - tag->name);
-    for (tag->rest = text->at; text->at < text->end && (quote != 0 || *text->at != '>'); ++text->at) {
-        if (quote != 0)
-            quote = *text->at == quote ? 0 : quote;
-        else if (*text->at == '"' || *text->at == '\'')
-            quote = *text->at;
-        if (*text->at == '<')
-            return -1;
-    }
-    if (text->at == text->end)
-        return -1;
-    tag->end = text->at++;
-    tag->empty = !tag->closing && tag->end[-1] == '/';
-    return 1;
-}
-
-static int is_named(const struct st_tag_t *tag, const char *name)
-{
-    return tag->name_len == strlen(name) && memcmp(tag->name, name, tag->name_len) == 0;
-}
-
-static int is_one_of(const struct st_tag_t *tag, const char *const *names)
-{
-    for (; *names != NULL; ++names)
-        if (is_named(tag, *names))
-            return 1;
-    return 0;
-}
-
 static int ends_reference(uint8_t c)
 {
-    return is_space(c) || c == '"' || c == '\'' || c == ')';
+    return sluice_svg_is_space(c) || c == '"' || c == '\'' || c == ')';
 }
 
 /* by another spelling */
@@ -271,17 +64,17 @@ static void set(uint8_t *bits, uint32_t n)
 }
 
 /* calls `seen` with each id: what looks like one in the text of another attribute counts, too. Returns -1 if one is hidden */
-static int each_id(const struct st_tag_t *tag, void (*seen)(void *ctx, uint32_t name), void *ctx)
+static int each_id(const sluice_svg_tag_t *tag, void (*seen)(void *ctx, uint32_t name), void *ctx)
 {
     const uint8_t *at = tag->rest;
 
     while ((at = memmem(at, (size_t)(tag->end - at), "id", 2)) != NULL) {
-        int begins = at != tag->rest && (is_space(at[-1]) || at[-1] == ':');
-        for (at += 2; at < tag->end && is_space(*at); ++at)
+        int begins = at != tag->rest && (sluice_svg_is_space(at[-1]) || at[-1] == ':');
+        for (at += 2; at < tag->end && sluice_svg_is_space(*at); ++at)
             ;
         if (!begins || at == tag->end || *at != '=')
             continue;
-        for (++at; at < tag->end && is_space(*at); ++at)
+        for (++at; at < tag->end && sluice_svg_is_space(*at); ++at)
             ;
         if (at == tag->end)
             return 0;
@@ -323,7 +116,7 @@ static int base64_value(uint8_t c)
 }
 
 /* a picture within the drawing; what is only named is not fetched */
-static int check_image(struct st_scan_t *scan, const struct st_tag_t *tag)
+static int check_image(struct st_scan_t *scan, const sluice_svg_tag_t *tag)
 {
     const uint8_t *at = memmem(tag->rest, (size_t)(tag->end - tag->rest), "data:", 5), *comma;
     uint8_t decoded[4096];
@@ -342,7 +135,7 @@ static int check_image(struct st_scan_t *scan, const struct st_tag_t *tag)
         return -1;
     for (at = comma + 1; at < tag->end && len != sizeof(decoded); ++at) {
         int value = base64_value(*at);
-        if (is_space(*at))
+        if (sluice_svg_is_space(*at))
             continue;
         if (value < 0)
             break;
@@ -358,7 +151,7 @@ static int check_image(struct st_scan_t *scan, const struct st_tag_t *tag)
     return scan->image_pixels <= SLUICE_SVG_MAX_IMAGE_PIXELS ? 0 : -1;
 }
 
-static int hides_something(const struct st_tag_t *tag)
+static int hides_something(const sluice_svg_tag_t *tag)
 {
     size_t len = (size_t)(tag->end - tag->rest);
 
@@ -372,23 +165,24 @@ static void note_drawn(void *_scan, uint32_t name)
     set(scan->drawn, name);
 }
 
-static int count_tag(struct st_scan_t *scan, const struct st_tag_t *tag)
+static int count_tag(struct st_scan_t *scan, const sluice_svg_tag_t *tag)
 {
     static const char *const refused[] = {"pattern", "feImage", "feConvolveMatrix", "feTurbulence", "feMorphology",
                                           "include", NULL};
     static const char *const not_drawn[] = {"linearGradient", "radialGradient", "stop", "filter", NULL};
 
-    if (++scan->elements > SLUICE_SVG_MAX_ELEMENTS || is_one_of(tag, refused) || hides_something(tag))
+    if (++scan->elements > SLUICE_SVG_MAX_ELEMENTS || sluice_svg_tag_is_one_of(tag, refused) || hides_something(tag))
         return -1;
     if (tag->name_len > 2 && memcmp(tag->name, "fe", 2) == 0 && ++scan->primitives > SLUICE_SVG_MAX_PRIMITIVES)
         return -1;
-    scan->fonts |= is_named(tag, "text");
-    scan->markers |= is_named(tag, "marker");
-    if (is_named(tag, "path"))
+    scan->fonts |= sluice_svg_tag_is(tag, "text");
+    scan->markers |= sluice_svg_tag_is(tag, "marker");
+    if (sluice_svg_tag_is(tag, "path"))
         scan->path_bytes += (uint64_t)(tag->end - tag->rest);
-    if (note_references(scan, tag->rest, tag->end) != 0 || (!is_one_of(tag, not_drawn) && each_id(tag, note_drawn, scan) != 0))
+    if (note_references(scan, tag->rest, tag->end) != 0 ||
+        (!sluice_svg_tag_is_one_of(tag, not_drawn) && each_id(tag, note_drawn, scan) != 0))
         return -1;
-    return is_named(tag, "image") ? check_image(scan, tag) : 0;
+    return sluice_svg_tag_is(tag, "image") ? check_image(scan, tag) : 0;
 }
 
 /* the text of a style sheet */
@@ -405,17 +199,17 @@ static int count_sheet(struct st_scan_t *scan, const uint8_t *at, const uint8_t 
     return note_references(scan, at, end);
 }
 
-static int count_all(struct st_scan_t *scan, struct st_text_t text)
+static int count_all(struct st_scan_t *scan, sluice_svg_text_t text)
 {
     const uint8_t *sheet = NULL;
-    struct st_tag_t tag;
+    sluice_svg_tag_t tag;
     uint32_t depth = 0;
     int more;
 
-    while ((more = next_tag(&text, &tag)) > 0) {
+    while ((more = sluice_svg_next_tag(&text, &tag)) > 0) {
         if (sheet != NULL && (!tag.closing || count_sheet(scan, sheet, tag.name) != 0))
             return -1;
-        sheet = !tag.closing && !tag.empty && is_named(&tag, "style") ? text.at : NULL;
+        sheet = !tag.closing && !tag.empty && sluice_svg_tag_is(&tag, "style") ? text.at : NULL;
         if (tag.closing) {
             depth -= depth != 0;
             continue;
@@ -429,7 +223,7 @@ static int count_all(struct st_scan_t *scan, struct st_text_t text)
 }
 
 /* without these nothing is drawn on a surface of its own */
-static void count_effects(struct st_scan_t *scan, struct st_text_t text)
+static void count_effects(struct st_scan_t *scan, sluice_svg_text_t text)
 {
     static const char *const words[] = {"opacity", "mask", "filter", "clip", "blend", "isolation"};
 
@@ -454,7 +248,7 @@ static void look_up(void *_referred, uint32_t name)
     referred->found |= has(referred->scan->referred, name) && has(referred->scan->drawn, name);
 }
 
-static int is_referred_to(const struct st_scan_t *scan, const struct st_tag_t *tag)
+static int is_referred_to(const struct st_scan_t *scan, const sluice_svg_tag_t *tag)
 {
     struct st_referred_t referred = {scan, 0};
 
@@ -463,13 +257,13 @@ static int is_referred_to(const struct st_scan_t *scan, const struct st_tag_t *t
 }
 
 /* what is referred to may refer on once: then a drawing of n elements draws n of them for each reference at most */
-static int check_nesting(struct st_scan_t *scan, struct st_text_t text)
+static int check_nesting(struct st_scan_t *scan, sluice_svg_text_t text)
 {
-    struct st_tag_t tag;
+    sluice_svg_tag_t tag;
     uint64_t drawn_again = 0, all_references = scan->markers ? (uint64_t)(text.end - text.at) / 2 : 0; /* one for each corner */
     uint32_t depth = 0, inside_from = 0, references = 0;
 
-    while (next_tag(&text, &tag) > 0) {
+    while (sluice_svg_next_tag(&text, &tag) > 0) {
         if (tag.closing) {
             depth -= depth != 0;
             if (depth < inside_from)
@@ -507,7 +301,7 @@ static uint32_t count_surfaces(const struct st_scan_t *scan)
 
 int sluice_svg_scan(const uint8_t *bytes, size_t len, sluice_svg_cost_t *cost)
 {
-    struct st_text_t text = {bytes, bytes + len};
+    sluice_svg_text_t text = {bytes, bytes + len};
     struct st_scan_t scan = {.elements = 0};
 
     *cost = (sluice_svg_cost_t){0};

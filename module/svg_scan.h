@@ -20,20 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SLUICE_SVG_HEADER_BYTES 1000 /* within which libvips looks for <svg, too */
 #define SLUICE_SVG_MAX_BYTES (1024 * 1024)
 #define SLUICE_SVG_MAX_ELEMENTS 20000
 #define SLUICE_SVG_MAX_PRIMITIVES 64 /* of filters */
 #define SLUICE_SVG_MAX_IMAGE_PIXELS 4000000
-
-/**
- * whether a text begins as a drawing does: byte order mark, spaces, XML declaration, comments, DOCTYPE, and <svg in the first KB
- */
-int sluice_svg_is(const uint8_t *bytes, size_t len);
-/**
- * whether what begins with this byte may turn out to be a drawing when SLUICE_SVG_HEADER_BYTES are there
- */
-int sluice_svg_may_be(uint8_t first);
 
 typedef struct st_sluice_svg_cost_t {
     uint64_t tree_bytes; /* of its tree, upper bound */

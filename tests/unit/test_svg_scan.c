@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "module/svg_scan.h"
+#include "module/svg_tokens.h"
 
 /* in a buffer of just that size, so that a sanitizer sees each byte too many */
 static int scan(const char *text, size_t len, sluice_svg_cost_t *cost)
