@@ -15,35 +15,13 @@
 #include <h2o.h>
 #include <h2o/configurator.h>
 #include "module/config.h"
-#include "module/guard_config.h"
 #include "module/config_lists.h"
+#include "module/configurator.h"
 #include "module/handlers.h"
 #include "module/hold.h"
 #include "module/options_config.h"
 #include "module/origin_config.h"
 #include "module/presentation.h"
-#include "module/sign_config.h"
-#include "module/source_path.h"
-
-struct st_vars_t {
-    sluice_path_settings_t settings;
-    sluice_options_rules_t option_rules; /* only lists are in it before the path is left */
-    sluice_quota_t *quota;               /* the innermost */
-    const sluice_sign_keys_t *sign_keys; /* the innermost, or NULL */
-    sluice_route_settings_t route_settings;
-    pressure_route_t *route;                  /* of the host; NULL at the global level */
-    const sluice_networks_t *allow_addresses; /* NULL: not set */
-    const sluice_urls_t *allow_origins;
-    sluice_origin_t *origin; /* of this path; gets its settings when the path is left */
-    char fallback[SLUICE_FALLBACK_MAX + 1];
-};
-
-struct st_sluice_configurator_t {
-    h2o_configurator_t super;
-    sluice_t *sluice;
-    size_t num_quotas;
-    struct st_vars_t *vars, stack[H2O_CONFIGURATOR_NUM_LEVELS + 1];
-};
 
 static const char *const default_exempt[] = {"/api/health", "/api/metrics", "/api/cache", "/metrics", NULL};
 
@@ -54,7 +32,7 @@ static int is_global(const h2o_configurator_context_t *ctx)
 
 static int on_enter(h2o_configurator_t *_self, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)_self;
+    sluice_configurator_t *self = (void *)_self;
 
     (void)node;
     if (is_global(ctx))
@@ -91,7 +69,7 @@ static const char *find_contradiction(const sluice_settings_t *s)
     return NULL;
 }
 
-static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
+static int check_settings(sluice_configurator_t *self, yoml_t *node)
 {
     const char *fault = find_contradiction(&self->sluice->settings);
 
@@ -102,7 +80,7 @@ static int check_settings(struct st_sluice_configurator_t *self, yoml_t *node)
 }
 
 /* of a path that has pictures, which gets its settings here. NULL: it has none */
-static pressure_route_t *add_path_route(struct st_sluice_configurator_t *self, h2o_configurator_context_t *ctx)
+static pressure_route_t *add_path_route(sluice_configurator_t *self, h2o_configurator_context_t *ctx)
 {
     h2o_iovec_t host = ctx->hostconf->authority.hostport, path = ctx->pathconf->path;
     sluice_origin_t *origin = self->vars->origin;
@@ -122,7 +100,7 @@ static pressure_route_t *add_path_route(struct st_sluice_configurator_t *self, h
 
 static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)_self;
+    sluice_configurator_t *self = (void *)_self;
 
     if (is_global(ctx)) {
         sluice_hold_register(ctx->globalconf);
@@ -142,7 +120,7 @@ static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *
 
 static int on_knob(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_configurator_t *self = (void *)cmd->configurator;
     const sluice_knob_t *knob = sluice_knob_find(cmd->name);
     void *const settings[] = {[SLUICE_SCOPE_PROCESS] = &self->sluice->settings,
                               [SLUICE_SCOPE_PATH] = &self->vars->settings,
@@ -158,7 +136,7 @@ static int on_knob(h2o_configurator_command_t *cmd, h2o_configurator_context_t *
 
 static int on_origin(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_configurator_t *self = (void *)cmd->configurator;
     char error[512], *filename = strdup(node->filename != NULL ? node->filename : ".");
 
     if (filename == NULL || self->vars->origin != NULL) {
@@ -176,22 +154,6 @@ static int on_origin(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     return 0;
 }
 
-static int on_allow_addresses(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
-{
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
-
-    (void)ctx;
-    return (self->vars->allow_addresses = sluice_config_networks(cmd, node, &self->sluice->allow_addresses)) != NULL ? 0 : -1;
-}
-
-static int on_allow_origins(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
-{
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
-
-    (void)ctx;
-    return (self->vars->allow_origins = sluice_config_base_urls(cmd, node, &self->sluice->allow_origins)) != NULL ? 0 : -1;
-}
-
 /* "default", "example.com", "example.com/pictures" */
 static char *name_route(const h2o_configurator_context_t *ctx)
 {
@@ -203,7 +165,7 @@ static char *name_route(const h2o_configurator_context_t *ctx)
     return asprintf(&name, "%.*s%.*s", (int)host.len, host.base, (int)path.len, path.base) != -1 ? name : NULL;
 }
 
-static int add_quota(struct st_sluice_configurator_t *self, const h2o_configurator_context_t *ctx, uint64_t limit_bytes)
+static int add_quota(sluice_configurator_t *self, const h2o_configurator_context_t *ctx, uint64_t limit_bytes)
 {
     sluice_quota_t *quota = calloc(1, sizeof(*quota));
 
@@ -220,7 +182,7 @@ static int add_quota(struct st_sluice_configurator_t *self, const h2o_configurat
 
 static int on_quota(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_configurator_t *self = (void *)cmd->configurator;
     sluice_route_settings_t settings;
     char error[256];
 
@@ -243,7 +205,7 @@ static int on_policy(h2o_configurator_command_t *cmd, h2o_configurator_context_t
 {
     static const char *const names[] = {
         [ICACHE_POLICY_LRU] = "lru", [ICACHE_POLICY_S3_FIFO] = "s3-fifo", [ICACHE_POLICY_COST] = "cost"};
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_configurator_t *self = (void *)cmd->configurator;
 
     (void)ctx;
     for (size_t i = 0; i != sizeof(names) / sizeof(names[0]); ++i) {
@@ -258,7 +220,7 @@ static int on_policy(h2o_configurator_command_t *cmd, h2o_configurator_context_t
 
 static int on_admin_token(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_configurator_t *self = (void *)cmd->configurator;
     char error[512] = "out of memory", *filename = strdup(node->filename != NULL ? node->filename : ".");
     uint64_t seed = 0;
 
@@ -275,36 +237,6 @@ static int on_admin_token(h2o_configurator_command_t *cmd, h2o_configurator_cont
     return -1;
 }
 
-static int on_sign_key(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
-{
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
-    const sluice_sign_keys_t *keys;
-    char error[512];
-
-    (void)ctx;
-    if ((keys = sluice_sign_keys_read(self->sluice, node, error, sizeof(error))) == NULL) {
-        h2o_configurator_errprintf(cmd, node, "%s", error);
-        return -1;
-    }
-    self->vars->sign_keys = keys;
-    return 0;
-}
-
-static int on_default(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
-{
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
-    const char *path = node->data.scalar + (node->data.scalar[0] == '/');
-    size_t len = strlen(path);
-
-    (void)ctx;
-    if (len > SLUICE_FALLBACK_MAX || !sluice_source_path_ok(path, len)) {
-        h2o_configurator_errprintf(cmd, node, "`%.200s` can be no picture's path below image.origin", node->data.scalar);
-        return -1;
-    }
-    memcpy(self->vars->fallback, path, len + 1);
-    return 0;
-}
-
 static int read_switch(h2o_configurator_command_t *cmd, yoml_t *node)
 {
     uint64_t on;
@@ -317,7 +249,7 @@ static int read_switch(h2o_configurator_command_t *cmd, yoml_t *node)
 
 static int on_health(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_configurator_t *self = (void *)cmd->configurator;
     int on = read_switch(cmd, node);
 
     if (on == 1)
@@ -333,7 +265,7 @@ static int is_path(const char *word)
 
 static int on_exempt(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
+    sluice_configurator_t *self = (void *)cmd->configurator;
     char **prefixes =
         sluice_config_strings(cmd, node, is_path, "paths that start with a slash, such as [\"/api/health\", \"/metrics\"]");
 
@@ -345,26 +277,17 @@ static int on_exempt(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     return 0;
 }
 
-static int on_option_list(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
-{
-    struct st_sluice_configurator_t *self = (void *)cmd->configurator;
-
-    (void)ctx;
-    return sluice_config_option_list(self->sluice, cmd, node, &self->vars->option_rules);
-}
-
 static int on_dispose(h2o_configurator_t *_self)
 {
-    sluice_destroy(&((struct st_sluice_configurator_t *)_self)->sluice);
+    sluice_destroy(&((sluice_configurator_t *)_self)->sluice);
     return 0;
 }
 
 void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
 {
-    struct st_sluice_configurator_t *self = (void *)h2o_configurator_create(globalconf, sizeof(*self));
+    sluice_configurator_t *self = (void *)h2o_configurator_create(globalconf, sizeof(*self));
     h2o_configurator_t *c = &self->super;
     const int path = H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR;
-    const int list = H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE;
     const int levels[] = {[SLUICE_SCOPE_PROCESS] = H2O_CONFIGURATOR_FLAG_GLOBAL,
                           [SLUICE_SCOPE_PATH] =
                               H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH,
@@ -395,20 +318,11 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
                                     on_policy);
     h2o_configurator_define_command(c, "health.admin-token", H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
                                     on_admin_token);
-    h2o_configurator_define_command(
-        c, "image.widths", levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE,
-        on_option_list);
-    h2o_configurator_define_command(c, "image.presets", levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_MAPPING,
-                                    on_option_list);
-    h2o_configurator_define_command(
-        c, "image.sign-key",
-        levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_sign_key);
     h2o_configurator_define_command(c, "image.origin", path, on_origin);
-    h2o_configurator_define_command(c, "image.default", levels[SLUICE_SCOPE_PATH] | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
-                                    on_default);
     h2o_configurator_define_command(c, "health.api", path, on_health);
     h2o_configurator_define_command(c, "health.prometheus", path, on_health);
-    h2o_configurator_define_command(c, "image.allow-addresses", levels[SLUICE_SCOPE_PATH] | list, on_allow_addresses);
-    h2o_configurator_define_command(c, "image.allow-origins", levels[SLUICE_SCOPE_PATH] | list, on_allow_origins);
-    h2o_configurator_define_command(c, "pressure.exempt", H2O_CONFIGURATOR_FLAG_GLOBAL | list, on_exempt);
+    h2o_configurator_define_command(
+        c, "pressure.exempt",
+        H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_exempt);
+    sluice_config_define_inherited(self);
 }
