@@ -5,17 +5,13 @@
  */
 #include <string.h>
 #include "module/avif_facts.h"
+#include "module/byte_order.h"
 
 /*
  * Memory for each pixel, as measured: four times its samples in the planes, 1 byte, and 2 for alpha; all of it twice for more than
  * 8 bits.
  */
 enum { AVIF_ALPHA_BYTES = 2, AVIF_MOST_BYTES = 2 * 13 + 2 * AVIF_ALPHA_BYTES };
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 struct st_box_t {
     const uint8_t *name, *content;

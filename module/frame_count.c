@@ -1,4 +1,5 @@
 #include <string.h>
+#include "module/byte_order.h"
 #include "module/frame_count.h"
 
 /* behind the sub-blocks that begin at `at`: each has its length before it, and the last one has none */
@@ -36,11 +37,6 @@ static uint32_t count_gif(const uint8_t *p, size_t len, uint32_t max)
         }
     }
     return count;
-}
-
-static uint32_t le32(const uint8_t *p)
-{
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
 
 static uint32_t count_webp(const uint8_t *p, size_t len, uint32_t max)

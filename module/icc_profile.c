@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include "module/byte_order.h"
 #include "module/icc_profile.h"
 
 #define HEADER_LEN 128
@@ -17,11 +18,6 @@ struct st_icc_t {
     const uint8_t *bytes;
     size_t len;
 };
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 static double fixed(const uint8_t *p)
 {

@@ -1,15 +1,11 @@
 #include <stdlib.h>
+#include "module/byte_order.h"
 #include "module/jpeg_file.h"
 #include "module/jpeg_scans.h"
 #include "module/jpeg_thin.h"
 
 enum { SOF0 = 0xc0, SOF1 = 0xc1, SOF2 = 0xc2, DHT = 0xc4, RST0 = 0xd0, RST7 = 0xd7, SOI = 0xd8, EOI = 0xd9 };
 enum { SOS = 0xda, DQT = 0xdb, DRI = 0xdd, APP0 = 0xe0, APP14 = 0xee, APP15 = 0xef, COM = 0xfe };
-
-static uint32_t be16(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 8 | p[1];
-}
 
 static uint32_t divide_up(uint32_t a, uint32_t b)
 {

@@ -1,32 +1,8 @@
 #include <string.h>
 #include "module/avif_facts.h"
+#include "module/byte_order.h"
 #include "module/picture_facts.h"
 #include "module/svg_tokens.h"
-
-static uint32_t be16(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t be32(const uint8_t *p)
-{
-    return be16(p) << 16 | be16(p + 2);
-}
-
-static uint32_t le16(const uint8_t *p)
-{
-    return (uint32_t)p[1] << 8 | p[0];
-}
-
-static uint32_t le24(const uint8_t *p)
-{
-    return (uint32_t)p[2] << 16 | le16(p);
-}
-
-static uint32_t le32(const uint8_t *p)
-{
-    return le16(p + 2) << 16 | le16(p);
-}
 
 /* frame header: precision, height, width, then per component id, sampling factors (4 bits each), table. Returns 0, or -1 if short
  */

@@ -1,13 +1,9 @@
 #include <string.h>
+#include "module/byte_order.h"
 #include "module/png_chunks.h"
 
 #define SIGNATURE_LEN 8
 #define AROUND_LEN 12 /* length, name, checksum */
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* iTXt: keyword, NUL, and then whether it is deflated */
 static int is_packed(const uint8_t *name, const uint8_t *data, size_t len)

@@ -6,6 +6,7 @@
 #include <isa-l/igzip_lib.h>
 #include <stdlib.h>
 #include <string.h>
+#include "module/byte_order.h"
 #include "module/png_filter.h"
 #include "module/png_rows.h"
 
@@ -33,11 +34,6 @@ struct st_sluice_png_rows_t {
     uint8_t *filled, *above;
     int broken;
 };
-
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* moves behind a chunk that is all there */
 static int next_chunk(sluice_png_rows_t *rows, struct st_chunk_t *chunk)

@@ -1,4 +1,5 @@
 #include <string.h>
+#include "module/byte_order.h"
 #include "module/webp.h"
 
 #define FILE_HEADER_LEN 12 /* "RIFF", length of the rest, "WEBP" */
@@ -6,11 +7,6 @@
 #define FLAGS_AT (FILE_HEADER_LEN + CHUNK_HEADER_LEN)
 #define FLAG_ANIMATION 0x02
 #define FLAG_ALPHA 0x10
-
-static uint32_t le32(const uint8_t *p)
-{
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
 
 static void put_le32(uint8_t *p, uint32_t value)
 {
