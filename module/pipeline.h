@@ -59,10 +59,6 @@ int sluice_pipeline_resize_all(VipsImage **image, const sluice_plan_t *const *pl
  */
 int sluice_pipeline_size_scaled(VipsImage **image, const sluice_plan_t *plan);
 /**
- * of the steps of size, the scaling, and the crop that follows it
- */
-int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept);
-/**
  * the scaling alone
  */
 int sluice_pipeline_resize(VipsImage **image, int width, int height);
@@ -92,6 +88,11 @@ int sluice_pipeline_unpremultiply(VipsImage **image, VipsBandFormat format);
  */
 int sluice_pipeline_take_alpha(VipsImage **image, VipsImage **alpha);
 int sluice_pipeline_give_alpha(VipsImage **image, VipsImage **alpha);
+
+/**
+ * computes all of it into memory, for what reads it in another order, or again and again
+ */
+int sluice_pipeline_keep_in_memory(VipsImage **image);
 
 /**
  * replaces *image by *next, which an operation that returned `ret` made of it; returns 0, or -1 if it failed

@@ -77,10 +77,8 @@ static int turn(VipsImage **image, double angle, const struct st_ink_t *ink)
 static int rotate(VipsImage **image, const sluice_plan_t *plan)
 {
     sluice_color_t color = plan->options.rotate_background;
-    VipsImage *next;
 
-    if (make_room(image, plan, color) != 0 ||
-        sluice_pipeline_advance(image, &next, (next = vips_image_copy_memory(*image)) != NULL ? 0 : -1) != 0)
+    if (make_room(image, plan, color) != 0 || sluice_pipeline_keep_in_memory(image) != 0)
         return -1;
     struct st_ink_t ink = make_ink(*image, color);
     if (vips_image_hasalpha(*image))

@@ -1,14 +1,6 @@
 #include <math.h>
 #include "module/pipeline_effects.h"
 
-/* what reads rows again and again must not make the decoder do so */
-static int keep_in_memory(VipsImage **image)
-{
-    VipsImage *next;
-
-    return sluice_pipeline_advance(image, &next, (next = vips_image_copy_memory(*image)) != NULL ? 0 : -1);
-}
-
 /* with a mask of 3 x 3: eight times `around`, and `centre` in the middle */
 static int convolve(VipsImage **image, double around, double centre)
 {
@@ -32,7 +24,7 @@ int sluice_pipeline_sharpen(VipsImage **image, const sluice_options_t *options)
         return 0;
     if (options->sharpen_sigma == 0)
         return convolve(image, -1, 32);
-    if (keep_in_memory(image) != 0)
+    if (sluice_pipeline_keep_in_memory(image) != 0)
         return -1;
     return sluice_pipeline_advance(
         image, &next, vips_sharpen(*image, &next, "sigma", options->sharpen_sigma / 1000.0, "m1", flat, "m2", jagged, NULL));
@@ -57,7 +49,7 @@ static int blur(VipsImage **image, double sigma)
 
     if (factor > 1 && sluice_pipeline_resize(image, smaller(width, factor), smaller(height, factor)) != 0)
         return -1;
-    if (sluice_pipeline_premultiply(image) != 0 || keep_in_memory(image) != 0 ||
+    if (sluice_pipeline_premultiply(image) != 0 || sluice_pipeline_keep_in_memory(image) != 0 ||
         sluice_pipeline_advance(image, &next, vips_gaussblur(*image, &next, sigma / factor, NULL)) != 0 ||
         sluice_pipeline_unpremultiply(image, VIPS_FORMAT_UCHAR) != 0)
         return -1;

@@ -1,6 +1,15 @@
 #include "module/pipeline.h"
 #include "module/resize_image.h"
 
+_Static_assert(SLUICE_RESIZE_TARGETS_MAX >= SLUICE_TRANSFORM_PARTS_MAX, "all parts of a run are scaled together");
+
+int sluice_pipeline_keep_in_memory(VipsImage **image)
+{
+    VipsImage *next = vips_image_copy_memory(*image);
+
+    return sluice_pipeline_advance(image, &next, next != NULL ? 0 : -1);
+}
+
 /* the rest of 16 bits is of no use without a profile to convert them by, and costs twice as much on every step */
 static int narrow(VipsImage **image)
 {
@@ -45,7 +54,7 @@ static sluice_resize_target_t target_of(sluice_size_t scaled, sluice_area_t kept
         (int)scaled.width, (int)scaled.height, {(int)kept.left, (int)kept.top, (int)kept.width, (int)kept.height}, NULL};
 }
 
-int sluice_pipeline_resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
+static int resize_part(VipsImage **image, sluice_size_t scaled, sluice_area_t kept)
 {
     sluice_resize_target_t target = target_of(scaled, kept);
 
@@ -88,7 +97,7 @@ int sluice_pipeline_resize(VipsImage **image, int width, int height)
 {
     sluice_size_t size = {(uint32_t)width, (uint32_t)height};
 
-    return sluice_pipeline_resize_part(image, size, (sluice_area_t){0, 0, size.width, size.height});
+    return resize_part(image, size, (sluice_area_t){0, 0, size.width, size.height});
 }
 
 /* what is not all there cannot be read in other orders; of what is cropped away nothing is copied */
@@ -97,8 +106,7 @@ static int turn(VipsImage **image, const sluice_geometry_t *geometry)
     static const VipsAngle angles[4] = {VIPS_ANGLE_D0, VIPS_ANGLE_D90, VIPS_ANGLE_D180, VIPS_ANGLE_D270};
     VipsImage *next;
 
-    if ((geometry->turn != 0 || geometry->found.width != 0) &&
-        sluice_pipeline_advance(image, &next, (next = vips_image_copy_memory(*image)) != NULL ? 0 : -1) != 0)
+    if ((geometry->turn != 0 || geometry->found.width != 0) && sluice_pipeline_keep_in_memory(image) != 0)
         return -1;
     if (geometry->turn != 0 &&
         sluice_pipeline_advance(image, &next, vips_rot(*image, &next, angles[geometry->turn / 90], NULL)) != 0)
@@ -192,8 +200,7 @@ int sluice_pipeline_size(VipsImage **image, const sluice_plan_t *plan)
     if (!sluice_area_is_all(geometry->source, stored) && sluice_pipeline_each_page(image, plan, extract_source) != 0)
         return -1;
     if (num_frames == 1)
-        return sluice_pipeline_resize_part(image, geometry->scaled, geometry->kept) == 0 ? sluice_pipeline_size_scaled(image, plan)
-                                                                                         : -1;
+        return resize_part(image, geometry->scaled, geometry->kept) == 0 ? sluice_pipeline_size_scaled(image, plan) : -1;
     if (sluice_pipeline_resize(image, (int)geometry->scaled.width, (int)geometry->scaled.height * num_frames) != 0)
         return -1;
     return sluice_pipeline_each_page(image, plan, finish_frame);
