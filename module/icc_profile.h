@@ -1,8 +1,8 @@
 /*
  * icc_profile.h - what a colour profile stands for, by what it says in numbers. Any thread.
  */
-#ifndef sluice__icc_profile_h
-#define sluice__icc_profile_h
+#ifndef module__icc_profile_h
+#define module__icc_profile_h
 
 #include <stddef.h>
 #include <stdint.h>

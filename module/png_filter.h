@@ -1,8 +1,8 @@
 /*
  * png_filter.h - undoes the filters of PNG (section 9 of its specification). Any thread.
  */
-#ifndef sluice__png_filter_h
-#define sluice__png_filter_h
+#ifndef module__png_filter_h
+#define module__png_filter_h
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /*
  * png_image.h - png_rows.h for libvips.
  */
-#ifndef sluice__png_image_h
-#define sluice__png_image_h
+#ifndef module__png_image_h
+#define module__png_image_h
 
 #include <vips/vips.h>
 

@@ -1,14 +1,15 @@
 /*
- * The rows of the common kinds of PNG, from the top down: 8 bits of grey, grey and alpha, RGB or RGBA, or a palette of up to 8
- * bits; not interlaced. The inflating, which is most of what a PNG costs, is done by ISA-L, in half the time that zlib takes.
+ * png_rows.h - the rows of the common kinds of PNG, from the top down: 8 bits of grey, grey and alpha, RGB or RGBA, or a palette of
+ * up to 8 bits; not interlaced. The inflating, which is most of what a PNG costs, is done by ISA-L, in half the time that zlib
+ * takes.
  *
  * For all other kinds there is libpng. What libpng calls an error in the pixels is one here: checksums of chunks and of the
  * compressed data, data that ends too early, unknown filters.
  *
  * A decoder belongs to one thread at a time. It keeps about 300 KB and three rows.
  */
-#ifndef sluice__png_rows_h
-#define sluice__png_rows_h
+#ifndef module__png_rows_h
+#define module__png_rows_h
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,9 +3,9 @@
  *
  *   sums       all samples of `box` rows below each other, as integers; colours times alpha where there is alpha
  *   boxes      these sums over `box` columns, as pixels of four floats whatever the number of bands: one instruction works at all
- * of a pixel, and no step that follows has to know how many bands there are narrow     the row of boxes, scaled to the width of the
- * answer rings      every row of the answer that the kernel gives a part of that row; the oldest is complete once the kernel has
- * left it
+ *              of a pixel, and no step that follows has to know how many bands there are
+ *   narrow     the row of boxes, scaled to the width of the answer
+ *   rings      every row of the answer that the kernel gives a part of that row; the oldest is complete once the kernel has left it
  *
  * Most of the time goes into the sums, which compilers vectorize by themselves.
  */
@@ -207,14 +207,13 @@ static inline __attribute__((always_inline)) void box_columns(const void *_sums,
     }
 }
 
-/* the same where no columns are put together, which is what is left of pictures that their decoder shrinks */
-static inline __attribute__((always_inline)) void box_single_columns(const uint16_t *sums, uint32_t bands, struct st_axis_t *x,
-                                                                     float rows, pixel_t *boxes)
+/* the same of RGB where no columns are put together, which is what is left of pictures that their decoder shrinks */
+static void box_single_columns_rgb(const uint16_t *sums, const struct st_axis_t *x, float rows, pixel_t *boxes)
 {
     float scale = 1 / rows;
 
-    for (uint32_t i = 0; i != x->boxes; ++i, sums += bands)
-        boxes[i] = (pixel_t){sums[0], bands > 1 ? sums[1] : 0, bands > 2 ? sums[2] : 0, bands > 3 ? sums[3] : 0} * scale;
+    for (uint32_t i = 0; i != x->boxes; ++i, sums += 3)
+        boxes[i] = (pixel_t){sums[0], sums[1], sums[2], 0} * scale;
 }
 
 static void make_boxes(sluice_resizer_t *resizer)
@@ -231,7 +230,7 @@ static void make_boxes(sluice_resizer_t *resizer)
         break;
     case 3:
         if (resizer->x.box == 1)
-            box_single_columns(sums, 3, &resizer->x, rows, resizer->boxes);
+            box_single_columns_rgb(sums, &resizer->x, rows, resizer->boxes);
         else
             box_columns(sums, 0, 3, &resizer->x, rows, resizer->boxes);
         break;

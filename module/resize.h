@@ -1,5 +1,5 @@
 /*
- * Scaling down, row by row: for pictures of 8 bits a sample and up to four bands, in the space that they are in.
+ * resize.h - scaling down, row by row: for pictures of 8 bits a sample and up to four bands, in the space that they are in.
  *
  * Rows are averaged by whole factors (a box) as long as that leaves at least twice the wanted size, and what remains is done by
  * Lanczos' kernel with three lobes, as wide as the factor asks for: what libvips does with its default gap of 2. Colours with alpha
@@ -7,8 +7,8 @@
  *
  * A resizer belongs to one thread at a time. It keeps a row of the source and some of the answer, and nothing else of either.
  */
-#ifndef sluice__resize_h
-#define sluice__resize_h
+#ifndef module__resize_h
+#define module__resize_h
 
 #include <stdint.h>
 

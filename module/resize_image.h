@@ -1,8 +1,8 @@
 /*
  * resize_image.h - resize.h for pictures of libvips.
  */
-#ifndef sluice__resize_image_h
-#define sluice__resize_image_h
+#ifndef module__resize_image_h
+#define module__resize_image_h
 
 #include <vips/vips.h>
 

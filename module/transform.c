@@ -1,9 +1,8 @@
 /*
- * One lazy libvips pipeline per rendition, in the steps of pipeline.h. Pixels flow when the encoder asks for them, so decoding and
- * encoding happen together inside the save call. libvips' own operation cache is off, and its concurrency is 1: parallelism comes
- * from the workers, memory from the ledger. That does not mean that a pipeline runs on the worker's thread alone. libvips 8.14
- * computes pixels on a thread of its own pool, one for each pipeline with this concurrency, and some savers have another one write
- * meanwhile; the worker waits for them.
+ * The plan of a transform, and how libvips is set up for it; the run is transform_run.c. libvips' own operation cache is off, and
+ * its concurrency is 1: parallelism comes from the workers, memory from the ledger. That does not mean that a pipeline runs on the
+ * worker's thread alone. libvips 8.14 computes pixels on a thread of its own pool, one for each pipeline with this concurrency, and
+ * some savers have another one write meanwhile; the worker waits for them.
  */
 #include <stdio.h>
 #include <string.h>

@@ -48,9 +48,10 @@ typedef struct st_sluice_transform_control_t {
 } sluice_transform_control_t;
 
 /**
- * Where the time of a run went. libvips decodes, scales and converts by profile in one lazy pass, a strip of rows at a time, so
- * these cannot be told apart; they are `decode`. `transform` is what follows it up to the pixels of the answer (other colour
- * spaces, borders), and `encode` the rest. While a strip is encoded the next may be decoded, which then counts as decoding only.
+ * Where the time of a part went. Decoding and scaling go on together, row by row, and cannot be told apart; they are `decode`, of
+ * which each part of a run is told all. `transform` is what follows it up to the pixels of the answer (colours, borders,
+ * adjustments), and `encode` the rest. Where the pipeline is lazy, the next strip may be decoded while one is encoded, which then
+ * counts as decoding only.
  */
 typedef struct st_sluice_transform_times_t {
     uint64_t decode_us, transform_us, encode_us;
@@ -90,7 +91,7 @@ typedef struct st_sluice_transform_part_t {
 #define SLUICE_TRANSFORM_PARTS_MAX 16
 
 /**
- * makes renditions of one source, each by its own plan. A single one flows through one lazy pipeline. For several, the picture is
+ * makes renditions of one source, each by its own plan. A single one flows through one pipeline. For several, the picture is
  * decoded once, and each row of it scaled for each of them. It stops for what its control says, the decoding when all of them do.
  */
 void sluice_transform_run(const void *bytes, size_t len, sluice_transform_part_t *parts, size_t num_parts);

@@ -11,8 +11,8 @@ struct st_watch_t {
     const sluice_transform_part_t *parts;
     size_t num_parts;
     sluice_error_t stopped;
-    VipsImage
-        *end; /* of the pipeline, NULL while it is set up: what comes behind a copy in memory does not see the source's kill */
+    /* of the pipeline, NULL while it is set up: what comes behind a copy in memory does not see the source's kill */
+    VipsImage *end;
 };
 
 static sluice_error_t why_stop(const sluice_transform_control_t *control)
