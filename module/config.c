@@ -23,7 +23,8 @@
 #include "module/origin_config.h"
 #include "module/presentation.h"
 
-static const char *const default_exempt[] = {"/api/health", "/api/metrics", "/api/cache", "/metrics", NULL};
+static const char *const default_exempt[] = {"/api/health",    "/api/metrics", "/api/cache", "/api/memory",
+                                             "/api/dashboard", "/metrics",     NULL};
 
 static int is_global(const h2o_configurator_context_t *ctx)
 {
@@ -253,8 +254,8 @@ static int on_health(h2o_configurator_command_t *cmd, h2o_configurator_context_t
     int on = read_switch(cmd, node);
 
     if (on == 1)
-        sluice_health_handler_create(ctx->pathconf, self->sluice,
-                                     strcmp(cmd->name, "health.api") == 0 ? SLUICE_HEALTH_API : SLUICE_HEALTH_PROMETHEUS);
+        (strcmp(cmd->name, "health.api") == 0 ? sluice_api_handler_create : sluice_prometheus_handler_create)(ctx->pathconf,
+                                                                                                              self->sluice);
     return on == -1 ? -1 : 0;
 }
 

@@ -21,15 +21,14 @@ const sluice_origin_t *sluice_image_origin_of(const h2o_pathconf_t *pathconf);
  */
 void sluice_front_filter_create(h2o_pathconf_t *pathconf, sluice_t *sluice);
 
-typedef enum en_sluice_health_route_t {
-    SLUICE_HEALTH_API,       /* /health and /metrics/cache below the path, and /cache/purge where there is an admin token */
-    SLUICE_HEALTH_PROMETHEUS /* the path itself */
-} sluice_health_route_t;
-void sluice_health_handler_create(h2o_pathconf_t *pathconf, sluice_t *sluice, sluice_health_route_t route);
 /**
- * answers a request for /cache/purge, at once or when the purge is done. There has to be an admin.
+ * answers below the path: api.h
  */
-void sluice_purge_on_req(h2o_req_t *req, sluice_loop_t *loop);
+void sluice_api_handler_create(h2o_pathconf_t *pathconf, sluice_t *sluice);
+/**
+ * answers at the path itself with all metrics
+ */
+void sluice_prometheus_handler_create(h2o_pathconf_t *pathconf, sluice_t *sluice);
 
 /**
  * decoded path of a request below its path directive, with the slash in front; "" for the path itself

@@ -163,6 +163,8 @@ const sluice_knob_t sluice_knobs[] = {
         "how long one transform may run; then 503"),
     ROW("image.max-fetches", PROCESS(max_fetches), COUNT, 1, 10000, 64, NULL,
         "downloads from one origin at the same time; more wait"),
+    ROW("health.simulate", PROCESS(simulate), SWITCH, 0, 1, 0, NULL,
+        "ON: /api/memory/simulate may pretend memory, to try out what happens; for tests and rehearsals"),
     ROW_OR_NONE("pressure.max-concurrent", ROUTE(max_concurrent), COUNT, 1, 1000000, 0, NULL,
          "transforms of a host, all its paths together, or of a path at the same time; both hold; more wait"),
     ROW("image.ttl", PATH(ttl_ms), MS, 0, 366 * DAYS, 1 * HOURS, NULL,

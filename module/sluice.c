@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "module/housekeeper.h"
+#include "module/observer.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
 #include "module/siblings.h"
@@ -16,6 +17,7 @@
 #define NUM_READERS 2
 #define PROC_ROOT "/proc"
 #define CGROUP_ROOT "/sys/fs/cgroup"
+#define NUM_EVENTS 512
 #define AUTO_WAITING 32 /* budgets that may wait: more than drains within any sensible image.queue-timeout */
 
 static void log_line(void *ctx, const char *line)
@@ -114,8 +116,9 @@ static void start_pressure(sluice_t *sluice)
     if ((sluice->meter = create_meter(config.tuning.stale_after_ms)) == NULL)
         fail_start("the memory meter: out of memory");
     pressure_wake_open(&sluice->wake, PROC_ROOT, CGROUP_ROOT, getenv("MEMORY_PRESSURE_WATCH"), getenv("MEMORY_PRESSURE_WRITE"));
-    config.sample = pressure_meter_sample;
-    config.sample_ctx = sluice->meter;
+    sluice->simulated_meter = (sluice_simulated_meter_t){sluice->meter, &sluice->simulation};
+    config.sample = sluice_simulation_sample;
+    config.sample_ctx = &sluice->simulated_meter;
     config.wake = &sluice->wake;
     sluice->heap.purge_min_bytes = sluice->budget_bytes / 1000 * sluice->settings.purge_min_permille;
     sluice->heap.purge_pause_ms = sluice->settings.purge_pause_ms;
@@ -145,7 +148,8 @@ static void flush_everything(void *_sluice)
 static void start_watchdog(sluice_t *sluice)
 {
     pressure_watchdog_config_t config = {.pressure = sluice->pressure,
-                                         .sample = pressure_meter_sample,
+                                         .sample = sluice_simulation_sample,
+                                         .sample_ctx = &sluice->simulated_watchdog_meter,
                                          .now_ms = sluice_now_ms,
                                          .period_ms = sluice->settings.watchdog_period_ms,
                                          .deadline_ms = sluice->settings.watchdog_deadline_ms,
@@ -153,8 +157,10 @@ static void start_watchdog(sluice_t *sluice)
                                          .flush_ctx = sluice,
                                          .log = log_line};
 
-    if ((config.sample_ctx = sluice->watchdog_meter = create_meter(config.deadline_ms)) == NULL ||
-        (sluice->watchdog = pressure_watchdog_create(&config)) == NULL || pressure_watchdog_start(sluice->watchdog) != 0)
+    sluice->watchdog_meter = create_meter(config.deadline_ms);
+    sluice->simulated_watchdog_meter = (sluice_simulated_meter_t){sluice->watchdog_meter, &sluice->simulation};
+    if (sluice->watchdog_meter == NULL || (sluice->watchdog = pressure_watchdog_create(&config)) == NULL ||
+        pressure_watchdog_start(sluice->watchdog) != 0)
         fail_start("the watchdog");
 }
 
@@ -204,6 +210,8 @@ void sluice_start_locked(sluice_t *sluice)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
+    if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
+        fail_start("the ring of events: out of memory");
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
@@ -217,7 +225,9 @@ void sluice_start_locked(sluice_t *sluice)
             NULL ||
         (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
         (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL ||
-        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL)
+        (sluice->clerk = sluice_pool_create("sluice-clerk", 1, NULL, NULL)) == NULL ||
+        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL ||
+        (sluice->observer = sluice_observer_create(sluice)) == NULL)
         fail_start("its threads");
     say_start(sluice);
 }
@@ -237,6 +247,8 @@ static void drain(sluice_t *sluice)
 void sluice_stop_locked(sluice_t *sluice)
 {
     drain(sluice);
+    sluice_observer_destroy(&sluice->observer);
+    sluice_pool_destroy(&sluice->clerk);
     sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);
@@ -255,6 +267,7 @@ void sluice_stop_locked(sluice_t *sluice)
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);
     sluice_siblings_destroy(&sluice->siblings);
+    health_events_destroy(&sluice->events);
 }
 
 sluice_t *sluice_create(void)

@@ -17,6 +17,8 @@
  *                              waits in the queue whose time is over
  *   watchdog (pressure/)       looks whether the coordinator does that
  *   housekeeper.c              removes what has expired from the image cache, and compares its quotas with what is in it
+ *   observer.c                 looks at all of it once a second, for what shows over time only
+ *   clerk (api_defer.c)        carries out orders of administrators
  *
  * The graph is made in two steps: sluice_create() while the configuration is read (no threads, nothing that a fork or a change of
  * user would break), sluice_start() when the first event loop comes up.
@@ -26,6 +28,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include "health/events.h"
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/meter.h"
@@ -39,8 +42,9 @@
 #include "module/heap.h"
 #include "module/knobs.h"
 #include "module/option_lists.h"
-#include "module/signature.h"
 #include "module/origin_guard.h"
+#include "module/signature.h"
+#include "module/simulation.h"
 #include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
@@ -91,6 +95,8 @@ typedef struct st_sluice_t {
     struct st_sluice_siblings_t *siblings; /* of renditions */
     icache_lane_t *pipeline;               /* of renditions that wait for a source; any thread runs it */
     pressure_meter_t *meter;
+    sluice_simulation_t simulation;
+    sluice_simulated_meter_t simulated_meter, simulated_watchdog_meter;
     pressure_wake_t wake;
     pressure_t *pressure;
     struct st_sluice_reclaim_t *reclaim;
@@ -102,7 +108,10 @@ typedef struct st_sluice_t {
     sluice_pool_t *readers;  /* blocking reads of local files */
     sluice_pool_t *planners; /* read headers, to know what memory to ask for */
     sluice_pool_t *workers;
+    sluice_pool_t *clerk; /* one thread, for orders of administrators */
     sluice_housekeeper_t *housekeeper;
+    health_events_t *events;
+    struct st_sluice_observer_t *observer;
 
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;

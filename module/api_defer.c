@@ -1,0 +1,79 @@
+/*
+ * Work for a request that is not done on its loop:
+ *
+ *   loop: sluice_api_defer() --> clerk: work() --> loop: the answer, if the request is still there; dispose()
+ *
+ * There is one clerk, so that orders are carried out one after the other.
+ */
+#include <stdlib.h>
+#include "module/api.h"
+
+/* from the request to its job, in the request's pool: either may end first. Only the loop looks */
+struct st_link_t {
+    h2o_req_t *req;
+    struct st_deferred_t *job; /* NULL once it is done */
+};
+
+struct st_deferred_t {
+    sluice_api_job_t super;
+    sluice_task_t task;
+    sluice_reply_t reply;
+    sluice_loop_t *loop;
+    struct st_link_t *link; /* NULL once the request is gone */
+    json_t *answer;
+};
+
+static void run_job(sluice_task_t *task)
+{
+    struct st_deferred_t *job = H2O_STRUCT_FROM_MEMBER(struct st_deferred_t, task, task);
+
+    job->answer = job->super.work(&job->super);
+    sluice_loop_send_reply(job->loop, &job->reply);
+}
+
+static void dispose_ctx(void (*dispose)(void *ctx), void *ctx)
+{
+    if (dispose != NULL)
+        dispose(ctx);
+}
+
+static void on_done(sluice_reply_t *reply)
+{
+    struct st_deferred_t *job = H2O_STRUCT_FROM_MEMBER(struct st_deferred_t, reply, reply);
+
+    if (job->link != NULL) {
+        job->link->job = NULL;
+        sluice_api_respond_json(job->link->req, job->super.status, job->answer);
+    } else {
+        json_decref(job->answer);
+    }
+    dispose_ctx(job->super.dispose, job->super.ctx);
+    free(job);
+}
+
+static void on_request_gone(void *_link)
+{
+    struct st_link_t *link = _link;
+
+    if (link->job != NULL)
+        link->job->link = NULL;
+}
+
+void sluice_api_defer(const sluice_api_call_t *call, json_t *(*work)(sluice_api_job_t *job), void *ctx, void (*dispose)(void *ctx))
+{
+    struct st_deferred_t *job = calloc(1, sizeof(*job));
+
+    if (job == NULL) {
+        dispose_ctx(dispose, ctx);
+        sluice_api_refuse(call->req, 503, "Service Unavailable", "the system refused memory for this order", "out-of-memory");
+        return;
+    }
+    job->super = (sluice_api_job_t){.work = work, .dispose = dispose, .ctx = ctx, .sluice = call->sluice, .status = 200};
+    job->link = h2o_mem_alloc_shared(&call->req->pool, sizeof(*job->link), on_request_gone);
+    *job->link = (struct st_link_t){call->req, job};
+    job->task.run = run_job;
+    job->reply.on_arrival = on_done;
+    job->loop = call->loop;
+    sluice_loop_expect_reply(call->loop);
+    sluice_pool_push(call->sluice->clerk, &job->task);
+}

@@ -1,0 +1,105 @@
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "module/health_snapshot.h"
+#include "module/observer.h"
+
+struct st_sluice_observer_t {
+    sluice_t *sluice;
+    pthread_t thread;
+    int wake_fd;
+    _Atomic int stop;
+};
+
+/* --- the parts */
+
+static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
+    NULL,
+};
+
+static void observe(sluice_t *sluice)
+{
+    health_snapshot_t snapshot;
+    sluice_observation_t observation = {&snapshot, sluice_exact_ms(), sluice_wall_s()};
+
+    sluice_health_snapshot(sluice, &snapshot);
+    for (size_t i = 0; parts[i] != NULL; ++i)
+        parts[i](sluice, &observation);
+    sluice_health_snapshot_dispose(&snapshot);
+}
+
+/* --- the thread */
+
+static void nap(sluice_observer_t *observer, uint64_t until_ms)
+{
+    uint64_t now_ms = sluice_exact_ms(), count;
+    struct pollfd poll_fd = {.fd = observer->wake_fd, .events = POLLIN};
+
+    if (poll(&poll_fd, 1, now_ms < until_ms ? (int)(until_ms - now_ms) : 0) == 1 &&
+        read(observer->wake_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
+        return; /* somebody else's look was this one */
+}
+
+static void *run(void *_observer)
+{
+    sluice_observer_t *observer = _observer;
+
+    pthread_setname_np(pthread_self(), "sluice-observe");
+    while (!atomic_load(&observer->stop)) {
+        uint64_t next_ms = sluice_exact_ms() + SLUICE_OBSERVER_PERIOD_MS;
+        observe(observer->sluice);
+        nap(observer, next_ms);
+    }
+    return NULL;
+}
+
+static void free_observer(sluice_observer_t *observer)
+{
+    if (observer->wake_fd != -1)
+        close(observer->wake_fd);
+    free(observer);
+}
+
+sluice_observer_t *sluice_observer_create(sluice_t *sluice)
+{
+    sluice_observer_t *observer = calloc(1, sizeof(*observer));
+    sigset_t all, before;
+
+    if (observer == NULL)
+        return NULL;
+    observer->sluice = sluice;
+    observer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    sigfillset(&all); /* signals are for the server's own threads */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = observer->wake_fd == -1 || pthread_create(&observer->thread, NULL, run, observer) != 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        free_observer(observer);
+        return NULL;
+    }
+    return observer;
+}
+
+void sluice_observer_destroy(sluice_observer_t **_observer)
+{
+    sluice_observer_t *observer = *_observer;
+
+    if (observer == NULL)
+        return;
+    *_observer = NULL;
+    atomic_store(&observer->stop, 1);
+    sluice_observer_wake(observer);
+    pthread_join(observer->thread, NULL);
+    free_observer(observer);
+}
+
+void sluice_observer_wake(sluice_observer_t *observer)
+{
+    uint64_t one = 1;
+
+    if (write(observer->wake_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+        return; /* it is full: a wake is on its way */
+}

@@ -1,0 +1,34 @@
+/*
+ * simulation.h - pretended memory: for a while, samples say that the process has so many bytes more than it has. The coordinator,
+ * the watchdog and all behind them act as if it were so.
+ */
+#ifndef module__simulation_h
+#define module__simulation_h
+
+#include "pressure/meter.h"
+
+/**
+ * written by one thread at a time, read by any
+ */
+typedef struct st_sluice_simulation_t {
+    _Atomic uint64_t bytes, until_ms; /* by sluice_exact_ms(); 0: none */
+} sluice_simulation_t;
+
+/**
+ * a meter, and what is to be added to what it says
+ */
+typedef struct st_sluice_simulated_meter_t {
+    pressure_meter_t *meter;
+    const sluice_simulation_t *simulation;
+} sluice_simulated_meter_t;
+
+/**
+ * what is pretended now
+ */
+uint64_t sluice_simulation_bytes(const sluice_simulation_t *simulation, uint64_t now_ms);
+/**
+ * a pressure_sample_cb, of a sluice_simulated_meter_t
+ */
+int sluice_simulation_sample(void *simulated_meter, pressure_sample_t *sample);
+
+#endif
