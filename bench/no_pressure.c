@@ -138,6 +138,14 @@ WRAP(int, pressure_operation_cancel, pressure_t *pressure, pressure_operation_t 
     return 0;
 }
 
+WRAP(int, pressure_operation_grow, pressure_t *pressure, pressure_operation_t *operation, uint64_t bytes)
+{
+    (void)pressure;
+    (void)operation;
+    (void)bytes;
+    return PRESSURE_OK;
+}
+
 WRAP(void, pressure_operation_end, pressure_t *pressure, pressure_operation_t *operation)
 {
     (void)pressure, (void)operation;

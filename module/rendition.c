@@ -111,11 +111,11 @@ static sluice_error_t plan(sluice_rendition_t *job)
     if (job->planned)
         return SLUICE_OK;
     uint64_t bytes = sluice_transform_planning_bytes(job->source->body, job->source->body_len);
-    if (bytes != 0 && pressure_reserve(pressure, PRESSURE_CLASS_DECODE, bytes) != PRESSURE_OK)
+    /* with the sources: of the other class everything belongs to operations. None of it stays */
+    if (bytes != 0 && pressure_reserve(pressure, PRESSURE_CLASS_SOURCE, bytes) != PRESSURE_OK)
         return SLUICE_ERROR_NO_ROOM;
     error = sluice_transform_plan(job->source->body, job->source->body_len, &job->options, &limits, &job->plan);
-    if (bytes != 0)
-        pressure_release(pressure, PRESSURE_CLASS_DECODE, bytes);
+    pressure_resize(pressure, PRESSURE_CLASS_SOURCE, bytes, 0);
     job->planned = error == SLUICE_OK;
     return error;
 }

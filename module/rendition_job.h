@@ -33,7 +33,6 @@ typedef struct st_sluice_rendition_t {
     int store;
     uint32_t origin_status; /* 0: it was not asked, or did not answer */
     uint64_t need_bytes;    /* with an error: what would not fit, else 0 */
-    uint64_t more_bytes;    /* reserved beside the operation, while it runs */
     uint64_t epoch, queued_us, run_us, deadline_ms;
     _Atomic int cancelled, refs;
     struct { /* rendition_group.c's */

@@ -103,16 +103,16 @@ static int is_wanted(void *job)
 static sluice_error_t ask(void *_job, uint64_t bytes)
 {
     sluice_rendition_t *job = _job;
-    pressure_t *pressure = job->sluice->pressure;
 
-    if (job->operation.bytes + bytes > pressure_largest_bytes(pressure)) {
+    switch (pressure_operation_grow(job->sluice->pressure, &job->operation, bytes)) {
+    case PRESSURE_OK:
+        return SLUICE_OK;
+    case PRESSURE_NEVER:
         job->need_bytes = job->operation.bytes + bytes;
         return SLUICE_ERROR_NEVER_FITS;
-    }
-    if (pressure_reserve(pressure, PRESSURE_CLASS_DECODE, bytes) != PRESSURE_OK)
+    default:
         return SLUICE_ERROR_NO_ROOM;
-    job->more_bytes = bytes;
-    return SLUICE_OK;
+    }
 }
 
 /* of a run, the first is the one that was granted memory */
@@ -121,7 +121,6 @@ struct st_making_t {
     sluice_transform_part_t parts[SLUICE_TRANSFORM_PARTS_MAX];
     sluice_transform_control_t controls[SLUICE_TRANSFORM_PARTS_MAX];
     size_t size;
-    uint64_t extra_bytes; /* reserved for the riders */
 };
 
 /* each has its time from when it is its turn at the latest */
@@ -135,29 +134,24 @@ static void add(struct st_making_t *making, sluice_rendition_t *job)
     making->parts[i] = (sluice_transform_part_t){.plan = &job->plan, .control = making->controls + i};
 }
 
-static int reserve_for_riders(struct st_making_t *making, sluice_rendition_t *leader, sluice_rendition_t *riders)
+static int reserve_for_riders(sluice_rendition_t *leader, sluice_rendition_t *riders)
 {
     const sluice_plan_t *plans[SLUICE_TRANSFORM_PARTS_MAX] = {&leader->plan};
+    pressure_operation_t *operation = &leader->operation;
     size_t count = 1;
     uint64_t bytes;
 
     for (sluice_rendition_t *rider = riders; rider != NULL; rider = rider->group.next)
         plans[count++] = &rider->plan;
     bytes = sluice_transform_estimate_shared(plans, count);
-    if (bytes > leader->operation.bytes) {
-        making->extra_bytes = bytes - leader->operation.bytes;
-        if (pressure_reserve(leader->sluice->pressure, PRESSURE_CLASS_DECODE, making->extra_bytes) != PRESSURE_OK) {
-            making->extra_bytes = 0;
-            return 0;
-        }
-    }
-    return 1;
+    return bytes <= operation->bytes ||
+           pressure_operation_grow(leader->sluice->pressure, operation, bytes - operation->bytes) == PRESSURE_OK;
 }
 
 static void take_riders(struct st_making_t *making, sluice_rendition_t *leader)
 {
     sluice_rendition_t *riders = sluice_group_take(leader), *next;
-    int together = riders != NULL && reserve_for_riders(making, leader, riders);
+    int together = riders != NULL && reserve_for_riders(leader, riders);
 
     for (; riders != NULL; riders = next) {
         next = riders->group.next;
@@ -206,8 +200,6 @@ static void run(struct st_making_t *making)
     sluice_transform_meter_end(sluice, &leader->meter, alone && making->parts[0].error == SLUICE_OK ? &leader->plan : NULL);
     sluice_count(&sluice->stats.transform_us, sluice_now_us() - start_us);
     sluice_count(&sluice->stats.transforms_shared, making->size - 1);
-    pressure_release(sluice->pressure, PRESSURE_CLASS_DECODE, making->extra_bytes + leader->more_bytes);
-    leader->more_bytes = 0;
     pressure_operation_end(sluice->pressure, &leader->operation);
     if (alone)
         publish(making->parts, leader);

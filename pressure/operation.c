@@ -413,6 +413,21 @@ int pressure_operation_cancel(pressure_t *pressure, pressure_operation_t *operat
     return waits;
 }
 
+int pressure_operation_grow(pressure_t *pressure, pressure_operation_t *operation, uint64_t bytes)
+{
+    pressure_queue_t *queue = &pressure->queue;
+
+    pthread_mutex_lock(&queue->lock);
+    assert(operation->_state == PRESSURE_OPERATION_GRANTED);
+    int result = pressure_resize(pressure, operation->resource_class, operation->bytes, operation->bytes + bytes);
+    if (result == PRESSURE_OK) {
+        operation->bytes += bytes;
+        queue->record.granted_bytes += bytes;
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return result;
+}
+
 void pressure_operation_end(pressure_t *pressure, pressure_operation_t *operation)
 {
     pressure_queue_t *queue = &pressure->queue;

@@ -62,7 +62,8 @@ typedef struct st_pressure_link_t {
 } pressure_link_t;
 
 /**
- * The owner sets the first six while it is idle and leaves them alone until it is idle again; the rest begins as zeros.
+ * The owner sets the first six while it is idle and leaves them alone until it is idle again (`bytes` may grow meanwhile, by
+ * pressure_operation_grow()); the rest begins as zeros.
  */
 typedef struct st_pressure_operation_t {
     pressure_class_t resource_class;
@@ -104,6 +105,12 @@ int pressure_operation_start(pressure_t *pressure, pressure_operation_t *operati
  * if on_done has not been called yet after a PRESSURE_WAITING, it will be. May be called on one that was never started.
  */
 int pressure_operation_cancel(pressure_t *pressure, pressure_operation_t *operation);
+/**
+ * more bytes for a granted operation, which holds them to its end like its others. PRESSURE_OK, or a refusal of pressure_reserve(),
+ * after which it is as it was: nothing waits here. Work that finds out while it runs what else it needs must not reserve that
+ * beside its operation: the reconciliation would take it for a leak.
+ */
+int pressure_operation_grow(pressure_t *pressure, pressure_operation_t *operation, uint64_t bytes);
 /**
  * gives back the bytes (see pressure_release() for what their class means) and the slots of a granted operation, and grants what
  * fits now.

@@ -221,16 +221,26 @@ static int reserve(pressure_t *pressure, pressure_class_t resource_class, uint64
     return result;
 }
 
+/* never below zero: what the reconciliation has taken for a leak is gone already when its holder gives it back after all */
+static uint64_t take_off(_Atomic uint64_t *count, uint64_t bytes)
+{
+    uint64_t held = atomic_load_explicit(count, memory_order_relaxed), taken;
+
+    do {
+        taken = held < bytes ? held : bytes;
+    } while (!atomic_compare_exchange_weak_explicit(count, &held, held - taken, memory_order_relaxed, memory_order_relaxed));
+    return taken;
+}
+
 static void give_back(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes, uint64_t kept_bytes)
 {
     pressure_ledger_t *ledger = &pressure->ledger;
-    uint64_t held = atomic_fetch_sub_explicit(&ledger->class_bytes[resource_class], bytes, memory_order_relaxed);
+    uint64_t taken = take_off(&ledger->class_bytes[resource_class], bytes);
 
-    (void)held;
-    assert(held >= bytes); /* what is given back twice would be granted twice */
+    assert(taken == bytes || (pressure->config.operation_classes >> resource_class & 1)); /* or it would be granted twice */
     if (kept_bytes != 0)
         atomic_fetch_add_explicit(&ledger->kept_bytes, kept_bytes, memory_order_release);
-    atomic_fetch_add_explicit(&ledger->released_bytes, bytes, memory_order_release);
+    atomic_fetch_add_explicit(&ledger->released_bytes, taken, memory_order_release);
 }
 
 int pressure_reserve(pressure_t *pressure, pressure_class_t resource_class, uint64_t bytes)

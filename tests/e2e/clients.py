@@ -179,10 +179,11 @@ def left_over(server):
 
 def assert_settles(server, deadline_s=30):
     """Whatever was under way has ended: no request, fetch, transform, operation that waits, slot, reserved or
-    pinned byte, or object outside of the cache is left."""
+    pinned byte, or object outside of the cache is left, and no count had to be set right."""
     with contextlib.suppress(AssertionError):
         harness.wait_for(lambda: not left_over(server), deadline_s, "")
     assert left_over(server) == {}
+    assert metrics(server).get("sluice_pressure_healed_slots_total", 0) == 0, "the ledger was wrong"
 
 
 class Background:

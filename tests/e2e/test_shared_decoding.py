@@ -2,8 +2,10 @@
 command vips."""
 
 import contextlib
+import io
 
 import pytest
+from PIL import Image
 
 import pictures
 from clients import Asked, assert_settles, metrics, operations
@@ -156,4 +158,19 @@ def test_without_memory_for_all_each_is_made_alone(start):
     asked = [Asked(server, f"/images/baseline.jpg?w={width}&h=700&fit=fill&output=avif") for width in (700, 701, 702)]
     assert {one.answer().status for one in asked} == {200}
     assert sum(made(server)) == 3
+    assert_settles(server)
+
+
+def test_what_riders_take_is_not_taken_for_a_leak(start, origin):
+    """It is reserved when the run begins, and stays as it is for longer than two looks of the reconciliation are apart."""
+    picture, file = Image.effect_noise((5000, 5000), 80), io.BytesIO()
+    picture.save(file, "png", compress_level=1)
+    origin.script("/large.png", body=file.getvalue(), content_type="image/png")
+    server = start(**{"pressure.reconcile-period": "100ms"})
+    with worker_at_work(server):
+        asked = [Asked(server, f"/images/large.png?w={width}&output=png") for width in (900, 1000, 1100, 1200)]
+        wait_until_planned(server, len(asked))
+    assert [one.answer().status for one in asked] == [200] * len(asked)
+    assert made(server) == (1, len(asked) - 1)
+    assert metrics(server)["sluice_pressure_healed_slots_total"] == 0
     assert_settles(server)

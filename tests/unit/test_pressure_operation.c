@@ -656,6 +656,57 @@ static void test_what_changes_is_not_healed(void **state)
     destroy();
 }
 
+/* what an operation finds out it needs while it runs is its own, however long it runs */
+static void test_an_operation_that_grew_is_no_leak(void **state)
+{
+    pressure_config_t config = fake_config();
+
+    (void)state;
+    config.operation_classes = 1u << PRESSURE_CLASS_DECODE;
+    create_with(0, &config);
+    assert_int_equal(start('a', 100, 1), PRESSURE_OK);
+    assert_int_equal(pressure_operation_grow(world.pressure, &world.probes[0].operation, 7 * FAKE_MIB), PRESSURE_OK);
+    assert_int_equal(queue().granted_bytes, 107 * FAKE_MIB);
+    for (unsigned i = 0; i < 4; ++i)
+        fake_step(world.pressure, 10000, 0);
+    assert_int_equal(queue().healed, 0);
+    assert_int_equal(fake_snapshot(world.pressure).reserved_bytes[PRESSURE_CLASS_DECODE], 107 * FAKE_MIB);
+    end("a");
+    assert_int_equal(fake_snapshot(world.pressure).reserved_total_bytes, 0);
+    destroy();
+}
+
+static void test_growth_that_is_refused_changes_nothing(void **state)
+{
+    (void)state;
+    create();
+    assert_int_equal(start('a', 500, 1), PRESSURE_OK);
+    assert_int_equal(start('b', 250, 2), PRESSURE_OK);
+    assert_int_equal(pressure_operation_grow(world.pressure, &world.probes[1].operation, 100 * FAKE_MIB), PRESSURE_NOT_NOW);
+    assert_int_equal(pressure_operation_grow(world.pressure, &world.probes[1].operation, 600 * FAKE_MIB), PRESSURE_NEVER);
+    assert_int_equal(queue().granted_bytes, 750 * FAKE_MIB);
+    end("ab");
+    assert_int_equal(fake_snapshot(world.pressure).reserved_total_bytes, 0);
+    destroy();
+}
+
+/* by who was taken for a leak and was none */
+static void test_what_was_healed_may_be_given_back(void **state)
+{
+    pressure_config_t config = fake_config();
+
+    (void)state;
+    config.operation_classes = 1u << PRESSURE_CLASS_DECODE;
+    create_with(0, &config);
+    assert_int_equal(pressure_reserve(world.pressure, PRESSURE_CLASS_DECODE, 7 * FAKE_MIB), PRESSURE_OK);
+    fake_step(world.pressure, 10000, 0);
+    fake_step(world.pressure, 10000, 0);
+    assert_int_equal(queue().healed, 1);
+    pressure_release(world.pressure, PRESSURE_CLASS_DECODE, 7 * FAKE_MIB);
+    assert_int_equal(fake_snapshot(world.pressure).reserved_total_bytes, 0);
+    destroy();
+}
+
 static void test_leaked_bytes_heal(void **state)
 {
     pressure_config_t config = fake_config();
@@ -719,6 +770,9 @@ int main(void)
         cmocka_unit_test_setup(test_a_leaked_slot_heals, set_up),
         cmocka_unit_test_setup(test_a_slot_too_few_heals, set_up),
         cmocka_unit_test_setup(test_what_changes_is_not_healed, set_up),
+        cmocka_unit_test_setup(test_an_operation_that_grew_is_no_leak, set_up),
+        cmocka_unit_test_setup(test_growth_that_is_refused_changes_nothing, set_up),
+        cmocka_unit_test_setup(test_what_was_healed_may_be_given_back, set_up),
         cmocka_unit_test_setup(test_leaked_bytes_heal, set_up),
         cmocka_unit_test_setup(test_bytes_of_others_are_left_alone, set_up),
     };
