@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "module/housekeeper.h"
+#include "module/loop.h"
 #include "module/observer.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
@@ -201,6 +202,16 @@ static void say_start(const sluice_t *sluice)
             (unsigned long long)(pressure_largest_bytes(sluice->pressure) >> 20));
 }
 
+/* ids of milliseconds: those of the process before are below */
+static void start_events(sluice_t *sluice)
+{
+    sluice_event_hub_init(&sluice->event_hub, sluice_loop_wake);
+    sluice->events = health_events_create(NUM_EVENTS, sluice_event_hub_publish, &sluice->event_hub);
+    if (sluice->events == NULL)
+        fail_start("the ring of events: out of memory");
+    health_events_number_from(sluice->events, (uint64_t)sluice_wall_ms() * 1000 + 1);
+}
+
 void sluice_start_locked(sluice_t *sluice)
 {
     sluice_settings_t *settings = &sluice->settings;
@@ -210,8 +221,7 @@ void sluice_start_locked(sluice_t *sluice)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
-    if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
-        fail_start("the ring of events: out of memory");
+    start_events(sluice);
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
