@@ -38,7 +38,7 @@ struct st_health_events_t {
 };
 
 const char *const health_event_type_names[HEALTH_NUM_EVENT_TYPES] = {
-    "level", "reclaim", "sample", "watchdog", "alert", "leak", "operation", "drain", "simulation", "disposal", "purge", "other"};
+    "level", "reclaim", "condition", "watchdog", "alert", "leak", "operation", "drain", "simulation", "disposal", "purge", "other"};
 
 health_events_t *health_events_create(size_t capacity, void (*on_publish)(void *ctx), void *ctx)
 {

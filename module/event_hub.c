@@ -57,3 +57,11 @@ void sluice_event_hub_publish(void *_hub)
     }
     atomic_fetch_sub(&hub->num_publishers, 1);
 }
+
+void sluice_event_hub_count(const sluice_event_hub_t *hub, health_event_counts_t *counts)
+{
+    counts->streams = atomic_load(&hub->num_streams);
+    counts->streams_dropped = sluice_counted(&hub->dropped);
+    counts->streams_refused = sluice_counted(&hub->refused);
+    counts->missed = sluice_counted(&hub->missed);
+}

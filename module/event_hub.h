@@ -8,6 +8,7 @@
 #ifndef module__event_hub_h
 #define module__event_hub_h
 
+#include "health/event_counts.h"
 #include "image_cache/image_cache.h"
 #include "module/stats.h"
 
@@ -43,6 +44,10 @@ void sluice_event_hub_detach(sluice_event_hub_t *hub, sluice_event_slot_t *slot)
  */
 int sluice_event_hub_enter(sluice_event_hub_t *hub, sluice_event_slot_t *slot);
 void sluice_event_hub_leave(sluice_event_hub_t *hub, sluice_event_slot_t *slot);
+/**
+ * fills in the fields of streams
+ */
+void sluice_event_hub_count(const sluice_event_hub_t *hub, health_event_counts_t *counts);
 /**
  * wakes the loops that have streams; for health_events_create(). Any thread.
  */

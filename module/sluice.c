@@ -7,6 +7,7 @@
 #include "module/housekeeper.h"
 #include "module/loop.h"
 #include "module/observer.h"
+#include "module/pressure_events.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
 #include "module/siblings.h"
@@ -126,6 +127,8 @@ static void start_pressure(sluice_t *sluice)
     config.purge = sluice_heap_purge;
     config.purge_ctx = &sluice->heap;
     config.log = log_line;
+    config.notify = sluice_pressure_publish;
+    config.notify_ctx = sluice->events;
     if ((sluice->pressure = pressure_create(&config)) == NULL || (sluice->reclaim = sluice_reclaim_create(sluice)) == NULL ||
         pressure_start(sluice->pressure) != 0)
         fail_start("the pressure coordinator");
@@ -156,7 +159,9 @@ static void start_watchdog(sluice_t *sluice)
                                          .deadline_ms = sluice->settings.watchdog_deadline_ms,
                                          .flush = flush_everything,
                                          .flush_ctx = sluice,
-                                         .log = log_line};
+                                         .log = log_line,
+                                         .notify = sluice_pressure_publish,
+                                         .notify_ctx = sluice->events};
 
     sluice->watchdog_meter = create_meter(config.deadline_ms);
     sluice->simulated_watchdog_meter = (sluice_simulated_meter_t){sluice->watchdog_meter, &sluice->simulation};

@@ -44,6 +44,7 @@
 #include "module/knobs.h"
 #include "module/option_lists.h"
 #include "module/origin_guard.h"
+#include "module/sampled_events.h"
 #include "module/signature.h"
 #include "module/simulation.h"
 #include "module/source_share.h"
@@ -113,6 +114,7 @@ typedef struct st_sluice_t {
     sluice_housekeeper_t *housekeeper;
     health_events_t *events;
     sluice_event_hub_t event_hub; /* of the loops whose clients listen */
+    sluice_sampled_events_t sampled_events;
     struct st_sluice_observer_t *observer;
 
     _Atomic int draining; /* no new work: the server is going */
