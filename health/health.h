@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "health/event_counts.h"
 
 #define HEALTH_MAX_CACHES 4
 #define HEALTH_MAX_QUOTAS 256
@@ -114,6 +115,7 @@ typedef struct st_health_snapshot_t {
     /* process */
     double process_cpu_seconds, process_start_time_seconds;
     uint64_t process_virtual_bytes, process_threads;
+    health_event_counts_t live; /* events, and who listens */
 } health_snapshot_t;
 
 typedef enum en_health_status_t { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_CRITICAL } health_status_t;

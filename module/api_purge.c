@@ -63,7 +63,9 @@ static json_t *purge_targets(sluice_api_job_t *job)
     for (int round = 0; round != NUM_ROUNDS; ++round)
         for (size_t i = 0; i != targets->size; ++i)
             purge_target(job->sluice, targets->entries + i, &purge);
-    return new_answer(&purge);
+    json_t *answer = new_answer(&purge);
+    health_events_publish(job->sluice->events, "purge", sluice_wall_ms(), json_copy(answer));
+    return answer;
 }
 
 /* --- on the loop */

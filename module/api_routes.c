@@ -4,6 +4,7 @@ const sluice_api_route_t sluice_api_routes[] = {
     {"/health", SLUICE_API_GET, 0, sluice_api_health},
     {"/metrics/cache", SLUICE_API_GET, 0, sluice_api_cache_metrics},
     {"/cache/purge", SLUICE_API_POST, 1, sluice_api_purge},
+    {"/memory/events", SLUICE_API_GET, 0, sluice_api_events},
     {"/memory/simulate", SLUICE_API_POST, 1, sluice_api_simulate},
 };
 

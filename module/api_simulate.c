@@ -21,10 +21,15 @@ static int read_order(const json_t *body, json_int_t *bytes, json_int_t *seconds
 
 static void simulate(sluice_t *sluice, uint64_t bytes, uint64_t seconds)
 {
-    atomic_store(&sluice->simulation.until_ms, 0);
-    atomic_store(&sluice->simulation.bytes, bytes);
-    atomic_store(&sluice->simulation.until_ms, sluice_exact_ms() + seconds * 1000);
+    sluice_simulation_t *simulation = &sluice->simulation;
+    int begins = bytes != 0 && seconds != 0, ended = atomic_exchange(&simulation->until_ms, 0) != 0;
+
+    atomic_store(&simulation->bytes, bytes);
+    if (begins)
+        atomic_store(&simulation->until_ms, sluice_exact_ms() + seconds * 1000);
     pressure_kick(sluice->pressure);
+    if (begins || ended)
+        sluice_simulation_publish(sluice->events, begins ? bytes : 0, begins ? seconds : 0);
 }
 
 void sluice_api_simulate(const sluice_api_call_t *call)

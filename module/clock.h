@@ -56,6 +56,13 @@ static inline void sluice_cond_init(pthread_cond_t *cond)
 }
 
 /* since 1970 */
+static inline int64_t sluice_wall_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
 static inline int64_t sluice_wall_s(void)
 {
     return (int64_t)time(NULL);

@@ -284,6 +284,8 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     read_requests(sluice, snapshot);
     read_work(sluice, snapshot);
     read_process(sluice, snapshot);
+    health_events_count(sluice->events, &snapshot->live);
+    sluice_event_hub_count(&sluice->event_hub, &snapshot->live);
 }
 
 void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)

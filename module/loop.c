@@ -9,8 +9,9 @@ struct st_sluice_loop_timeout_t {
     struct st_sluice_loop_timeout_t *next;
 };
 
-/* any thread: results for this loop's waiters are there. One message is enough, however many flights land before it arrives */
-static void wake_loop(void *_loop)
+/* any thread: there is something for this loop, be it results or events. One message is enough for all that is there when it
+ * arrives */
+void sluice_loop_wake(void *_loop)
 {
     sluice_loop_t *loop = _loop;
 
@@ -49,6 +50,7 @@ static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
     atomic_store(&loop->message_sent, 0); /* before the lane is run: what lands from now on sends again */
     icache_lane_run(loop->lane);
     take_replies(loop);
+    sluice_event_streams_run(loop);
 }
 
 void sluice_loop_expect_reply(sluice_loop_t *loop)
@@ -61,7 +63,7 @@ void sluice_loop_send_reply(sluice_loop_t *loop, sluice_reply_t *reply)
     reply->_next = atomic_load(&loop->replies);
     while (!atomic_compare_exchange_weak(&loop->replies, &reply->_next, reply))
         ;
-    wake_loop(loop);
+    sluice_loop_wake(loop);
     atomic_fetch_sub(&loop->num_expected, 1); /* the last look at the loop */
 }
 
@@ -82,7 +84,7 @@ static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
     sluice_loop_t *loop = h2o_mem_alloc(sizeof(*loop));
 
     *loop = (sluice_loop_t){.sluice = sluice, .ctx = ctx};
-    if ((loop->lane = icache_lane_create(sluice->cache, wake_loop, loop)) == NULL) {
+    if ((loop->lane = icache_lane_create(sluice->cache, sluice_loop_wake, loop)) == NULL) {
         fprintf(stderr, "sluice: num-threads is larger than %d, the number of event loops that can be served\n",
                 ICACHE_MAX_LANES - 1);
         exit(EXIT_FAILURE);
@@ -93,6 +95,7 @@ static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
     }
     loop->seen = create_seen();
     h2o_multithread_register_receiver(ctx->queue, &loop->receiver, on_message);
+    sluice_event_streams_init(loop);
     return loop;
 }
 
@@ -145,6 +148,7 @@ static void destroy_loop(sluice_loop_t *loop)
 {
     sluice_loop_t **slot = &loop->sluice->loops;
 
+    sluice_event_streams_dispose(loop);
     await_replies(loop);
     while (*slot != loop)
         slot = &(*slot)->next;

@@ -7,6 +7,7 @@
 
 #include <h2o.h>
 #include "module/client_watch.h"
+#include "module/event_stream.h"
 #include "module/negotiate.h"
 #include "module/seen.h"
 #include "module/sluice.h"
@@ -32,9 +33,10 @@ struct st_sluice_loop_t {
     sluice_seen_t *seen;
     sluice_accept_memory_t accepts;
     struct st_sluice_loop_timeout_t *timeouts;
-    sluice_counter_t hits[6]; /* answered from the cache at once, by hundred of the status */
-    sluice_counter_t parked;  /* requests that wait for a flight, now */
-    size_t refs;              /* handlers that use it; guarded by sluice->loops_mutex */
+    sluice_event_streams_t events; /* clients that listen */
+    sluice_counter_t hits[6];      /* answered from the cache at once, by hundred of the status */
+    sluice_counter_t parked;       /* requests that wait for a flight, now */
+    size_t refs;                   /* handlers that use it; guarded by sluice->loops_mutex */
     sluice_loop_t *next;
 };
 
@@ -47,6 +49,10 @@ void sluice_loop_expect_reply(sluice_loop_t *loop);
  */
 void sluice_loop_send_reply(sluice_loop_t *loop, sluice_reply_t *reply);
 
+/**
+ * has a loop look for results, replies and events. Any thread; the loop is there until this returns.
+ */
+void sluice_loop_wake(void *loop);
 /**
  * The loop of a context, made (and the whole of Sluice started) at the first call. For on_context_init and on_context_dispose of
  * handlers; on the loop's own thread.

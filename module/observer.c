@@ -17,6 +17,7 @@ struct st_sluice_observer_t {
 /* --- the parts */
 
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
+    sluice_sampled_events_observe,
     NULL,
 };
 

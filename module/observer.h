@@ -22,6 +22,12 @@ typedef struct st_sluice_observation_t {
     int64_t wall_s;
 } sluice_observation_t;
 
+/* --- the parts, one file each */
+
+void sluice_sampled_events_observe(sluice_t *sluice, const sluice_observation_t *observation);
+
+/* --- the thread */
+
 typedef struct st_sluice_observer_t sluice_observer_t;
 
 /**

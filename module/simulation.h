@@ -5,6 +5,7 @@
 #ifndef module__simulation_h
 #define module__simulation_h
 
+#include "health/events.h"
 #include "pressure/meter.h"
 
 /**
@@ -26,6 +27,14 @@ typedef struct st_sluice_simulated_meter_t {
  * what is pretended now
  */
 uint64_t sluice_simulation_bytes(const sluice_simulation_t *simulation, uint64_t now_ms);
+/**
+ * Whether the time of a simulation has run out since the last call: once for each that ends by itself. Any thread.
+ */
+int sluice_simulation_expire(sluice_simulation_t *simulation, uint64_t now_ms);
+/**
+ * publishes its start, or, with 0 bytes, its end
+ */
+void sluice_simulation_publish(health_events_t *events, uint64_t bytes, uint64_t seconds);
 /**
  * a pressure_sample_cb, of a sluice_simulated_meter_t
  */

@@ -5,7 +5,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "module/housekeeper.h"
+#include "module/loop.h"
 #include "module/observer.h"
+#include "module/pressure_events.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
 #include "module/siblings.h"
@@ -125,6 +127,8 @@ static void start_pressure(sluice_t *sluice)
     config.purge = sluice_heap_purge;
     config.purge_ctx = &sluice->heap;
     config.log = log_line;
+    config.notify = sluice_pressure_publish;
+    config.notify_ctx = sluice->events;
     if ((sluice->pressure = pressure_create(&config)) == NULL || (sluice->reclaim = sluice_reclaim_create(sluice)) == NULL ||
         pressure_start(sluice->pressure) != 0)
         fail_start("the pressure coordinator");
@@ -155,7 +159,9 @@ static void start_watchdog(sluice_t *sluice)
                                          .deadline_ms = sluice->settings.watchdog_deadline_ms,
                                          .flush = flush_everything,
                                          .flush_ctx = sluice,
-                                         .log = log_line};
+                                         .log = log_line,
+                                         .notify = sluice_pressure_publish,
+                                         .notify_ctx = sluice->events};
 
     sluice->watchdog_meter = create_meter(config.deadline_ms);
     sluice->simulated_watchdog_meter = (sluice_simulated_meter_t){sluice->watchdog_meter, &sluice->simulation};
@@ -201,6 +207,16 @@ static void say_start(const sluice_t *sluice)
             (unsigned long long)(pressure_largest_bytes(sluice->pressure) >> 20));
 }
 
+/* ids of milliseconds: those of the process before are below */
+static void start_events(sluice_t *sluice)
+{
+    sluice_event_hub_init(&sluice->event_hub, sluice_loop_wake);
+    sluice->events = health_events_create(NUM_EVENTS, sluice_event_hub_publish, &sluice->event_hub);
+    if (sluice->events == NULL)
+        fail_start("the ring of events: out of memory");
+    health_events_number_from(sluice->events, (uint64_t)sluice_wall_ms() * 1000 + 1);
+}
+
 void sluice_start_locked(sluice_t *sluice)
 {
     sluice_settings_t *settings = &sluice->settings;
@@ -210,8 +226,7 @@ void sluice_start_locked(sluice_t *sluice)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
-    if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
-        fail_start("the ring of events: out of memory");
+    start_events(sluice);
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);

@@ -39,10 +39,12 @@
 #include "module/admin.h"
 #include "module/clock.h"
 #include "module/errors.h"
+#include "module/event_hub.h"
 #include "module/heap.h"
 #include "module/knobs.h"
 #include "module/option_lists.h"
 #include "module/origin_guard.h"
+#include "module/sampled_events.h"
 #include "module/signature.h"
 #include "module/simulation.h"
 #include "module/source_share.h"
@@ -111,8 +113,11 @@ typedef struct st_sluice_t {
     sluice_pool_t *clerk; /* one thread, for orders of administrators */
     sluice_housekeeper_t *housekeeper;
     health_events_t *events;
+    sluice_event_hub_t event_hub; /* of the loops whose clients listen */
+    sluice_sampled_events_t sampled_events;
     struct st_sluice_observer_t *observer;
 
+    _Atomic int draining; /* no new work: the server is going */
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;

@@ -79,6 +79,8 @@ typedef struct st_pressure_sample_t {
  */
 typedef int (*pressure_sample_cb)(void *ctx, pressure_sample_t *sample);
 
+struct st_pressure_notice_t; /* notice.h */
+
 typedef struct st_pressure_config_t {
     uint64_t budget_bytes;
     unsigned mark_permille[PRESSURE_NUM_LEVELS]; /* [PRESSURE_NORMAL] is 0; never descending, at most 1000 */
@@ -105,6 +107,11 @@ typedef struct st_pressure_config_t {
      */
     void (*log)(void *ctx, const char *line);
     void *log_ctx;
+    /**
+     * the same in numbers (notice.h); may be NULL. Coordinator's thread.
+     */
+    void (*notify)(void *ctx, const struct st_pressure_notice_t *notice);
+    void *notify_ctx;
 } pressure_config_t;
 
 typedef struct st_pressure_event_t {

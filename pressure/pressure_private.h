@@ -15,6 +15,7 @@
 #include "pressure/gate.h"
 #include "pressure/level.h"
 #include "pressure/nap.h"
+#include "pressure/notice.h"
 #include "pressure/operation.h"
 #include "pressure/refill.h"
 
@@ -240,6 +241,10 @@ int pressure_take_sample(pressure_t *pressure, uint64_t *reading_bytes);
  */
 __attribute__((format(printf, 2, 3))) void pressure_say(pressure_t *pressure, const char *format, ...);
 void pressure_say_level(pressure_t *pressure, uint64_t reading_bytes, const char *rest);
+/**
+ * tells the program; fills in what the snapshot knows. Coordinator's thread.
+ */
+void pressure_notify(pressure_t *pressure, pressure_notice_t notice);
 unsigned pressure_percent_of_budget(const pressure_t *pressure, uint64_t bytes);
 /**
  * starts a thread with all signals blocked. Returns 0, or -1 (errno of pthread_create).

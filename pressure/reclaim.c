@@ -78,6 +78,8 @@ static int judge(pressure_t *pressure, const pressure_outcome_t *outcome)
         say_ineffective(pressure);
     if (!backoff->ineffective && was_ineffective)
         pressure_say(pressure, "pressure: reclaim is effective again");
+    if (backoff->ineffective != was_ineffective)
+        pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_INEFFECTIVE, .is_over = was_ineffective});
     return poor;
 }
 
@@ -126,6 +128,7 @@ static void verify(pressure_t *pressure, const generation_t *generation, const p
     if (sampled)
         poor = judge(pressure, outcome);
     keep_reclaim(pressure, &reclaim, poor);
+    pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_RECLAIM, .reclaim = &reclaim, .is_poor = poor});
 }
 
 static void run_generation(pressure_t *pressure, const generation_t *generation)
@@ -252,8 +255,10 @@ static void end_backoff(pressure_t *pressure)
 {
     pressure_backoff_t *backoff = &pressure->reclaimer.backoff;
 
-    if (backoff->ineffective)
+    if (backoff->ineffective) {
         pressure_say(pressure, "pressure: the level is normal again, and reclaims are tried without a back-off");
+        pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_INEFFECTIVE, .is_over = 1});
+    }
     *backoff = (pressure_backoff_t){0};
 }
 

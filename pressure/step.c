@@ -30,6 +30,18 @@ void pressure_say(pressure_t *pressure, const char *format, ...)
     pressure->config.log(pressure->config.log_ctx, line);
 }
 
+void pressure_notify(pressure_t *pressure, pressure_notice_t notice)
+{
+    if (pressure->config.notify == NULL)
+        return;
+    notice.reading_bytes = pressure->record.reading_bytes;
+    notice.resident_bytes = pressure->record.resident_bytes;
+    notice.budget_bytes = pressure->config.budget_bytes;
+    if (notice.kind != PRESSURE_NOTICE_LEVEL)
+        notice.level = pressure_own_level(pressure);
+    pressure->config.notify(pressure->config.notify_ctx, &notice);
+}
+
 uint64_t pressure_elapsed_ms(uint64_t *then_ms, uint64_t now_ms)
 {
     if (now_ms < *then_ms)
@@ -56,7 +68,9 @@ unsigned pressure_percent_of_budget(const pressure_t *pressure, uint64_t bytes)
 
 static void publish_level(pressure_t *pressure, pressure_level_t level, uint64_t now_ms)
 {
-    if (level == pressure_own_level(pressure))
+    pressure_level_t before = pressure_own_level(pressure);
+
+    if (level == before)
         return;
     /* release: who sees the level also sees the reading that led to it */
     atomic_store_explicit(&pressure->public.level, (int)level, memory_order_release);
@@ -65,6 +79,8 @@ static void publish_level(pressure_t *pressure, pressure_level_t level, uint64_t
     pressure->record.gate_released = pressure->reclaimer.gate.released;
     pressure->record.level_since_ms = now_ms;
     pthread_mutex_unlock(&pressure->record_lock);
+    if (!pressure_is_stood_in(pressure))
+        pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_LEVEL, .from = before, .level = level});
 }
 
 int pressure_take_sample(pressure_t *pressure, uint64_t *reading_bytes)
@@ -97,6 +113,13 @@ void pressure_say_level(pressure_t *pressure, uint64_t reading_bytes, const char
                  pressure_percent_of_budget(pressure, reading_bytes), (double)pressure->config.budget_bytes / MIB, rest);
 }
 
+static void say_fall(pressure_t *pressure, pressure_level_t before, uint64_t reading_bytes)
+{
+    pressure_say(pressure, "pressure: down from %s to %s (%u %% of %.0f MiB)", pressure_level_name(before),
+                 pressure_level_name(pressure->state.level), pressure_percent_of_budget(pressure, reading_bytes),
+                 (double)pressure->config.budget_bytes / MIB);
+}
+
 static void update_gate(pressure_t *pressure, uint64_t reading_bytes, uint64_t now_ms)
 {
     const pressure_snapshot_t *record = &pressure->record;
@@ -125,10 +148,22 @@ static void update_gate(pressure_t *pressure, uint64_t reading_bytes, uint64_t n
         pressure_say_level(pressure, reading_bytes, ", everybody is refused again");
 }
 
+static void begin_failure(pressure_t *pressure)
+{
+    pressure->step.failing = 1;
+    pressure_say(pressure, "pressure: the resident set cannot be read, %.1f MiB is assumed",
+                 (double)pressure->record.resident_bytes / MIB);
+    pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_FAILED_SAMPLE});
+}
+
 static void end_failure(pressure_t *pressure, uint64_t now_ms)
 {
     if (pressure->step.failing)
         pressure_say(pressure, "pressure: the resident set can be read again");
+    if (pressure->step.stale)
+        pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_BLIND, .is_over = 1});
+    if (pressure->step.failing)
+        pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_FAILED_SAMPLE, .is_over = 1});
     pressure->step.failing = 0;
     pressure->step.stale = 0;
     pressure->step.good_ms = now_ms;
@@ -137,14 +172,19 @@ static void end_failure(pressure_t *pressure, uint64_t now_ms)
 static void step_on_reading(pressure_t *pressure, uint64_t reading_bytes, uint64_t now_ms)
 {
     pressure_level_t before = pressure->state.level;
+    int was_released = pressure->reclaimer.gate.released;
     unsigned crossed =
         pressure_level_step(&pressure->rules, &pressure->state, reading_bytes, pressure->config.budget_bytes, now_ms);
 
     update_gate(pressure, reading_bytes, now_ms);
     publish_level(pressure, pressure_gate_level(&pressure->reclaimer.gate, pressure->state.level), now_ms);
+    if (pressure->reclaimer.gate.released != was_released)
+        pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_UNRECLAIMABLE, .is_over = was_released});
     end_failure(pressure, now_ms);
     crossed &= PRESSURE_MARKS_WITH_EVENT;
-    if (crossed == 0 && pressure->state.level != before)
+    if (pressure->state.level < before)
+        say_fall(pressure, before, reading_bytes);
+    else if (crossed == 0 && pressure->state.level != before)
         pressure_say_level(pressure, reading_bytes, "");
     pressure_reclaim(pressure, crossed, reading_bytes, now_ms);
     pressure_survey(pressure);
@@ -157,17 +197,19 @@ static void step_on_failure(pressure_t *pressure, uint64_t now_ms)
 
     pressure->state.falling = 0; /* a dwell is made of readings */
     if (!pressure->step.failing)
-        pressure_say(pressure, "pressure: the resident set cannot be read, %.1f MiB is assumed",
-                     (double)pressure->record.resident_bytes / MIB);
-    pressure->step.failing = 1;
+        begin_failure(pressure);
     if (pressure->step.stale || blind_ms < pressure->config.tuning.stale_after_ms)
         return;
     pressure->step.stale = 1;
+    int was_released = pressure->reclaimer.gate.released;
     pressure->reclaimer.gate = (pressure_gate_t){0}; /* nobody can tell whether its conditions hold */
     if (level < PRESSURE_HIGH)
         ++level;
     publish_level(pressure, level, now_ms);
+    if (was_released)
+        pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_UNRECLAIMABLE, .is_over = 1});
     pressure_say(pressure, "pressure: no reading for %.1f s, taken for %s", (double)blind_ms / 1000, pressure_level_name(level));
+    pressure_notify(pressure, (pressure_notice_t){.kind = PRESSURE_NOTICE_BLIND, .blind_ms = blind_ms});
 }
 
 uint64_t pressure_step(pressure_t *pressure)

@@ -32,6 +32,17 @@ __attribute__((format(printf, 2, 3))) static void say(pressure_watchdog_t *watch
     watchdog->config.log(watchdog->config.log_ctx, line);
 }
 
+static void notify(pressure_watchdog_t *watchdog, const pressure_watchdog_view_t *view, const pressure_snapshot_t *snapshot,
+                   pressure_notice_t notice)
+{
+    if (watchdog->config.notify == NULL)
+        return;
+    notice.reading_bytes = view->has_reading ? view->reading_bytes : snapshot->reading_bytes;
+    notice.resident_bytes = snapshot->resident_bytes;
+    notice.budget_bytes = view->budget_bytes;
+    watchdog->config.notify(watchdog->config.notify_ctx, &notice);
+}
+
 static void count(_Atomic uint64_t *counter)
 {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
@@ -78,11 +89,28 @@ static void say_proof(pressure_watchdog_t *watchdog, pressure_level_t level, con
             (double)reclaim->resident_before_bytes / MIB, (double)reclaim->resident_after_bytes / MIB);
 }
 
+/* tells of what the watchdog's level changes in that which counts, and of the failure itself */
+static void notify_failure(pressure_watchdog_t *watchdog, const pressure_watchdog_actions_t *actions, int hung,
+                           pressure_level_t before, const pressure_watchdog_view_t *view, const pressure_snapshot_t *snapshot)
+{
+    pressure_level_t level = pressure_level(watchdog->config.pressure);
+
+    if (actions->began || actions->ended) {
+        int hangs = actions->began ? watchdog->state.hangs : hung;
+        notify(watchdog, view, snapshot,
+               (pressure_notice_t){
+                   .kind = hangs ? PRESSURE_NOTICE_HANGS : PRESSURE_NOTICE_NOT_TOLD, .is_over = actions->ended, .level = level});
+    }
+    if ((actions->stand_in || actions->ended) && level != before)
+        notify(watchdog, view, snapshot, (pressure_notice_t){.kind = PRESSURE_NOTICE_LEVEL, .from = before, .level = level});
+}
+
 /* the level first, and the words before the flush, which may meet the lock that the coordinator hangs in */
-static void act(pressure_watchdog_t *watchdog, const pressure_watchdog_actions_t *actions, const pressure_watchdog_view_t *view,
-                const pressure_snapshot_t *snapshot, uint64_t now_ms)
+static void act(pressure_watchdog_t *watchdog, const pressure_watchdog_actions_t *actions, int hung,
+                const pressure_watchdog_view_t *view, const pressure_snapshot_t *snapshot, uint64_t now_ms)
 {
     pressure_t *pressure = watchdog->config.pressure;
+    pressure_level_t before = pressure_level(pressure);
 
     pressure_stand_in(pressure, actions->stand_in, actions->stand_in_level);
     if (actions->kick)
@@ -97,10 +125,12 @@ static void act(pressure_watchdog_t *watchdog, const pressure_watchdog_actions_t
         say(watchdog, "watchdog: the coordinator works again, at %s", pressure_level_name(view->published));
     if (actions->say_proof != PRESSURE_NORMAL)
         say_proof(watchdog, actions->say_proof, &snapshot->last_reclaim);
+    notify_failure(watchdog, actions, hung, before, view, snapshot);
     if (actions->flush && watchdog->config.flush != NULL) {
         count(&watchdog->interventions);
         watchdog->config.flush(watchdog->config.flush_ctx);
         say(watchdog, "watchdog: every cache was flushed");
+        notify(watchdog, view, snapshot, (pressure_notice_t){.kind = PRESSURE_NOTICE_FLUSHED, .level = actions->stand_in_level});
     }
 }
 
@@ -109,11 +139,12 @@ void pressure_watchdog_check(pressure_watchdog_t *watchdog)
     pressure_watchdog_view_t view;
     pressure_snapshot_t snapshot;
     uint64_t now_ms = watchdog->config.now_ms();
+    int hung = watchdog->state.hangs;
 
     look(watchdog, &view, &snapshot);
     pressure_watchdog_actions_t actions = pressure_watchdog_decide(&watchdog->rules, &watchdog->state, &view, now_ms);
     count(&watchdog->checks);
-    act(watchdog, &actions, &view, &snapshot, now_ms);
+    act(watchdog, &actions, hung, &view, &snapshot, now_ms);
 }
 
 static void *run_thread(void *arg)

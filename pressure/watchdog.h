@@ -19,6 +19,7 @@
 #define pressure__watchdog_h
 
 #include "pressure/level.h"
+#include "pressure/notice.h"
 
 #define PRESSURE_WATCHDOG_QUIET_MS 60000
 
@@ -88,6 +89,8 @@ typedef struct st_pressure_watchdog_config_t {
     void *flush_ctx;
     void (*log)(void *ctx, const char *line); /* watchdog's thread; may be NULL */
     void *log_ctx;
+    void (*notify)(void *ctx, const pressure_notice_t *notice); /* notice.h; watchdog's thread; may be NULL */
+    void *notify_ctx;
 } pressure_watchdog_config_t;
 
 typedef struct st_pressure_watchdog_counts_t {

@@ -248,7 +248,7 @@ static void test_no_repetition_below_the_mark(void **arg)
     assert_int_equal(ear.num_events, 15);
     assert_int_equal(pressure_level(pressure), PRESSURE_ELEVATED);
     assert_int_equal(fake.num_lines, lines + 1);
-    assert_string_equal(fake_last_line(), "pressure: elevated (69 % of 1000 MiB)");
+    assert_string_equal(fake_last_line(), "pressure: down from critical to elevated (69 % of 1000 MiB)");
     pressure_unregister(pressure, &ear.registration);
     pressure_destroy(&pressure);
 }
