@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "health/event_counts.h"
+#include "health/memory.h"
 
 #define HEALTH_MAX_CACHES 4
 #define HEALTH_MAX_QUOTAS 256
@@ -41,6 +42,13 @@ typedef struct st_health_cache_t {
     struct {
         uint64_t calls, released_bytes, released_objects, slow_calls, failures, last_ms, longest_ms;
     } reclaim; /* the calls because of memory pressure */
+    struct {
+        const char *level, *result; /* result: "done", "more", "nothing-left", "failed"; both NULL: none yet */
+        uint64_t generation, released_bytes, released_objects, age_ms;
+    } last_call; /* the last of them */
+    struct {
+        uint64_t used_bytes, pinned_bytes, evictable_bytes;
+    } told; /* to the coordinator, in its last step; pinned_bytes beside used_bytes */
 } health_cache_t;
 
 typedef struct st_health_quota_t {
@@ -68,8 +76,9 @@ typedef struct st_health_snapshot_t {
     uint64_t group_bytes, group_limit_bytes; /* of the memory cgroup nearest to its limit; 0, 0: nothing limits the process */
     uint64_t failed_group_reads;
     uint64_t watchdog_checks, watchdog_failures, watchdog_interventions;
-    uint64_t watchdog_stands_in; /* 1: the level is the watchdog's */
-    double degraded_ratio, critical_ratio;
+    uint64_t watchdog_stands_in;                                                        /* 1: the level is the watchdog's */
+    double elevated_ratio, degraded_ratio, high_ratio, critical_ratio, emergency_ratio; /* marks */
+    uint64_t level_age_ms, event_age_ms[HEALTH_NUM_LEVELS];                             /* UINT64_MAX: never */
     uint64_t reserved_bytes[HEALTH_NUM_CLASSES];
     uint64_t reservations_granted, reservations_refused;
     uint64_t samples, failed_samples, events[HEALTH_NUM_LEVELS];
@@ -116,6 +125,7 @@ typedef struct st_health_snapshot_t {
     double process_cpu_seconds, process_start_time_seconds;
     uint64_t process_virtual_bytes, process_threads;
     health_event_counts_t live; /* events, and who listens */
+    health_memory_t memory;
 } health_snapshot_t;
 
 typedef enum en_health_status_t { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_CRITICAL } health_status_t;

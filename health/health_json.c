@@ -159,7 +159,7 @@ static json_t *new_reclaims(const health_snapshot_t *snapshot)
     return object;
 }
 
-char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, size_t *len)
+static json_t *new_health(const health_text_t *text, const health_snapshot_t *snapshot)
 {
     static const char *const status_names[] = {"healthy", "degraded", "critical"};
     health_verdict_t verdict;
@@ -182,7 +182,12 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     health_json_add(&root, "recommendations", new_sentences(verdict.recommendations, verdict.num_reasons));
     health_json_add(&root, "reclaims", new_reclaims(snapshot));
     health_json_add(&root, "last_reclaim", new_reclaim(snapshot));
-    return health_json_dump(text, root, len);
+    return root;
+}
+
+char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, size_t *len)
+{
+    return health_json_dump(text, new_health(text, snapshot), len);
 }
 
 static json_t *new_calls(const health_cache_t *cache)
@@ -273,6 +278,13 @@ char *health_write_problem_json(health_text_t *text, int status, const char *tit
     health_json_add(&root, "detail", health_json_string(text, detail));
     health_json_add(&root, "code", health_json_string(text, code));
     return health_json_dump(text, root, len);
+}
+
+json_t *health_new_json(const health_snapshot_t *snapshot)
+{
+    health_text_t text;
+    health_text_init(&text, HEALTH_MAX_TEXT_BYTES, realloc);
+    return new_health(&text, snapshot);
 }
 
 char *health_json(const health_snapshot_t *snapshot, size_t *len)

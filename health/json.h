@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdint.h>
+#include "health/health.h"
 #include "health/text.h"
 
 /**
@@ -39,5 +40,9 @@ json_t *health_json_integers(const char *const *names, const uint64_t *values, s
  * the text of root, which is consumed and may be NULL; see health_text_take()
  */
 char *health_json_dump(health_text_t *text, json_t *root, size_t *len);
+/**
+ * what GET /api/health answers, as an object
+ */
+json_t *health_new_json(const health_snapshot_t *snapshot);
 
 #endif

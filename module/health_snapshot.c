@@ -186,13 +186,13 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
 
     for (size_t i = 0; i != sizeof(out->responses) / sizeof(out->responses[0]); ++i)
         out->responses[i] = sluice_counted(stats->responses + i);
-    pthread_mutex_lock(&sluice->loops_mutex);
+    pthread_mutex_lock(&sluice->links_mutex);
     for (sluice_loop_t *loop = sluice->loops; loop != NULL; loop = loop->next) {
         for (size_t i = 0; i != sizeof(loop->hits) / sizeof(loop->hits[0]); ++i)
             out->responses[i] += sluice_counted(loop->hits + i);
         out->requests_in_progress += sluice_counted(&loop->parked);
     }
-    pthread_mutex_unlock(&sluice->loops_mutex);
+    pthread_mutex_unlock(&sluice->links_mutex);
     out->shed = sluice_counted(&stats->shed);
     out->responses[5] += out->shed;
     for (size_t i = 0; i != HEALTH_NUM_DEGRADED; ++i)

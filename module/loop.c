@@ -110,8 +110,10 @@ sluice_loop_t *sluice_loop_attach(sluice_t *sluice, h2o_context_t *ctx)
         if (sluice->num_loops++ == 0)
             sluice_start_locked(sluice);
         loop = create_loop(sluice, ctx);
+        pthread_mutex_lock(&sluice->links_mutex);
         loop->next = sluice->loops;
         sluice->loops = loop;
+        pthread_mutex_unlock(&sluice->links_mutex);
     }
     ++loop->refs;
     pthread_mutex_unlock(&sluice->loops_mutex);
@@ -144,15 +146,22 @@ static void destroy_timeouts(sluice_loop_t *loop)
     }
 }
 
-static void destroy_loop(sluice_loop_t *loop)
+static void unlink_loop(sluice_loop_t *loop)
 {
     sluice_loop_t **slot = &loop->sluice->loops;
 
-    sluice_event_streams_dispose(loop);
-    await_replies(loop);
+    pthread_mutex_lock(&loop->sluice->links_mutex);
     while (*slot != loop)
         slot = &(*slot)->next;
     *slot = loop->next;
+    pthread_mutex_unlock(&loop->sluice->links_mutex);
+}
+
+static void destroy_loop(sluice_loop_t *loop)
+{
+    sluice_event_streams_dispose(loop);
+    await_replies(loop);
+    unlink_loop(loop);
     h2o_multithread_unregister_receiver(loop->ctx->queue, &loop->receiver);
     destroy_timeouts(loop);
     sluice_client_watch_destroy(&loop->watch);

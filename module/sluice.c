@@ -294,6 +294,7 @@ sluice_t *sluice_create(void)
     sluice->policy = ICACHE_POLICY_COST;
     sluice_knobs_default(SLUICE_SCOPE_PROCESS, &sluice->settings);
     pthread_mutex_init(&sluice->loops_mutex, NULL);
+    pthread_mutex_init(&sluice->links_mutex, NULL);
     return sluice;
 }
 
@@ -357,6 +358,7 @@ void sluice_destroy(sluice_t **_sluice)
     sluice_networks_free(&sluice->allow_addresses);
     sluice_urls_free(&sluice->allow_origins);
     sluice_admin_destroy(&sluice->admin);
+    pthread_mutex_destroy(&sluice->links_mutex);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);
     *_sluice = NULL;

@@ -124,7 +124,9 @@ typedef struct st_sluice_t {
     sluice_groups_t *groups; /* of renditions that are made together */
     uint64_t started_us;
 
-    pthread_mutex_t loops_mutex; /* guards the next two and the start and stop of everything above */
+    pthread_mutex_t loops_mutex; /* guards the next two and the start and stop of everything above; held while threads end */
+    pthread_mutex_t links_mutex; /* inside of it, for every change of `loops`; alone for who reads them, so that nobody waits for
+                                    an end that waits for him */
     sluice_loop_t *loops;
     size_t num_loops;
 } sluice_t;

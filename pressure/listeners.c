@@ -154,10 +154,14 @@ static void end_call_locked(pressure_listeners_t *listeners, pressure_registrati
     pthread_cond_broadcast(&listeners->idle);
 }
 
-static void count_call_locked(pressure_registration_t *entry, const pressure_result_t *result, uint64_t took_ms, uint64_t slice_ms)
+static void count_call_locked(pressure_registration_t *entry, const pressure_event_t *event, const pressure_result_t *result,
+                              uint64_t took_ms, uint64_t slice_ms)
 {
     pressure_listener_record_t *record = &entry->record;
 
+    record->last_call.generation = event->generation;
+    record->last_call.level = event->level;
+    record->last_call.result = *result;
     ++record->calls;
     record->bytes_freed += result->bytes_freed;
     record->objects_freed += result->objects_freed;
@@ -171,15 +175,17 @@ static void count_call_locked(pressure_registration_t *entry, const pressure_res
 static void call(pressure_listeners_t *listeners, const pressure_config_t *config, pressure_registration_t *entry,
                  pressure_event_t *event, uint64_t episode_end_ms, pressure_told_t *told)
 {
-    uint64_t slice_ms = config->tuning.listener_slice_ms, began_ms = config->now_ms(), took_ms;
+    uint64_t slice_ms = config->tuning.listener_slice_ms, began_ms = config->now_ms(), ended_ms, took_ms;
 
     event->deadline_ms = began_ms + slice_ms < episode_end_ms ? began_ms + slice_ms : episode_end_ms;
     pressure_result_t result = entry->listener.on_event(entry->listener.ctx, event);
-    took_ms = pressure_elapsed_ms(&began_ms, config->now_ms());
+    ended_ms = config->now_ms();
+    took_ms = pressure_elapsed_ms(&began_ms, ended_ms);
 
     pthread_mutex_lock(&listeners->lock);
     entry->pending = result.status == PRESSURE_MORE && (result.bytes_freed != 0 || result.objects_freed != 0);
-    count_call_locked(entry, &result, took_ms, slice_ms);
+    count_call_locked(entry, event, &result, took_ms, slice_ms);
+    entry->record.last_call.at_ms = ended_ms;
     end_call_locked(listeners, entry);
     pthread_mutex_unlock(&listeners->lock);
     told->bytes_freed += result.bytes_freed;
@@ -260,20 +266,21 @@ static void limit_one(pressure_registration_t *entry, const pressure_tuning_t *t
     entry->listener.set_limit(entry->listener.ctx, limit_bytes);
 }
 
-static void survey_one(pressure_registration_t *entry, const pressure_tuning_t *tuning, pressure_survey_t *survey)
+static pressure_usage_t survey_one(pressure_registration_t *entry, const pressure_tuning_t *tuning, pressure_survey_t *survey)
 {
     const pressure_listener_t *listener = &entry->listener;
     pressure_usage_t usage = {0};
 
     if (listener->usage == NULL) {
         survey->unknown = 1;
-        return;
+        return usage;
     }
     listener->usage(listener->ctx, survey->event_level, &usage);
     survey->bytes += usage.bytes + usage.pinned_bytes;
     survey->evictable_bytes += usage.evictable_bytes;
     if (survey->set_limits && listener->set_limit != NULL)
         limit_one(entry, tuning, &usage, survey);
+    return usage;
 }
 
 void pressure_listeners_survey(pressure_listeners_t *listeners, const pressure_tuning_t *tuning, pressure_survey_t *survey)
@@ -282,8 +289,10 @@ void pressure_listeners_survey(pressure_listeners_t *listeners, const pressure_t
     pressure_registration_t *entry;
 
     while ((entry = begin_call(listeners, &key, 0)) != NULL) {
-        survey_one(entry, tuning, survey);
+        pressure_usage_t usage = survey_one(entry, tuning, survey);
         pthread_mutex_lock(&listeners->lock);
+        if (survey->set_limits)
+            entry->record.usage = usage;
         end_call_locked(listeners, entry);
         pthread_mutex_unlock(&listeners->lock);
     }

@@ -168,6 +168,12 @@ typedef struct st_pressure_listener_t {
 typedef struct st_pressure_listener_record_t {
     const char *name;
     uint64_t calls, bytes_freed, objects_freed, slow_calls, failures, last_ms, longest_ms;
+    struct {
+        uint64_t generation, at_ms; /* 0, 0: it was not called yet; at the end of the call */
+        pressure_level_t level;     /* the event */
+        pressure_result_t result;
+    } last_call;
+    pressure_usage_t usage; /* what it said at the end of the last step, for the level of that step; all zero: nothing */
 } pressure_listener_record_t;
 
 typedef struct st_pressure_registration_t pressure_registration_t;
@@ -193,6 +199,7 @@ typedef struct st_pressure_snapshot_t {
     uint64_t samples, failed_samples; /* at the creation, one per step, one after each reclaim; `samples` are the good ones */
     uint64_t generations, events[PRESSURE_NUM_LEVELS]; /* repeated ones included */
     uint64_t repeats[PRESSURE_NUM_LEVELS];             /* those of them that repeat a level */
+    uint64_t event_ms[PRESSURE_NUM_LEVELS];            /* when the last one was told; 0: never */
     uint64_t level_since_ms;
     pressure_reclaim_t last_reclaim; /* all zero: none yet */
     /* how reclaims fare; the bytes are as of the last step */

@@ -25,11 +25,15 @@ typedef struct st_generation_t {
 
 static uint64_t count_generation(pressure_t *pressure, unsigned levels, int again)
 {
+    uint64_t now_ms = pressure->config.now_ms();
+
     pthread_mutex_lock(&pressure->record_lock);
     uint64_t generation = ++pressure->record.generations;
     for (unsigned level = 0; level < PRESSURE_NUM_LEVELS; ++level) {
         pressure->record.events[level] += levels >> level & 1;
         pressure->record.repeats[level] += again && (levels >> level & 1);
+        if (levels >> level & 1)
+            pressure->record.event_ms[level] = now_ms;
     }
     pthread_mutex_unlock(&pressure->record_lock);
     return generation;

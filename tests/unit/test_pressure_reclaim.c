@@ -151,6 +151,12 @@ static void test_listeners_take_turns(void **arg)
     assert_int_equal(records[0].slow_calls, 0);
     assert_int_equal(records[1].longest_ms, 30);
     assert_int_equal(records[1].slow_calls, 0); /* slow is more than twice the slice */
+    assert_int_equal(records[0].last_call.result.bytes_freed, 2 * MIB);
+    assert_int_equal(records[0].last_call.result.objects_freed, 2);
+    assert_int_equal(records[0].last_call.result.status, PRESSURE_DONE);
+    assert_int_equal(records[0].last_call.level, PRESSURE_ELEVATED);
+    assert_int_equal(records[0].last_call.generation, snapshot.last_reclaim.generation);
+    assert_int_equal(records[0].last_call.at_ms - records[2].last_call.at_ms, 20 + 30 + 10); /* c's call was in the first round */
     pressure_unregister(pressure, &a.registration);
     pressure_unregister(pressure, &b.registration);
     pressure_unregister(pressure, &c.registration);
@@ -206,6 +212,34 @@ static void test_no_level_is_lost_to_the_limit(void **arg)
     assert_int_equal(records[0].slow_calls, 3);
     pressure_unregister(pressure, &a.registration);
     pressure_unregister(pressure, &b.registration);
+    pressure_destroy(&pressure);
+}
+
+/* what the last step surveyed is what is said, for the level of that step, and its sum is what is accounted for */
+static void test_records_say_what_is_held(void **arg)
+{
+    pressure_t *pressure = fake_create(500);
+    worker_t a = {.batches = 5}, b = {.batches = 7}, mute = {.mute = 1, .batches = 9};
+    pressure_listener_record_t records[3];
+
+    (void)arg;
+    employ(pressure, &a, 'a', 0);
+    employ(pressure, &b, 'b', 1);
+    employ(pressure, &mute, 'm', 2);
+    pressure_get_listener_records(pressure, records, 3);
+    assert_int_equal(records[0].usage.bytes, 0); /* not asked yet */
+    fake_step(pressure, 100, 500);
+    a.batches = 100; /* too late for this step */
+    pressure_get_listener_records(pressure, records, 3);
+    assert_int_equal(records[0].usage.bytes, 5 * MIB);
+    assert_int_equal(records[1].usage.evictable_bytes, 7 * MIB);
+    assert_int_equal(records[2].usage.bytes, 0);
+    assert_int_equal(fake_snapshot(pressure).accounted_bytes, 12 * MIB);
+    assert_int_equal(records[0].last_call.generation, 0);
+    assert_int_equal(records[0].last_call.at_ms, 0);
+    pressure_unregister(pressure, &a.registration);
+    pressure_unregister(pressure, &b.registration);
+    pressure_unregister(pressure, &mute.registration);
     pressure_destroy(&pressure);
 }
 
@@ -317,6 +351,9 @@ static void test_repetitions_are_counted_apart(void **arg)
     assert_int_equal(snapshot.repeats[PRESSURE_CRITICAL], 3);
     assert_int_equal(snapshot.events[PRESSURE_HIGH], 1);
     assert_int_equal(snapshot.repeats[PRESSURE_HIGH], 0);
+    assert_int_equal(fake.now_ms - snapshot.event_ms[PRESSURE_CRITICAL], 0);
+    assert_int_equal(fake.now_ms - snapshot.event_ms[PRESSURE_ELEVATED], 6000);
+    assert_int_equal(snapshot.event_ms[PRESSURE_EMERGENCY], 0);
     pressure_unregister(pressure, &a.registration);
     pressure_destroy(&pressure);
 }
@@ -395,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_pauses_double),
         cmocka_unit_test(test_listeners_take_turns),
+        cmocka_unit_test(test_records_say_what_is_held),
         cmocka_unit_test(test_an_episode_has_a_limit),
         cmocka_unit_test(test_no_level_is_lost_to_the_limit),
         cmocka_unit_test(test_empty_caches_are_not_told_again),
