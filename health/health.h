@@ -75,7 +75,7 @@ typedef struct st_health_snapshot_t {
     uint64_t group_bytes, group_limit_bytes; /* of the memory cgroup nearest to its limit; 0, 0: nothing limits the process */
     uint64_t failed_group_reads;
     uint64_t watchdog_checks, watchdog_failures, watchdog_interventions;
-    uint64_t watchdog_stands_in; /* 1: the level is the watchdog's */
+    uint64_t watchdog_stands_in;                                                        /* 1: the level is the watchdog's */
     double elevated_ratio, degraded_ratio, high_ratio, critical_ratio, emergency_ratio; /* marks */
     uint64_t level_age_ms, event_age_ms[HEALTH_NUM_LEVELS];                             /* UINT64_MAX: never */
     uint64_t reserved_bytes[HEALTH_NUM_CLASSES];

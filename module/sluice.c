@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "module/housekeeper.h"
+#include "module/memory_look.h"
 #include "module/observer.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
@@ -226,7 +227,7 @@ void sluice_start_locked(sluice_t *sluice)
         (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
         (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL ||
         (sluice->clerk = sluice_pool_create("sluice-clerk", 1, NULL, NULL)) == NULL ||
-        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL ||
+        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL || (sluice->memory = sluice_memory_create()) == NULL ||
         (sluice->observer = sluice_observer_create(sluice)) == NULL)
         fail_start("its threads");
     say_start(sluice);
@@ -249,6 +250,7 @@ void sluice_stop_locked(sluice_t *sluice)
     drain(sluice);
     sluice_observer_destroy(&sluice->observer);
     sluice_pool_destroy(&sluice->clerk);
+    sluice_memory_destroy(&sluice->memory);
     sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);

@@ -111,8 +111,10 @@ typedef struct st_sluice_t {
     sluice_pool_t *clerk; /* one thread, for orders of administrators */
     sluice_housekeeper_t *housekeeper;
     health_events_t *events;
+    struct st_sluice_memory_t *memory; /* what the observer saw of it */
     struct st_sluice_observer_t *observer;
 
+    _Atomic int draining; /* no new work: the server is going */
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;
