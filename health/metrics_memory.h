@@ -7,7 +7,8 @@
 /* clang-format off */
 #define HEALTH_METRICS_MEMORY(X) \
     X("process_open_fds", gauge, none, PROCESS, U64(memory.process.fds), "Open file descriptors, as of the last look.") \
-    X("process_max_fds", gauge, none, PROCESS, COMPUTED(max_fds), "Most file descriptors that may be open; +Inf: any number.") \
+    X("process_max_fds", gauge, none, PROCESS, U64(memory.process.max_fds), \
+      "Most file descriptors that may be open; 2^64 - 1: any number.") \
     X("sluice_process_swap_bytes", gauge, bytes, PROCESS, U64(memory.process.swap_bytes), "Memory of the process that is swapped out.") \
     X("sluice_process_anonymous_bytes", gauge, bytes, PROCESS, U64(memory.process.anonymous_bytes), \
       "What of the resident set belongs to no file.") \

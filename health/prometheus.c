@@ -4,7 +4,6 @@
  * metric's name ("a-b", "a_b") share one, because the lines of a family must stand together. All series of a cache carry its name
  * as a label too, so that one query covers all caches.
  */
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,12 +36,6 @@ static double hit_ratio(const void *base)
 static double usage_ratio(const void *base)
 {
     return health_usage_ratio(base);
-}
-
-static double max_fds(const void *base)
-{
-    const health_snapshot_t *snapshot = base;
-    return snapshot->memory.process.max_fds == UINT64_MAX ? INFINITY : (double)snapshot->memory.process.max_fds;
 }
 
 static double level_number(const void *base)
