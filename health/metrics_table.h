@@ -24,11 +24,17 @@
 #define health__metrics_table_h
 
 #include "health/metrics_events.h"
-
-#define HEALTH_METRICS(X)                                                                                                          \
-    HEALTH_METRICS_SYSTEM(X) HEALTH_METRICS_QUOTA(X) HEALTH_METRICS_WORK(X) HEALTH_METRICS_PROCESS(X) HEALTH_METRICS_EVENTS(X)
+#include "health/metrics_memory.h"
 
 /* clang-format off */
+#define HEALTH_METRICS(X) \
+    HEALTH_METRICS_SYSTEM(X) \
+    HEALTH_METRICS_QUOTA(X) \
+    HEALTH_METRICS_WORK(X) \
+    HEALTH_METRICS_PROCESS(X) \
+    HEALTH_METRICS_EVENTS(X) \
+    HEALTH_METRICS_MEMORY(X)
+
 #define HEALTH_METRICS_SYSTEM(X) \
     X("sluice_build_info", gauge, none, PROCESS, INFO(version, "version"), "Version of the module, always 1.") \
     X("sluice_uptime_seconds", gauge, seconds, PROCESS, REAL(uptime_seconds), "Time since the module was started.") \
@@ -96,9 +102,15 @@
       "1 while the level is the watchdog's, else 0.") \
     X("sluice_pressure_usage_ratio", gauge, ratio, PRESSURE, COMPUTED(usage_ratio), \
       "What the level goes by: resident set by budget, or working set of the cgroup by its limit, whichever is more.") \
+    X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, elevated_ratio, "level", "elevated"), \
+      "Part of the budget, or of the cgroup's limit, from which a level holds, by level.") \
     X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, degraded_ratio, "level", "degraded"), \
       "Part of the budget, or of the cgroup's limit, from which a level holds, by level.") \
+    X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, high_ratio, "level", "high"), \
+      "Part of the budget, or of the cgroup's limit, from which a level holds, by level.") \
     X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, critical_ratio, "level", "critical"), \
+      "Part of the budget, or of the cgroup's limit, from which a level holds, by level.") \
+    X("sluice_pressure_mark_ratio", gauge, ratio, PRESSURE, LABELLED(REAL, emergency_ratio, "level", "emergency"), \
       "Part of the budget, or of the cgroup's limit, from which a level holds, by level.") \
     X("sluice_pressure_reserved_bytes", gauge, bytes, PRESSURE, EACH(reserved_bytes, "class", health_class_names), \
       "Memory reserved for work under way, by class.") \

@@ -96,5 +96,15 @@ void sluice_api_cache_metrics(const sluice_api_call_t *call);
 void sluice_api_purge(const sluice_api_call_t *call);
 void sluice_api_events(const sluice_api_call_t *call);
 void sluice_api_simulate(const sluice_api_call_t *call);
+void sluice_api_live(const sluice_api_call_t *call);
+void sluice_api_ready(const sluice_api_call_t *call);
+void sluice_api_coordination(const sluice_api_call_t *call);
+void sluice_api_memory_stats(const sluice_api_call_t *call);
+void sluice_api_memory_heap(const sluice_api_call_t *call);
+void sluice_api_memory_process(const sluice_api_call_t *call);
+void sluice_api_memory_consumers(const sluice_api_call_t *call);
+void sluice_api_memory_consumer(const sluice_api_call_t *call);
+void sluice_api_memory_trend(const sluice_api_call_t *call);
+void sluice_api_memory_report(const sluice_api_call_t *call);
 
 #endif

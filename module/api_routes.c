@@ -2,9 +2,19 @@
 
 const sluice_api_route_t sluice_api_routes[] = {
     {"/health", SLUICE_API_GET, 0, sluice_api_health},
+    {"/health/live", SLUICE_API_GET, 0, sluice_api_live},
+    {"/health/ready", SLUICE_API_GET, 0, sluice_api_ready},
+    {"/health/metrics", SLUICE_API_GET, 0, sluice_api_coordination},
     {"/metrics/cache", SLUICE_API_GET, 0, sluice_api_cache_metrics},
     {"/cache/purge", SLUICE_API_POST, 1, sluice_api_purge},
     {"/memory/events", SLUICE_API_GET, 0, sluice_api_events},
+    {"/memory/stats", SLUICE_API_GET, 0, sluice_api_memory_stats},
+    {"/memory/heap", SLUICE_API_GET, 0, sluice_api_memory_heap},
+    {"/memory/process", SLUICE_API_GET, 0, sluice_api_memory_process},
+    {"/memory/consumers", SLUICE_API_GET, 0, sluice_api_memory_consumers},
+    {"/memory/consumers/", SLUICE_API_GET, 0, sluice_api_memory_consumer},
+    {"/memory/trend", SLUICE_API_GET, 0, sluice_api_memory_trend},
+    {"/memory/report", SLUICE_API_GET, 0, sluice_api_memory_report},
     {"/memory/simulate", SLUICE_API_POST, 1, sluice_api_simulate},
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "module/health_snapshot.h"
 #include "module/loop.h"
+#include "module/memory_look.h"
 #include "module/transform.h"
 #include "module/version.h"
 
@@ -14,6 +15,13 @@ _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES ==
                    HEALTH_NUM_FORMATS == SLUICE_NUM_SOURCE_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS &&
                    HEALTH_NUM_DEGRADED == SLUICE_NUM_DEGRADED,
                "health/ has its own copies of these numbers");
+
+static uint64_t age_of(uint64_t then_ms)
+{
+    uint64_t now_ms = sluice_exact_ms();
+
+    return now_ms > then_ms ? now_ms - then_ms : 0;
+}
 
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
 {
@@ -33,8 +41,14 @@ static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
     out->group_bytes = p.group_bytes;
     out->group_limit_bytes = p.group_limit_bytes;
     out->failed_group_reads = pressure_meter_failed_reads(sluice->meter);
+    out->elevated_ratio = (double)sluice->settings.elevated_permille / 1000;
     out->degraded_ratio = (double)sluice->settings.degraded_permille / 1000;
+    out->high_ratio = (double)sluice->settings.high_permille / 1000;
     out->critical_ratio = (double)sluice->settings.critical_permille / 1000;
+    out->emergency_ratio = (double)sluice->settings.emergency_permille / 1000;
+    out->level_age_ms = age_of(p.level_since_ms);
+    for (size_t i = 0; i != HEALTH_NUM_LEVELS; ++i)
+        out->event_age_ms[i] = p.event_ms[i] != 0 ? age_of(p.event_ms[i]) : UINT64_MAX;
     memcpy(out->reserved_bytes, p.reserved_bytes, sizeof(out->reserved_bytes));
     out->reservations_granted = p.reservations_granted;
     out->reservations_refused = p.reservations_refused;
@@ -158,6 +172,31 @@ static void read_metadata_cache(sluice_t *sluice, health_cache_t *out)
     out->evictions[ICACHE_REASON_CAPACITY] = s.dropped;
 }
 
+static void read_listener(const pressure_listener_record_t *record, health_cache_t *cache)
+{
+    static const char *const results[] = {
+        [PRESSURE_DONE] = "done", [PRESSURE_MORE] = "more", [PRESSURE_NOTHING_LEFT] = "nothing-left", [PRESSURE_FAILED] = "failed"};
+
+    cache->reclaim.calls = record->calls;
+    cache->reclaim.released_bytes = record->bytes_freed;
+    cache->reclaim.released_objects = record->objects_freed;
+    cache->reclaim.slow_calls = record->slow_calls;
+    cache->reclaim.failures = record->failures;
+    cache->reclaim.last_ms = record->last_ms;
+    cache->reclaim.longest_ms = record->longest_ms;
+    cache->told.used_bytes = record->usage.bytes;
+    cache->told.pinned_bytes = record->usage.pinned_bytes;
+    cache->told.evictable_bytes = record->usage.evictable_bytes;
+    if (record->calls == 0)
+        return;
+    cache->last_call.level = pressure_level_name(record->last_call.level);
+    cache->last_call.result = results[record->last_call.result.status];
+    cache->last_call.generation = record->last_call.generation;
+    cache->last_call.released_bytes = record->last_call.result.bytes_freed;
+    cache->last_call.released_objects = record->last_call.result.objects_freed;
+    cache->last_call.age_ms = age_of(record->last_call.at_ms);
+}
+
 /* listeners and caches have the same names */
 static void read_listeners(sluice_t *sluice, health_snapshot_t *out)
 {
@@ -165,19 +204,9 @@ static void read_listeners(sluice_t *sluice, health_snapshot_t *out)
     size_t num_records = pressure_get_listener_records(sluice->pressure, records, HEALTH_MAX_CACHES);
 
     for (size_t i = 0; i != num_records; ++i)
-        for (size_t j = 0; j != out->num_caches; ++j) {
-            const pressure_listener_record_t *record = records + i;
-            health_cache_t *cache = out->caches + j;
-            if (strcmp(record->name, cache->name) != 0)
-                continue;
-            cache->reclaim.calls = record->calls;
-            cache->reclaim.released_bytes = record->bytes_freed;
-            cache->reclaim.released_objects = record->objects_freed;
-            cache->reclaim.slow_calls = record->slow_calls;
-            cache->reclaim.failures = record->failures;
-            cache->reclaim.last_ms = record->last_ms;
-            cache->reclaim.longest_ms = record->longest_ms;
-        }
+        for (size_t j = 0; j != out->num_caches; ++j)
+            if (strcmp(records[i].name, out->caches[j].name) == 0)
+                read_listener(records + i, out->caches + j);
 }
 
 static void read_requests(sluice_t *sluice, health_snapshot_t *out)
@@ -286,6 +315,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     read_process(sluice, snapshot);
     health_events_count(sluice->events, &snapshot->live);
     sluice_event_hub_count(&sluice->event_hub, &snapshot->live);
+    sluice_memory_read(sluice, &snapshot->memory);
 }
 
 void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "module/health_snapshot.h"
+#include "module/memory_look.h"
 #include "module/observer.h"
 
 struct st_sluice_observer_t {
@@ -18,6 +19,7 @@ struct st_sluice_observer_t {
 
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
     sluice_sampled_events_observe,
+    sluice_memory_observe,
     NULL,
 };
 

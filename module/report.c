@@ -1,7 +1,17 @@
 #include "health/json.h"
+#include "health/views.h"
 #include "module/health_snapshot.h"
 #include "module/report.h"
 #include "module/version.h"
+
+/* --- what other parts add: one row each */
+
+static const struct {
+    const char *name;
+    json_t *(*make)(sluice_t *sluice);
+} sections[] = {
+    {NULL, NULL},
+};
 
 json_t *sluice_report_new(sluice_t *sluice)
 {
@@ -12,6 +22,14 @@ json_t *sluice_report_new(sluice_t *sluice)
     health_json_add(&report, "version", json_string(SLUICE_VERSION));
     health_json_add(&report, "at", json_integer(sluice_wall_s()));
     health_json_add(&report, "health", health_new_json(&snapshot));
+    health_json_add(&report, "stats", health_new_stats(&snapshot));
+    health_json_add(&report, "heap", health_new_heap(&snapshot));
+    health_json_add(&report, "process", health_new_process(&snapshot));
+    health_json_add(&report, "consumers", health_new_consumers(&snapshot));
+    health_json_add(&report, "coordination", health_new_coordination(&snapshot));
+    for (size_t i = 0; sections[i].make != NULL; ++i)
+        health_json_add(&report, sections[i].name, sections[i].make(sluice));
+    health_json_add(&report, "recommendations", health_new_advice(&snapshot));
     sluice_health_snapshot_dispose(&snapshot);
     return report;
 }

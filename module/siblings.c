@@ -32,6 +32,11 @@ sluice_siblings_t *sluice_siblings_create(void)
     return siblings;
 }
 
+size_t sluice_siblings_bytes(void)
+{
+    return sizeof(sluice_siblings_t);
+}
+
 void sluice_siblings_destroy(sluice_siblings_t **siblings)
 {
     if (*siblings == NULL)

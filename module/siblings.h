@@ -36,6 +36,11 @@ sluice_siblings_t *sluice_siblings_create(void);
 void sluice_siblings_destroy(sluice_siblings_t **siblings);
 
 /**
+ * the size of the table
+ */
+size_t sluice_siblings_bytes(void);
+
+/**
  * the bit of what options have as an output, for a set of them
  */
 static inline uint32_t sluice_output_bit(const sluice_options_t *options)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "module/housekeeper.h"
 #include "module/loop.h"
+#include "module/memory_look.h"
 #include "module/observer.h"
 #include "module/pressure_events.h"
 #include "module/reclaim.h"
@@ -241,7 +242,7 @@ void sluice_start_locked(sluice_t *sluice)
         (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
         (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL ||
         (sluice->clerk = sluice_pool_create("sluice-clerk", 1, NULL, NULL)) == NULL ||
-        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL ||
+        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL || (sluice->memory = sluice_memory_create()) == NULL ||
         (sluice->observer = sluice_observer_create(sluice)) == NULL)
         fail_start("its threads");
     say_start(sluice);
@@ -264,6 +265,7 @@ void sluice_stop_locked(sluice_t *sluice)
     drain(sluice);
     sluice_observer_destroy(&sluice->observer);
     sluice_pool_destroy(&sluice->clerk);
+    sluice_memory_destroy(&sluice->memory);
     sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);

@@ -164,8 +164,11 @@ static void set_pressure(health_snapshot_t *snapshot)
     double by_resident = (double)snapshot->resident_bytes / (double)snapshot->budget_bytes;
     double by_group = (double)snapshot->group_bytes / (double)snapshot->group_limit_bytes;
     expect(by_group > by_resident ? by_group : by_resident, "sluice_pressure_usage_ratio");
+    set_real(&snapshot->elevated_ratio, "sluice_pressure_mark_ratio{level=\"elevated\"}");
     set_real(&snapshot->degraded_ratio, "sluice_pressure_mark_ratio{level=\"degraded\"}");
+    set_real(&snapshot->high_ratio, "sluice_pressure_mark_ratio{level=\"high\"}");
     set_real(&snapshot->critical_ratio, "sluice_pressure_mark_ratio{level=\"critical\"}");
+    set_real(&snapshot->emergency_ratio, "sluice_pressure_mark_ratio{level=\"emergency\"}");
     set_each(snapshot->reserved_bytes, HEALTH_NUM_CLASSES, "sluice_pressure_reserved_bytes{class=\"@\"}", classes);
     set(&snapshot->reservations_granted, "sluice_pressure_reservations_granted_total");
     set(&snapshot->reservations_refused, "sluice_pressure_reservations_refused_total");
@@ -288,6 +291,26 @@ static void set_work(health_snapshot_t *snapshot)
     set(&snapshot->process_threads, "process_threads");
 }
 
+static void set_memory(health_memory_t *memory)
+{
+    set(&memory->process.fds, "process_open_fds");
+    set(&memory->process.max_fds, "process_max_fds");
+    set(&memory->process.swap_bytes, "sluice_process_swap_bytes");
+    set(&memory->process.anonymous_bytes, "sluice_process_anonymous_bytes");
+    memory->heap.allocator = "glibc";
+    expect(1, "sluice_heap_info{allocator=\"glibc\"}");
+    set(&memory->heap.allocated_bytes, "sluice_heap_allocated_bytes");
+    set(&memory->heap.active_bytes, "sluice_heap_active_bytes");
+    set(&memory->heap.resident_bytes, "sluice_heap_resident_bytes");
+    set(&memory->heap.retained_bytes, "sluice_heap_retained_bytes");
+    set(&memory->heap.free_bytes, "sluice_heap_free_bytes");
+    set_real(&memory->stalls.some_avg10, "sluice_memory_stall_ratio{kind=\"some\"}");
+    set_real(&memory->stalls.full_avg10, "sluice_memory_stall_ratio{kind=\"full\"}");
+    set_real(&memory->stalls.some_seconds, "sluice_memory_stall_seconds_total{kind=\"some\"}");
+    set_real(&memory->stalls.full_seconds, "sluice_memory_stall_seconds_total{kind=\"full\"}");
+    set(&memory->simulated_bytes, "sluice_simulated_bytes");
+}
+
 static void start(health_snapshot_t *snapshot)
 {
     memset(snapshot, 0, sizeof(*snapshot));
@@ -304,6 +327,7 @@ static void fill(health_snapshot_t *snapshot)
     set_queue(snapshot);
     set_reclaim(snapshot);
     set_work(snapshot);
+    set_memory(&snapshot->memory);
     snapshot->version = "1.2.3";
     expect(1, "sluice_build_info{version=\"1.2.3\"}");
     set_real(&snapshot->uptime_seconds, "sluice_uptime_seconds");
