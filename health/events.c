@@ -161,6 +161,8 @@ int health_events_next(const health_events_t *events, uint64_t *after, health_ev
 
     if (missed != NULL)
         *missed = 0;
+    if (*after >= last)
+        return 0;
     if (id < oldest)
         id = oldest;
     while (id <= last && !read_slot(events, id, &image)) {
