@@ -161,6 +161,8 @@ int health_events_next(const health_events_t *events, uint64_t *after, health_ev
 
     if (missed != NULL)
         *missed = 0;
+    if (*after >= last)
+        return 0;
     if (id < oldest)
         id = oldest;
     while (id <= last && !read_slot(events, id, &image)) {
@@ -178,7 +180,9 @@ int health_events_next(const health_events_t *events, uint64_t *after, health_ev
 
 int health_events_has_all_after(const health_events_t *events, uint64_t after)
 {
-    return after + 1 >= oldest_of(events, health_events_last(events));
+    uint64_t oldest = oldest_of(events, health_events_last(events));
+
+    return after + 1 >= oldest || oldest == events->first;
 }
 
 int health_events_knows(const health_events_t *events, uint64_t id)

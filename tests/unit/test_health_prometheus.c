@@ -311,6 +311,16 @@ static void set_memory(health_memory_t *memory)
     set(&memory->simulated_bytes, "sluice_simulated_bytes");
 }
 
+static void set_live(health_snapshot_t *snapshot)
+{
+    set_each(snapshot->live.published, HEALTH_NUM_EVENT_TYPES, "sluice_events_total{type=\"@\"}", health_event_type_names);
+    set(&snapshot->live.left_out, "sluice_events_left_out_total");
+    set(&snapshot->live.streams, "sluice_event_streams");
+    set(&snapshot->live.streams_dropped, "sluice_event_streams_dropped_total");
+    set(&snapshot->live.streams_refused, "sluice_event_streams_refused_total");
+    set(&snapshot->live.missed, "sluice_events_missed_total");
+}
+
 static void start(health_snapshot_t *snapshot)
 {
     memset(snapshot, 0, sizeof(*snapshot));
@@ -328,6 +338,7 @@ static void fill(health_snapshot_t *snapshot)
     set_reclaim(snapshot);
     set_work(snapshot);
     set_memory(&snapshot->memory);
+    set_live(snapshot);
     snapshot->version = "1.2.3";
     expect(1, "sluice_build_info{version=\"1.2.3\"}");
     set_real(&snapshot->uptime_seconds, "sluice_uptime_seconds");
