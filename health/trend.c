@@ -1,9 +1,11 @@
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "health/trend.h"
 
 #define SLOPE_POINTS_MAX 60
+#define SLOPE_POINTS_MIN 6
 #define SLOPE_WINDOW_MS 600000
 
 typedef struct st_series_t {
@@ -142,18 +144,18 @@ static health_trend_slope_t slope_of(const health_trend_point_t *points, size_t 
         }
     if (num_slopes == 0)
         return (health_trend_slope_t){0};
-    return (health_trend_slope_t){median(slopes, num_slopes), (double)(points[count - 1].at_ms - points[0].at_ms) / 1000};
+    return (health_trend_slope_t){round(median(slopes, num_slopes)), (double)(points[count - 1].at_ms - points[0].at_ms) / 1000};
 }
 
 health_trend_slope_t health_trend_slope(const health_trend_t *trend)
 {
-    size_t series = trend->rings[1].count >= HEALTH_TREND_SLOPE_POINTS_MIN ? 1 : 0;
+    size_t series = trend->rings[1].count >= SLOPE_POINTS_MIN ? 1 : 0;
     health_trend_point_t points[SLOPE_POINTS_MAX];
     size_t count = health_trend_get(trend, series, points, SLOPE_POINTS_MAX), first = 0;
 
     while (first != count && points[count - 1].at_ms - points[first].at_ms > SLOPE_WINDOW_MS) /* there was a gap */
         ++first;
-    if (count - first < HEALTH_TREND_SLOPE_POINTS_MIN)
+    if (count - first < SLOPE_POINTS_MIN || points[count - 1].at_ms - points[first].at_ms < HEALTH_TREND_SLOPE_SPAN_MS)
         return (health_trend_slope_t){0};
     return slope_of(points + first, count - first);
 }

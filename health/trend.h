@@ -20,6 +20,7 @@
 #define HEALTH_TREND_SERIES 3
 #define HEALTH_TREND_POINTS_MAX 1440 /* of one series */
 #define HEALTH_TREND_BYTES_MAX 262144
+#define HEALTH_TREND_SLOPE_SPAN_MS 30000
 
 typedef struct st_health_trend_point_t {
     int64_t at;     /* since 1970, in seconds */
@@ -32,8 +33,8 @@ typedef struct st_health_trend_point_t {
 } health_trend_point_t;
 
 typedef struct st_health_trend_slope_t {
-    double bytes_per_minute;
-    double span_seconds; /* over which it was found; 0: too short to tell, and the slope is 0 */
+    double bytes_per_minute; /* rounded to whole bytes */
+    double span_seconds;     /* over which it was found; 0: too short to tell, and the slope is 0 */
 } health_trend_slope_t;
 
 typedef struct st_health_trend_t health_trend_t;
@@ -57,10 +58,9 @@ uint64_t health_trend_period_ms(size_t series);
 size_t health_trend_get(const health_trend_t *trend, size_t series, health_trend_point_t *points, size_t max);
 /**
  * How the resident set has grown in the last 10 min: the median of the slopes between all pairs of points (Theil-Sen), which a few
- * outliers do not move. Of the points each 10 s, or while there are fewer than HEALTH_TREND_SLOPE_POINTS_MIN of these, each 1 s;
- * with fewer of those too there is no telling.
+ * outliers do not move. Of the points each 10 s, or while there are fewer than 6 of these, each 1 s; below
+ * HEALTH_TREND_SLOPE_SPAN_MS there is no telling.
  */
 health_trend_slope_t health_trend_slope(const health_trend_t *trend);
-#define HEALTH_TREND_SLOPE_POINTS_MIN 6
 
 #endif

@@ -187,8 +187,9 @@ static void slopes_are_robust(void **state)
 {
     (void)state;
     assert_true(slope_of(0, rising).span_seconds == 0);
-    assert_true(slope_of(5, rising).span_seconds == 0 && slope_of(5, rising).bytes_per_minute == 0);
-    assert_true(slope_of(6, rising).span_seconds == 5 && slope_of(6, rising).bytes_per_minute == 6000);
+    assert_true(slope_of(30, rising).span_seconds == 0 && slope_of(30, rising).bytes_per_minute == 0);
+    assert_true(slope_of(31, rising).span_seconds == 30 && slope_of(31, rising).bytes_per_minute == 6000);
+    assert_true(slope_of(50, rising).span_seconds == 49 && slope_of(51, rising).span_seconds == 50 - 9); /* of the other ring */
     assert_true(slope_of(3600, flat).bytes_per_minute == 0 && slope_of(3600, flat).span_seconds == 590);
     assert_true(slope_of(3600, rising).bytes_per_minute == 6000);
     assert_true(slope_of(45, falling).bytes_per_minute == -6000);
