@@ -23,7 +23,10 @@
 #ifndef health__metrics_table_h
 #define health__metrics_table_h
 
-#define HEALTH_METRICS(X) HEALTH_METRICS_SYSTEM(X) HEALTH_METRICS_QUOTA(X) HEALTH_METRICS_WORK(X) HEALTH_METRICS_PROCESS(X)
+#include "health/metrics_leak.h"
+
+#define HEALTH_METRICS(X)                                                                                                          \
+    HEALTH_METRICS_SYSTEM(X) HEALTH_METRICS_QUOTA(X) HEALTH_METRICS_WORK(X) HEALTH_METRICS_PROCESS(X) HEALTH_METRICS_LEAK(X)
 
 /* clang-format off */
 #define HEALTH_METRICS_SYSTEM(X) \

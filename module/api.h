@@ -95,5 +95,9 @@ void sluice_api_health(const sluice_api_call_t *call);
 void sluice_api_cache_metrics(const sluice_api_call_t *call);
 void sluice_api_purge(const sluice_api_call_t *call);
 void sluice_api_simulate(const sluice_api_call_t *call);
+void sluice_api_leaks(const sluice_api_call_t *call);
+void sluice_api_leaks_check(const sluice_api_call_t *call);
+void sluice_api_leaks_configure(const sluice_api_call_t *call);
+void sluice_api_leaks_clear(const sluice_api_call_t *call);
 
 #endif

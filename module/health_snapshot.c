@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "module/health_snapshot.h"
+#include "module/leaks.h"
 #include "module/loop.h"
 #include "module/transform.h"
 #include "module/version.h"
@@ -284,6 +285,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     read_requests(sluice, snapshot);
     read_work(sluice, snapshot);
     read_process(sluice, snapshot);
+    sluice_leaks_fill_snapshot(sluice->leaks, &snapshot->leak);
 }
 
 void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include "module/health_snapshot.h"
+#include "module/leaks.h"
 #include "module/observer.h"
 
 struct st_sluice_observer_t {
@@ -17,6 +18,7 @@ struct st_sluice_observer_t {
 /* --- the parts */
 
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
+    sluice_leaks_observe,
     NULL,
 };
 

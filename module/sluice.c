@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "module/housekeeper.h"
+#include "module/leaks.h"
 #include "module/observer.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
@@ -212,6 +213,8 @@ void sluice_start_locked(sluice_t *sluice)
     sluice->started_us = sluice_now_us();
     if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
         fail_start("the ring of events: out of memory");
+    if ((sluice->leaks = sluice_leaks_create(settings)) == NULL)
+        fail_start("the leak detector: out of memory");
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
@@ -267,6 +270,7 @@ void sluice_stop_locked(sluice_t *sluice)
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);
     sluice_siblings_destroy(&sluice->siblings);
+    sluice_leaks_destroy(&sluice->leaks);
     health_events_destroy(&sluice->events);
 }
 

@@ -111,6 +111,7 @@ typedef struct st_sluice_t {
     sluice_pool_t *clerk; /* one thread, for orders of administrators */
     sluice_housekeeper_t *housekeeper;
     health_events_t *events;
+    struct st_sluice_leaks_t *leaks;
     struct st_sluice_observer_t *observer;
 
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
