@@ -24,6 +24,7 @@
 #define health__metrics_table_h
 
 #include "health/metrics_events.h"
+#include "health/metrics_leak.h"
 #include "health/metrics_memory.h"
 
 /* clang-format off */
@@ -33,7 +34,8 @@
     HEALTH_METRICS_WORK(X) \
     HEALTH_METRICS_PROCESS(X) \
     HEALTH_METRICS_EVENTS(X) \
-    HEALTH_METRICS_MEMORY(X)
+    HEALTH_METRICS_MEMORY(X) \
+    HEALTH_METRICS_LEAK(X)
 
 #define HEALTH_METRICS_SYSTEM(X) \
     X("sluice_build_info", gauge, none, PROCESS, INFO(version, "version"), "Version of the module, always 1.") \

@@ -1,6 +1,7 @@
 /*
- * The verdict. The status comes from the level alone (it has the hysteresis already) and from whether there are readings at all;
- * what else may be wrong only explains a bad status, never makes one, so that a full cache in a calm server is not a fault.
+ * The verdict. The status comes from the level alone (it has the hysteresis already), from whether there are readings at all, and
+ * from a likely leak (which has a hysteresis of its own; with 200, for a server that leaks goes on serving). What else may be wrong
+ * only explains a bad status, never makes one, so that a full cache in a calm server is not a fault.
  *
  * Whether the resident set or the memory cgroup is named goes by which is nearer to its bound now. A level that only waits for its
  * dwell may have been reached by the other one.
@@ -53,6 +54,11 @@ static int is_unreclaimable(const health_snapshot_t *snapshot)
 static int is_ineffective(const health_snapshot_t *snapshot)
 {
     return snapshot->reclaim.ineffective != 0;
+}
+
+static int is_leaking(const health_snapshot_t *snapshot)
+{
+    return snapshot->leak.likely != 0;
 }
 
 static int is_oversized(const health_snapshot_t *snapshot)
@@ -130,6 +136,11 @@ static const finding_t findings[] = {
      {"unreclaimable: the memory cgroup stays at the critical mark with nothing left to release, so hits are answered and new work "
       "is refused",
       "restart the server if the memory is its own; if not, " RAISE_GROUP_LIMIT}},
+    {is_leaking,
+     {"a memory leak is likely: what neither the caches nor the work under way account for goes on growing",
+      "see /api/memory/leaks for how fast; restart the server before pressure.budget is reached, and report it with a heap "
+      "profile"},
+     {0}},
     {is_oversized,
      {"the capacities of the caches add up to more than the degraded mark: full caches alone lead there",
       "lower image-cache.capacity, or raise pressure.budget, until the capacities stay below that mark"},
@@ -160,7 +171,9 @@ static health_status_t judge_status(const health_snapshot_t *snapshot)
     int level = health_level_index(snapshot->level);
     if (level >= HEALTH_LEVEL_CRITICAL)
         return HEALTH_CRITICAL;
-    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) || is_unreclaimable(snapshot) ? HEALTH_DEGRADED : HEALTH_HEALTHY;
+    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) || is_unreclaimable(snapshot) || is_leaking(snapshot)
+               ? HEALTH_DEGRADED
+               : HEALTH_HEALTHY;
 }
 
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict)

@@ -106,5 +106,9 @@ void sluice_api_memory_consumers(const sluice_api_call_t *call);
 void sluice_api_memory_consumer(const sluice_api_call_t *call);
 void sluice_api_memory_trend(const sluice_api_call_t *call);
 void sluice_api_memory_report(const sluice_api_call_t *call);
+void sluice_api_leaks(const sluice_api_call_t *call);
+void sluice_api_leaks_check(const sluice_api_call_t *call);
+void sluice_api_leaks_configure(const sluice_api_call_t *call);
+void sluice_api_leaks_clear(const sluice_api_call_t *call);
 
 #endif

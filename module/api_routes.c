@@ -16,6 +16,10 @@ const sluice_api_route_t sluice_api_routes[] = {
     {"/memory/trend", SLUICE_API_GET, 0, sluice_api_memory_trend},
     {"/memory/report", SLUICE_API_GET, 0, sluice_api_memory_report},
     {"/memory/simulate", SLUICE_API_POST, 1, sluice_api_simulate},
+    {"/memory/leaks", SLUICE_API_GET, 0, sluice_api_leaks},
+    {"/memory/leaks/check", SLUICE_API_POST, 1, sluice_api_leaks_check},
+    {"/memory/leaks/configure", SLUICE_API_POST, 1, sluice_api_leaks_configure},
+    {"/memory/leaks/clear-history", SLUICE_API_POST, 1, sluice_api_leaks_clear},
 };
 
 const size_t sluice_num_api_routes = sizeof(sluice_api_routes) / sizeof(sluice_api_routes[0]);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "module/health_snapshot.h"
+#include "module/leaks.h"
 #include "module/loop.h"
 #include "module/memory_look.h"
 #include "module/transform.h"
@@ -316,6 +317,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     health_events_count(sluice->events, &snapshot->live);
     sluice_event_hub_count(&sluice->event_hub, &snapshot->live);
     sluice_memory_read(sluice, &snapshot->memory);
+    sluice_leaks_fill_snapshot(sluice->leaks, &snapshot->leak);
 }
 
 void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)

@@ -30,6 +30,7 @@ typedef struct st_sluice_settings_t {
     uint64_t workers, max_queue, queue_timeout_ms, transform_timeout_ms; /* workers 0: one per core */
     uint64_t max_fetches;
     uint64_t simulate;
+    uint64_t leak_window_ms, leak_warm_up_ms, leak_min_growth_bytes, leak_likely_points;
 } sluice_settings_t;
 
 /**

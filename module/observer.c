@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "module/health_snapshot.h"
 #include "module/memory_look.h"
+#include "module/leaks.h"
 #include "module/observer.h"
 
 struct st_sluice_observer_t {
@@ -20,6 +21,7 @@ struct st_sluice_observer_t {
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
     sluice_sampled_events_observe,
     sluice_memory_observe,
+    sluice_leaks_observe,
     NULL,
 };
 

@@ -7,6 +7,7 @@
 #include "module/housekeeper.h"
 #include "module/loop.h"
 #include "module/memory_look.h"
+#include "module/leaks.h"
 #include "module/observer.h"
 #include "module/pressure_events.h"
 #include "module/reclaim.h"
@@ -228,6 +229,10 @@ void sluice_start_locked(sluice_t *sluice)
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
     start_events(sluice);
+    if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
+        fail_start("the ring of events: out of memory");
+    if ((sluice->leaks = sluice_leaks_create(settings)) == NULL)
+        fail_start("the leak detector: out of memory");
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
@@ -284,6 +289,7 @@ void sluice_stop_locked(sluice_t *sluice)
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);
     sluice_siblings_destroy(&sluice->siblings);
+    sluice_leaks_destroy(&sluice->leaks);
     health_events_destroy(&sluice->events);
 }
 

@@ -116,6 +116,7 @@ typedef struct st_sluice_t {
     sluice_event_hub_t event_hub; /* of the loops whose clients listen */
     sluice_sampled_events_t sampled_events;
     struct st_sluice_memory_t *memory; /* what the observer saw of it */
+    struct st_sluice_leaks_t *leaks;
     struct st_sluice_observer_t *observer;
 
     _Atomic int draining; /* no new work: the server is going */

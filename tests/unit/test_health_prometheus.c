@@ -321,6 +321,16 @@ static void set_live(health_snapshot_t *snapshot)
     set(&snapshot->live.missed, "sluice_events_missed_total");
 }
 
+static void set_leak(health_leak_t *leak)
+{
+    set(&leak->suspected, "sluice_leak_suspected");
+    set(&leak->likely, "sluice_leak_likely");
+    set(&leak->confidence, "sluice_leak_confidence");
+    set(&leak->floor_bytes, "sluice_leak_floor_bytes");
+    set_real(&leak->bytes_per_second, "sluice_leak_growth_bytes_per_second");
+    set_real(&leak->seconds_to_budget, "sluice_leak_seconds_to_budget");
+}
+
 static void start(health_snapshot_t *snapshot)
 {
     memset(snapshot, 0, sizeof(*snapshot));
@@ -339,6 +349,7 @@ static void fill(health_snapshot_t *snapshot)
     set_work(snapshot);
     set_memory(&snapshot->memory);
     set_live(snapshot);
+    set_leak(&snapshot->leak);
     snapshot->version = "1.2.3";
     expect(1, "sluice_build_info{version=\"1.2.3\"}");
     set_real(&snapshot->uptime_seconds, "sluice_uptime_seconds");
