@@ -25,6 +25,7 @@
 
 #include "health/metrics_events.h"
 #include "health/metrics_memory.h"
+#include "health/metrics_operations.h"
 
 /* clang-format off */
 #define HEALTH_METRICS(X) \
@@ -33,7 +34,8 @@
     HEALTH_METRICS_WORK(X) \
     HEALTH_METRICS_PROCESS(X) \
     HEALTH_METRICS_EVENTS(X) \
-    HEALTH_METRICS_MEMORY(X)
+    HEALTH_METRICS_MEMORY(X) \
+    HEALTH_METRICS_OPERATIONS(X)
 
 #define HEALTH_METRICS_SYSTEM(X) \
     X("sluice_build_info", gauge, none, PROCESS, INFO(version, "version"), "Version of the module, always 1.") \

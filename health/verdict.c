@@ -55,6 +55,11 @@ static int is_ineffective(const health_snapshot_t *snapshot)
     return snapshot->reclaim.ineffective != 0;
 }
 
+static int is_stuck(const health_snapshot_t *snapshot)
+{
+    return snapshot->operations.stuck != 0;
+}
+
 static int is_oversized(const health_snapshot_t *snapshot)
 {
     double capacities = 0;
@@ -130,6 +135,11 @@ static const finding_t findings[] = {
      {"unreclaimable: the memory cgroup stays at the critical mark with nothing left to release, so hits are answered and new work "
       "is refused",
       "restart the server if the memory is its own; if not, " RAISE_GROUP_LIMIT}},
+    {is_stuck,
+     {"an operation was ordered to stop because its time was over, and has not stopped: it holds its thread and its memory",
+      "/api/memory/operations names it; if it is a file, look at the disk or network file system below image.origin; if it is a "
+      "picture, restart the server, and report it"},
+     {0}},
     {is_oversized,
      {"the capacities of the caches add up to more than the degraded mark: full caches alone lead there",
       "lower image-cache.capacity, or raise pressure.budget, until the capacities stay below that mark"},
@@ -160,7 +170,9 @@ static health_status_t judge_status(const health_snapshot_t *snapshot)
     int level = health_level_index(snapshot->level);
     if (level >= HEALTH_LEVEL_CRITICAL)
         return HEALTH_CRITICAL;
-    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) || is_unreclaimable(snapshot) ? HEALTH_DEGRADED : HEALTH_HEALTHY;
+    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) || is_unreclaimable(snapshot) || is_stuck(snapshot)
+               ? HEALTH_DEGRADED
+               : HEALTH_HEALTHY;
 }
 
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict)

@@ -106,5 +106,6 @@ void sluice_api_memory_consumers(const sluice_api_call_t *call);
 void sluice_api_memory_consumer(const sluice_api_call_t *call);
 void sluice_api_memory_trend(const sluice_api_call_t *call);
 void sluice_api_memory_report(const sluice_api_call_t *call);
+void sluice_api_operations(const sluice_api_call_t *call);
 
 #endif

@@ -49,7 +49,7 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
         "the origin's name leads to an address that is not public (private, loopback, link-local or reserved); image.allow-addresses "
         "says which of these may be connected to", 0, 1, 1, 0, SLUICE_ERROR_OF_ORIGIN},
     [SLUICE_ERROR_ORIGIN_TIMEOUT] = {504, "Gateway Timeout", "origin-timeout",
-        "the origin did not answer within image.connect-timeout and image.origin-timeout", 0, 1, 1, 0, SLUICE_ERROR_OF_TIME},
+        "the origin did not answer within image.connect-timeout and image.origin-timeout, or sent nothing for health.stale-after", 0, 1, 1, 0, SLUICE_ERROR_OF_TIME},
     [SLUICE_ERROR_NO_ROOM] = {503, "Service Unavailable", "no-room",
         "within image.queue-timeout (a download: image.origin-timeout, too) there was no memory for this picture (pressure.budget, "
         "pressure.source-share), no worker (image.workers) or no slot of its route (pressure.max-concurrent)", 0, 0, 1, 1,

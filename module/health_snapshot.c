@@ -316,6 +316,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     health_events_count(sluice->events, &snapshot->live);
     sluice_event_hub_count(&sluice->event_hub, &snapshot->live);
     sluice_memory_read(sluice, &snapshot->memory);
+    health_operations_get_stats(sluice->operations, sluice_now_ms(), &snapshot->operations);
 }
 
 void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)

@@ -7,6 +7,7 @@
 #include "module/health_snapshot.h"
 #include "module/memory_look.h"
 #include "module/observer.h"
+#include "module/operations.h"
 
 struct st_sluice_observer_t {
     sluice_t *sluice;
@@ -19,6 +20,7 @@ struct st_sluice_observer_t {
 
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
     sluice_sampled_events_observe,
+    sluice_operations_observe,
     sluice_memory_observe,
     NULL,
 };

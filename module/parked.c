@@ -239,8 +239,8 @@ static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request
                  const struct st_wanted_t *wanted)
 {
     struct st_parked_t *parked = create_parked(loop, req, image, manner, wanted);
-    const sluice_rendition_request_t rendition = {image->origin,         image->path.base, image->path.len, image->key,
-                                                  image->source_key_len, &image->options,  &parked->key};
+    sluice_rendition_request_t rendition = {image->origin,         image->path.base, image->path.len, image->key,
+                                            image->source_key_len, &image->options,  &parked->key,    0};
     uint64_t now_ms = sluice_now_ms();
     icache_object_t *object = NULL;
     icache_flight_t *flight = NULL;
@@ -252,8 +252,10 @@ static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request
     switch (icache_lookup(loop->sluice->cache, &parked->key, now_ms, &parked->waiter, &object, &flight)) {
     case ICACHE_HIT: /* it landed between two looks, or is a fallback */
     case ICACHE_STALE:
-        if (flight != NULL) /* its renewal, for which nobody waits */
+        if (flight != NULL) { /* its renewal, for which nobody waits */
+            rendition.is_renewal = 1;
             sluice_rendition_start(&rendition, flight);
+        }
         answer_hit(parked, object, now_ms);
         break;
     case ICACHE_LEAD:

@@ -8,6 +8,7 @@
 #include "module/loop.h"
 #include "module/memory_look.h"
 #include "module/observer.h"
+#include "module/operations.h"
 #include "module/pressure_events.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
@@ -228,6 +229,8 @@ void sluice_start_locked(sluice_t *sluice)
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
     start_events(sluice);
+    if ((sluice->operations = health_operations_create(SLUICE_OPERATIONS_MAX)) == NULL)
+        fail_start("the registry of operations: out of memory");
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
@@ -284,6 +287,7 @@ void sluice_stop_locked(sluice_t *sluice)
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);
     sluice_siblings_destroy(&sluice->siblings);
+    health_operations_destroy(&sluice->operations);
     health_events_destroy(&sluice->events);
 }
 

@@ -29,6 +29,7 @@
 #include <pthread.h>
 #include <string.h>
 #include "health/events.h"
+#include "health/operations.h"
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/meter.h"
@@ -119,6 +120,9 @@ typedef struct st_sluice_t {
     struct st_sluice_observer_t *observer;
 
     _Atomic int draining; /* no new work: the server is going */
+    health_operations_t *operations;
+    uint64_t operations_said_ms; /* when the observer last wrote a line about them */
+
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;

@@ -236,6 +236,20 @@ static void reclaim_that_does_not_help(void **state)
     assert_int_equal(judge(&snapshot).http_status, 503);
 }
 
+static void a_stuck_operation_degrades(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot = calm();
+    snapshot.operations.stale[0] = 5; /* those that stopped are no fault of this server's */
+    assert_int_equal(judge(&snapshot).status, HEALTH_HEALTHY);
+    snapshot.operations.stuck = 1;
+    health_verdict_t verdict = judge(&snapshot);
+    assert_int_equal(verdict.status, HEALTH_DEGRADED);
+    assert_int_equal(verdict.http_status, 200);
+    assert_int_equal(verdict.num_reasons, 1);
+    assert_true(says(&verdict, "has not stopped", "/api/memory/operations"));
+}
+
 static void everything_at_once_and_nothing_set(void **state)
 {
     (void)state;
@@ -254,7 +268,7 @@ static void everything_at_once_and_nothing_set(void **state)
             snapshot.caches[i].capacity_bytes = snapshot.caches[i].pinned_bytes = UINT64_MAX;
         snapshot.reserved_bytes[0] = snapshot.reserved_bytes[1] = UINT64_MAX;
         snapshot.last_reclaim.generation = snapshot.last_reclaim.claimed_bytes = 1;
-        snapshot.reclaim.ineffective = snapshot.reclaim.unreclaimable = 1;
+        snapshot.reclaim.ineffective = snapshot.reclaim.unreclaimable = snapshot.operations.stuck = 1;
         assert_int_equal(judge(&snapshot).num_reasons, HEALTH_MAX_REASONS);
     }
 }
@@ -270,6 +284,7 @@ int main(void)
         cmocka_unit_test(explanations),
         cmocka_unit_test(futile_reclaim),
         cmocka_unit_test(reclaim_that_does_not_help),
+        cmocka_unit_test(a_stuck_operation_degrades),
         cmocka_unit_test(everything_at_once_and_nothing_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static const sluice_knob_t *find(const char *name)
 
 static void assert_row(const sluice_knob_t *k)
 {
-    static const char *const prefixes[] = {"pressure.", "image-cache.", "image."};
+    static const char *const prefixes[] = {"pressure.", "image-cache.", "image.", "health."};
     size_t known = 0;
 
     for (size_t i = 0; i != sizeof(prefixes) / sizeof(prefixes[0]); ++i)
