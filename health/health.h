@@ -123,6 +123,7 @@ typedef struct st_health_snapshot_t {
     uint64_t transform_overruns;
     uint64_t vips_memory_bytes, vips_memory_peak_bytes;
     health_operation_stats_t operations;
+    uint64_t draining; /* 1: the server has been told to end */
     /* process */
     double process_cpu_seconds, process_start_time_seconds;
     uint64_t process_virtual_bytes, process_threads;

@@ -1,5 +1,5 @@
 /*
- * metrics_operations.h - the rows of metrics_table.h about operations under way.
+ * metrics_operations.h - the rows of metrics_table.h about operations under way, and the end of the process.
  */
 #ifndef health__metrics_operations_h
 #define health__metrics_operations_h
@@ -15,7 +15,8 @@
     X("sluice_operations_stuck", gauge, none, PROCESS, U64(operations.stuck), \
       "Operations that were ordered to stop and have not done so for long.") \
     X("sluice_operations_untracked_total", counter, none, PROCESS, U64(operations.untracked), \
-      "Operations that could not be watched because too many were under way.")
+      "Operations that could not be watched because too many were under way.") \
+    X("sluice_draining", gauge, none, PROCESS, U64(draining), "1 from when the server is told to end, else 0.")
 /* clang-format on */
 
 #endif

@@ -32,7 +32,7 @@ static void run_job(sluice_task_t *task)
 
     health_operation_enter(&job->operation, HEALTH_OPERATION_WORKING, sluice_now_ms(), sluice_operation_silence(job->super.sluice));
     job->answer = job->super.work(&job->super);
-    health_operation_end(&job->operation);
+    sluice_operation_end(job->super.sluice, &job->operation);
     sluice_loop_send_reply(job->loop, &job->reply);
 }
 

@@ -6,6 +6,7 @@
 #include "health/text.h"
 #include "module/api.h"
 #include "module/api_gate.h"
+#include "module/drain.h"
 
 #define SHOWN_MAX 200
 
@@ -89,6 +90,7 @@ static json_t *totals(sluice_t *sluice, uint64_t now_ms)
     health_json_add(&object, "stuck", health_json_integer(stats.stuck));
     health_json_add(&object, "untracked", health_json_integer(stats.untracked));
     health_json_add(&object, "oldest_ms", health_json_integer(stats.oldest_ms));
+    health_json_add(&object, "drain", json_string(sluice_drain_state(sluice)));
     return object;
 }
 

@@ -67,6 +67,8 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
         "the picture was not ready within image.request-timeout; ask again, the work may go on", 0, 0, 1, 0, SLUICE_ERROR_OF_TIME},
     [SLUICE_ERROR_NOT_CACHED] = {504, "Gateway Timeout", "not-cached",
         "the request says only-if-cached, and no fresh picture is in the cache; ask without it", 0, 0, 0, 0, SLUICE_ERROR_OF_REQUEST},
+    [SLUICE_ERROR_DRAINING] = {503, "Service Unavailable", "draining",
+        "the server has been told to end and takes no new work; ask again, on a new connection", 0, 0, 1, 1, SLUICE_ERROR_OF_ROOM},
     [SLUICE_ERROR_CANCELLED] = {503, "Service Unavailable", "cancelled",
         "the work was given up because nobody waited for it", 0, 0, 0, 1, SLUICE_ERROR_OF_REQUEST},
 };

@@ -30,7 +30,7 @@ typedef struct st_sluice_settings_t {
     uint64_t workers, max_queue, queue_timeout_ms, transform_timeout_ms; /* workers 0: one per core */
     uint64_t max_fetches;
     uint64_t simulate;
-    uint64_t operation_stale_ms;
+    uint64_t operation_stale_ms, drain_timeout_ms;
 } sluice_settings_t;
 
 /**

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include "health/json.h"
+#include "module/drain.h"
 #include "module/operations.h"
 #include "module/source.h"
 
@@ -12,9 +13,20 @@ sluice_error_t sluice_operation_error(const health_operation_t *operation, sluic
     switch (health_operation_order(operation)) {
     case HEALTH_OPERATION_STALE:
         return when_stale;
+    case HEALTH_OPERATION_DRAINED:
+        return SLUICE_ERROR_DRAINING;
     default:
         return SLUICE_ERROR_CANCELLED;
     }
+}
+
+void sluice_operation_end(sluice_t *sluice, health_operation_t *operation)
+{
+    int was_begun = operation->all != NULL;
+    uint64_t num_left = health_operation_end(operation);
+
+    if (was_begun && atomic_load_explicit(&sluice->draining, memory_order_relaxed))
+        sluice_drain_note_end(sluice, num_left);
 }
 
 /* of one look */

@@ -38,6 +38,7 @@ static inline int sluice_operation_goes_on(const health_operation_t *operation)
  * @param when_stale the error if its time was over
  */
 sluice_error_t sluice_operation_error(const health_operation_t *operation, sluice_error_t when_stale);
+void sluice_operation_end(sluice_t *sluice, health_operation_t *operation);
 /**
  * part of the observer
  */

@@ -28,6 +28,7 @@
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "module/drain.h"
 #include "module/picture_check.h"
 #include "module/rendition_group.h"
 #include "module/siblings.h"
@@ -71,7 +72,7 @@ void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, s
     icache_object_unref(&job->source);
     drop_old(job, object, sluice_failure_error(failure));
     sluice_uncount(&sluice->renditions_in_progress, 1);
-    health_operation_end(&job->registered);
+    sluice_operation_end(sluice, &job->registered);
     if (store)
         remember_size(job, object);
     icache_flight_complete(&job->flight, object, failure, store, sluice_now_ms());
@@ -321,6 +322,8 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
     if (error == SLUICE_OK &&
         sluice_counted(&sluice->renditions_in_progress) >= sluice->settings.max_queue + sluice->settings.workers)
         error = SLUICE_ERROR_QUEUE_FULL;
+    if (error == SLUICE_OK && sluice_drain_refuses(sluice, !request->is_renewal))
+        error = SLUICE_ERROR_DRAINING;
     if (error == SLUICE_OK && (job = create_job(request, flight)) == NULL)
         error = SLUICE_ERROR_OUT_OF_MEMORY;
     if (sluice_errors[error].negative)

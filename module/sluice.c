@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "module/drain.h"
 #include "module/housekeeper.h"
 #include "module/loop.h"
 #include "module/memory_look.h"
@@ -248,6 +249,7 @@ void sluice_start_locked(sluice_t *sluice)
         (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL || (sluice->memory = sluice_memory_create()) == NULL ||
         (sluice->observer = sluice_observer_create(sluice)) == NULL)
         fail_start("its threads");
+    sluice_drain_listen(sluice);
     say_start(sluice);
 }
 

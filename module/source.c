@@ -181,7 +181,7 @@ static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_err
     sluice_t *sluice = fetch->sluice;
 
     sluice_uncount(&sluice->stats.fetches_in_progress, 1);
-    health_operation_end(&fetch->operation);
+    sluice_operation_end(sluice, &fetch->operation);
     icache_flight_complete(&fetch->flight, object,
                            sluice_failure_with_need(sluice_failure(error, fetch->status), fetch->need_bytes), store,
                            sluice_now_ms());

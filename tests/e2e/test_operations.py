@@ -47,7 +47,7 @@ def test_nothing(server):
     assert answer.json()["operations"] == [] and answer.headers["Cache-Control"] == "no-store"
     assert totals(server) == {
         "in_progress": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0},
-        "stuck": 0, "untracked": 0, "oldest_ms": 0}  # fmt: skip
+        "stuck": 0, "untracked": 0, "oldest_ms": 0, "drain": "none"}  # fmt: skip
 
 
 def test_slow_headers(server, origin):

@@ -293,6 +293,7 @@ static void set_work(health_snapshot_t *snapshot)
     set_ms(&snapshot->operations.oldest_ms, "sluice_operations_oldest_age_seconds");
     set(&snapshot->operations.stuck, "sluice_operations_stuck");
     set(&snapshot->operations.untracked, "sluice_operations_untracked_total");
+    set(&snapshot->draining, "sluice_draining");
     set_real(&snapshot->process_cpu_seconds, "process_cpu_seconds_total");
     set_real(&snapshot->process_start_time_seconds, "process_start_time_seconds");
     set(&snapshot->process_virtual_bytes, "process_virtual_memory_bytes");
