@@ -84,11 +84,12 @@ void sluice_rendition_plan(sluice_rendition_t *job);
 
 /**
  * notes the state that it is in
- * @param limit_ms until when it may be
+ * @param limit_ms until when it may be; 0: for health.stale-after
  */
 static inline void sluice_rendition_enter(sluice_rendition_t *job, health_operation_state_t state, uint64_t limit_ms)
 {
-    health_operation_enter(&job->registered, state, sluice_now_ms(), sluice_operation_overtime(limit_ms));
+    health_operation_enter(&job->registered, state, sluice_now_ms(),
+                           limit_ms != 0 ? sluice_operation_overtime(limit_ms) : sluice_operation_silence(job->sluice));
 }
 
 int sluice_rendition_is_wanted(const sluice_rendition_t *job);

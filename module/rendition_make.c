@@ -174,7 +174,7 @@ static void publish(sluice_transform_part_t *part, void *_job)
 
     if (part->error == SLUICE_OK) {
         health_operation_set_bytes(&job->registered, part->out_len);
-        sluice_rendition_enter(job, HEALTH_OPERATION_STORING, sluice_now_ms());
+        sluice_rendition_enter(job, HEALTH_OPERATION_STORING, 0);
         if ((object = publishable(job, part->out, part->out_len, &part->times)) == NULL)
             part->error = SLUICE_ERROR_OUT_OF_MEMORY;
         sluice_transform_free(part->out);

@@ -83,7 +83,8 @@ static void begin_operation(sluice_fetch_t *fetch)
 
     health_operation_begin(fetch->sluice->operations, &fetch->operation, HEALTH_OPERATION_FETCH, HEALTH_OPERATION_WAITING_FOR_SLOT,
                            sluice_now_ms(), route->name, fetch->path);
-    health_operation_set_deadline(&fetch->operation, sluice_operation_overtime(fetch->deadline_ms));
+    uint64_t silence_ms = sluice_operation_silence(fetch->sluice), limit_ms = sluice_operation_overtime(fetch->deadline_ms);
+    health_operation_set_deadline(&fetch->operation, fetch->origin->url != NULL || limit_ms > silence_ms ? limit_ms : silence_ms);
 }
 
 static int same_hash(const uint64_t a[2], const uint64_t b[2])
