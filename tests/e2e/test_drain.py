@@ -140,7 +140,7 @@ def test_an_origin_that_hangs_is_given_up_at_the_limit(drained, origin):
         assert (answer.status, answer.json()["code"], answer.headers["Connection"]) == (503, "draining", "close")
         assert int(answer.headers["Retry-After"]) > 0
     assert_ends(server, STEP_S)
-    assert "16 operations are cancelled" in server.log() and "nothing is under way" in server.log()
+    assert "16 operations are cancelled" in server.log()
     assert "ends now" not in server.log()
 
 
