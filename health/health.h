@@ -15,6 +15,7 @@
 #include "health/event_counts.h"
 #include "health/memory.h"
 #include "health/leak.h"
+#include "health/operations.h"
 
 #define HEALTH_MAX_CACHES 4
 #define HEALTH_MAX_QUOTAS 256
@@ -122,6 +123,8 @@ typedef struct st_health_snapshot_t {
     health_ratios_t memory_ratios[HEALTH_NUM_FORMATS]; /* memory taken / estimated, of transforms that were alone */
     uint64_t transform_overruns;
     uint64_t vips_memory_bytes, vips_memory_peak_bytes;
+    health_operation_stats_t operations;
+    uint64_t draining; /* 1: the server has been told to end */
     /* process */
     double process_cpu_seconds, process_start_time_seconds;
     uint64_t process_virtual_bytes, process_threads;
@@ -132,7 +135,7 @@ typedef struct st_health_snapshot_t {
 
 typedef enum en_health_status_t { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_CRITICAL } health_status_t;
 
-#define HEALTH_MAX_REASONS 9
+#define HEALTH_MAX_REASONS 10
 typedef struct st_health_verdict_t {
     health_status_t status;
     int http_status; /* 200, 200, 503 */
@@ -148,6 +151,11 @@ typedef struct st_health_verdict_t {
  * more than the degraded mark, a tenth of the budget pinned by slow readers, a quarter of it reserved, a reclaim of the last minute
  * that gave back less than half, several such reclaims in a row. The level's reason names what decides: the resident set, or the
  * memory cgroup if that is nearer to its limit than the former to the budget. A pure function.
+ * succeeded, or nothing can be reclaimed, or an operation is stuck. A level outside of health_level_names counts as the nearest
+ * one. Reasons are given unless the status is healthy, the level's own first; behind it what makes it worse: capacities that add up
+ * to more than the degraded mark, a tenth of the budget pinned by slow readers, a quarter of it reserved, a reclaim of the last
+ * minute that gave back less than half, several such reclaims in a row. The level's reason names what decides: the resident set, or
+ * the memory cgroup if that is nearer to its limit than the former to the budget. A pure function.
  */
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict);
 

@@ -26,6 +26,7 @@
 #include "health/metrics_events.h"
 #include "health/metrics_leak.h"
 #include "health/metrics_memory.h"
+#include "health/metrics_operations.h"
 
 /* clang-format off */
 #define HEALTH_METRICS(X) \
@@ -35,7 +36,8 @@
     HEALTH_METRICS_PROCESS(X) \
     HEALTH_METRICS_EVENTS(X) \
     HEALTH_METRICS_MEMORY(X) \
-    HEALTH_METRICS_LEAK(X)
+    HEALTH_METRICS_LEAK(X) \
+    HEALTH_METRICS_OPERATIONS(X)
 
 #define HEALTH_METRICS_SYSTEM(X) \
     X("sluice_build_info", gauge, none, PROCESS, INFO(version, "version"), "Version of the module, always 1.") \

@@ -61,6 +61,11 @@ static int is_leaking(const health_snapshot_t *snapshot)
     return snapshot->leak.likely != 0;
 }
 
+static int is_stuck(const health_snapshot_t *snapshot)
+{
+    return snapshot->operations.stuck != 0;
+}
+
 static int is_oversized(const health_snapshot_t *snapshot)
 {
     double capacities = 0;
@@ -141,6 +146,11 @@ static const finding_t findings[] = {
       "see /api/memory/leaks for how fast; restart the server before pressure.budget is reached, and report it with a heap "
       "profile"},
      {0}},
+    {is_stuck,
+     {"an operation was ordered to stop because its time was over, and has not stopped: it holds its thread and its memory",
+      "/api/memory/operations names it; if it is a file, look at the disk or network file system below image.origin; if it is a "
+      "picture, restart the server, and report it"},
+     {0}},
     {is_oversized,
      {"the capacities of the caches add up to more than the degraded mark: full caches alone lead there",
       "lower image-cache.capacity, or raise pressure.budget, until the capacities stay below that mark"},
@@ -166,14 +176,19 @@ static const finding_t findings[] = {
 
 _Static_assert(sizeof(findings) / sizeof(findings[0]) - 3 <= HEALTH_MAX_REASONS, "a reason more than a verdict holds");
 
+/* whatever the level is */
+static int is_at_fault(const health_snapshot_t *snapshot)
+{
+    return is_blind(snapshot) || is_unreclaimable(snapshot) || is_leaking(snapshot) || is_stuck(snapshot);
+}
+
 static health_status_t judge_status(const health_snapshot_t *snapshot)
 {
     int level = health_level_index(snapshot->level);
+
     if (level >= HEALTH_LEVEL_CRITICAL)
         return HEALTH_CRITICAL;
-    return level >= HEALTH_LEVEL_DEGRADED || is_blind(snapshot) || is_unreclaimable(snapshot) || is_leaking(snapshot)
-               ? HEALTH_DEGRADED
-               : HEALTH_HEALTHY;
+    return level >= HEALTH_LEVEL_DEGRADED || is_at_fault(snapshot) ? HEALTH_DEGRADED : HEALTH_HEALTHY;
 }
 
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict)

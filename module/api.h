@@ -110,5 +110,6 @@ void sluice_api_leaks(const sluice_api_call_t *call);
 void sluice_api_leaks_check(const sluice_api_call_t *call);
 void sluice_api_leaks_configure(const sluice_api_call_t *call);
 void sluice_api_leaks_clear(const sluice_api_call_t *call);
+void sluice_api_operations(const sluice_api_call_t *call);
 
 #endif

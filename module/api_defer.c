@@ -6,7 +6,9 @@
  * There is one clerk, so that orders are carried out one after the other.
  */
 #include <stdlib.h>
+#include <string.h>
 #include "module/api.h"
+#include "module/operations.h"
 
 /* from the request to its job, in the request's pool: either may end first. Only the loop looks */
 struct st_link_t {
@@ -18,6 +20,7 @@ struct st_deferred_t {
     sluice_api_job_t super;
     sluice_task_t task;
     sluice_reply_t reply;
+    health_operation_t operation;
     sluice_loop_t *loop;
     struct st_link_t *link; /* NULL once the request is gone */
     json_t *answer;
@@ -27,8 +30,22 @@ static void run_job(sluice_task_t *task)
 {
     struct st_deferred_t *job = H2O_STRUCT_FROM_MEMBER(struct st_deferred_t, task, task);
 
+    health_operation_enter(&job->operation, HEALTH_OPERATION_WORKING, sluice_now_ms(), sluice_operation_silence(job->super.sluice));
     job->answer = job->super.work(&job->super);
+    sluice_operation_end(job->super.sluice, &job->operation);
     sluice_loop_send_reply(job->loop, &job->reply);
+}
+
+/* what is ordered is in the path; a query is not shown */
+static void begin_operation(struct st_deferred_t *job, const h2o_req_t *req)
+{
+    char path[HEALTH_OPERATION_TARGET_MAX + 1];
+    size_t len = req->path_normalized.len < sizeof(path) - 1 ? req->path_normalized.len : sizeof(path) - 1;
+
+    memcpy(path, req->path_normalized.base, len);
+    path[len] = '\0';
+    health_operation_begin(job->super.sluice->operations, &job->operation, HEALTH_OPERATION_ORDER, HEALTH_OPERATION_QUEUED,
+                           sluice_now_ms(), "", path);
 }
 
 static void dispose_ctx(void (*dispose)(void *ctx), void *ctx)
@@ -74,6 +91,7 @@ void sluice_api_defer(const sluice_api_call_t *call, json_t *(*work)(sluice_api_
     job->task.run = run_job;
     job->reply.on_arrival = on_done;
     job->loop = call->loop;
+    begin_operation(job, call->req);
     sluice_loop_expect_reply(call->loop);
     sluice_pool_push(call->sluice->clerk, &job->task);
 }

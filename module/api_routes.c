@@ -15,6 +15,7 @@ const sluice_api_route_t sluice_api_routes[] = {
     {"/memory/consumers/", SLUICE_API_GET, 0, sluice_api_memory_consumer},
     {"/memory/trend", SLUICE_API_GET, 0, sluice_api_memory_trend},
     {"/memory/report", SLUICE_API_GET, 0, sluice_api_memory_report},
+    {"/memory/operations", SLUICE_API_GET, 0, sluice_api_operations},
     {"/memory/simulate", SLUICE_API_POST, 1, sluice_api_simulate},
     {"/memory/leaks", SLUICE_API_GET, 0, sluice_api_leaks},
     {"/memory/leaks/check", SLUICE_API_POST, 1, sluice_api_leaks_check},

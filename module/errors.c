@@ -49,7 +49,7 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
         "the origin's name leads to an address that is not public (private, loopback, link-local or reserved); image.allow-addresses "
         "says which of these may be connected to", 0, 1, 1, 0, SLUICE_ERROR_OF_ORIGIN},
     [SLUICE_ERROR_ORIGIN_TIMEOUT] = {504, "Gateway Timeout", "origin-timeout",
-        "the origin did not answer within image.connect-timeout and image.origin-timeout", 0, 1, 1, 0, SLUICE_ERROR_OF_TIME},
+        "the origin did not answer within image.connect-timeout and image.origin-timeout, or sent nothing for health.stale-after", 0, 1, 1, 0, SLUICE_ERROR_OF_TIME},
     [SLUICE_ERROR_NO_ROOM] = {503, "Service Unavailable", "no-room",
         "within image.queue-timeout (a download: image.origin-timeout, too) there was no memory for this picture (pressure.budget, "
         "pressure.source-share), no worker (image.workers) or no slot of its route (pressure.max-concurrent)", 0, 0, 1, 1,
@@ -67,6 +67,8 @@ const sluice_error_info_t sluice_errors[SLUICE_NUM_ERRORS] = {
         "the picture was not ready within image.request-timeout; ask again, the work may go on", 0, 0, 1, 0, SLUICE_ERROR_OF_TIME},
     [SLUICE_ERROR_NOT_CACHED] = {504, "Gateway Timeout", "not-cached",
         "the request says only-if-cached, and no fresh picture is in the cache; ask without it", 0, 0, 0, 0, SLUICE_ERROR_OF_REQUEST},
+    [SLUICE_ERROR_DRAINING] = {503, "Service Unavailable", "draining",
+        "the server has been told to end and takes no new work; ask again, on a new connection", 0, 0, 1, 1, SLUICE_ERROR_OF_ROOM},
     [SLUICE_ERROR_CANCELLED] = {503, "Service Unavailable", "cancelled",
         "the work was given up because nobody waited for it", 0, 0, 0, 1, SLUICE_ERROR_OF_REQUEST},
 };

@@ -35,6 +35,7 @@ typedef enum en_sluice_error_t {
     SLUICE_ERROR_UNREADABLE,
     SLUICE_ERROR_REQUEST_TIMEOUT,
     SLUICE_ERROR_NOT_CACHED, /* and the client wants nothing else */
+    SLUICE_ERROR_DRAINING,   /* the server ends */
     SLUICE_ERROR_CANCELLED,  /* nobody is left to see it */
     SLUICE_NUM_ERRORS
 } sluice_error_t;

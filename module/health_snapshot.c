@@ -318,6 +318,8 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     sluice_event_hub_count(&sluice->event_hub, &snapshot->live);
     sluice_memory_read(sluice, &snapshot->memory);
     sluice_leaks_fill_snapshot(sluice->leaks, &snapshot->leak);
+    health_operations_get_stats(sluice->operations, sluice_now_ms(), &snapshot->operations);
+    snapshot->draining = atomic_load(&sluice->draining) != 0;
 }
 
 void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)

@@ -173,6 +173,11 @@ const sluice_knob_t sluice_knobs[] = {
         "growth over 60 windows that may be a leak; over fewer ones more has to come together, over more ones less does"),
     ROW("health.leak-likely", PROCESS(leak_likely_points), COUNT, 30, 100, 70, NULL,
         "points of 100 from which a leak is likely, and /api/health says degraded; with 20 fewer it is suspected"),
+    ROW("health.stale-after", PROCESS(operation_stale_ms), MS, 100, 3600 * SECONDS, 30 * SECONDS, NULL,
+        "how long a download may bring nothing, a file may not be read, an order may take, until it is stale and cancelled; and how "
+        "long something cancelled may go on until it is reported as stuck"),
+    ROW("health.drain-timeout", PROCESS(drain_timeout_ms), MS, 0, 600 * SECONDS, 30 * SECONDS, NULL,
+        "how long requests may take to end once the server has been told to end; what is left then is answered 503, and a little later cut off"),
     ROW_OR_NONE("pressure.max-concurrent", ROUTE(max_concurrent), COUNT, 1, 1000000, 0, NULL,
          "transforms of a host, all its paths together, or of a path at the same time; both hold; more wait"),
     ROW("image.ttl", PATH(ttl_ms), MS, 0, 366 * DAYS, 1 * HOURS, NULL,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
+#include "module/drain.h"
 #include "module/loop.h"
 
 struct st_sluice_loop_timeout_t {
@@ -51,6 +52,7 @@ static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
     icache_lane_run(loop->lane);
     take_replies(loop);
     sluice_event_streams_run(loop);
+    sluice_drain_loop(loop);
 }
 
 void sluice_loop_expect_reply(sluice_loop_t *loop)
@@ -94,6 +96,7 @@ static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
         exit(EXIT_FAILURE);
     }
     loop->seen = create_seen();
+    h2o_linklist_init_anchor(&loop->waiting);
     h2o_multithread_register_receiver(ctx->queue, &loop->receiver, on_message);
     sluice_event_streams_init(loop);
     return loop;

@@ -36,6 +36,8 @@ struct st_sluice_loop_t {
     sluice_event_streams_t events; /* clients that listen */
     sluice_counter_t hits[6];      /* answered from the cache at once, by hundred of the status */
     sluice_counter_t parked;       /* requests that wait for a flight, now */
+    int drained;                   /* what of sluice->draining has been done here */
+    h2o_linklist_t waiting;        /* the parked requests; parked.c's */
     size_t refs;                   /* handlers that use it; guarded by sluice->loops_mutex */
     sluice_loop_t *next;
 };
@@ -50,7 +52,7 @@ void sluice_loop_expect_reply(sluice_loop_t *loop);
 void sluice_loop_send_reply(sluice_loop_t *loop, sluice_reply_t *reply);
 
 /**
- * has a loop look for results, replies and events. Any thread; the loop is there until this returns.
+ * has a loop look for results, replies and events, and at sluice->draining. Any thread; the loop is there until this returns.
  */
 void sluice_loop_wake(void *loop);
 /**

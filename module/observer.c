@@ -4,25 +4,26 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "module/drain.h"
 #include "module/health_snapshot.h"
 #include "module/memory_look.h"
 #include "module/leaks.h"
 #include "module/observer.h"
+#include "module/operations.h"
 
 struct st_sluice_observer_t {
     sluice_t *sluice;
     pthread_t thread;
     int wake_fd;
     _Atomic int stop;
+    uint64_t soon_ms; /* 0: at the next second */
 };
 
 /* --- the parts */
 
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
-    sluice_sampled_events_observe,
-    sluice_memory_observe,
-    sluice_leaks_observe,
-    NULL,
+    sluice_sampled_events_observe, sluice_memory_observe, sluice_leaks_observe, NULL, sluice_sampled_events_observe,
+    sluice_operations_observe,     sluice_memory_observe, sluice_drain_observe, NULL,
 };
 
 static void observe(sluice_t *sluice)
@@ -55,8 +56,9 @@ static void *run(void *_observer)
     pthread_setname_np(pthread_self(), "sluice-observe");
     while (!atomic_load(&observer->stop)) {
         uint64_t next_ms = sluice_exact_ms() + SLUICE_OBSERVER_PERIOD_MS;
+        observer->soon_ms = 0;
         observe(observer->sluice);
-        nap(observer, next_ms);
+        nap(observer, observer->soon_ms != 0 && observer->soon_ms < next_ms ? observer->soon_ms : next_ms);
     }
     return NULL;
 }
@@ -99,6 +101,14 @@ void sluice_observer_destroy(sluice_observer_t **_observer)
     sluice_observer_wake(observer);
     pthread_join(observer->thread, NULL);
     free_observer(observer);
+}
+
+void sluice_observer_wake_in(sluice_observer_t *observer, uint64_t ms)
+{
+    uint64_t at_ms = sluice_exact_ms() + ms;
+
+    if (ms != 0 && (observer->soon_ms == 0 || at_ms < observer->soon_ms))
+        observer->soon_ms = at_ms;
 }
 
 void sluice_observer_wake(sluice_observer_t *observer)

@@ -42,5 +42,9 @@ void sluice_observer_destroy(sluice_observer_t **observer);
  * has it look at once; async-signal-safe
  */
 void sluice_observer_wake(sluice_observer_t *observer);
+/**
+ * has it look again in so many milliseconds, if that is sooner than the next second; 0: no. For its parts, on its own thread
+ */
+void sluice_observer_wake_in(sluice_observer_t *observer, uint64_t ms);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "module/operations.h"
 #include "module/picture_check.h"
 #include "module/source.h"
 
@@ -108,7 +109,7 @@ static sluice_error_t open_source(sluice_fetch_t *fetch, int *fd, size_t *size)
     return SLUICE_OK;
 }
 
-static sluice_error_t read_bytes(int fd, icache_object_t *object, size_t at, size_t end)
+static sluice_error_t read_bytes(sluice_fetch_t *fetch, int fd, icache_object_t *object, size_t at, size_t end)
 {
     while (at != end) {
         ssize_t n = pread(fd, object->body + at, end - at, (off_t)at);
@@ -117,6 +118,7 @@ static sluice_error_t read_bytes(int fd, icache_object_t *object, size_t at, siz
         if (n <= 0) /* it was cut short under our hands, or the disk fails */
             return SLUICE_ERROR_ORIGIN_BROKEN;
         at += (size_t)n;
+        health_operation_set_bytes(&fetch->operation, at);
     }
     return SLUICE_OK;
 }
@@ -125,11 +127,11 @@ static sluice_error_t read_bytes(int fd, icache_object_t *object, size_t at, siz
 static sluice_error_t read_body(sluice_fetch_t *fetch, int fd, icache_object_t *object)
 {
     size_t len = object->body_len, head = len < SLUICE_CHECK_BYTES ? len : SLUICE_CHECK_BYTES;
-    sluice_error_t error = read_bytes(fd, object, 0, head);
+    sluice_error_t error = read_bytes(fetch, fd, object, 0, head);
 
     if (error == SLUICE_OK)
         error = sluice_source_check(fetch, object->body, head, len);
-    return error == SLUICE_OK ? read_bytes(fd, object, head, len) : error;
+    return error == SLUICE_OK ? read_bytes(fetch, fd, object, head, len) : error;
 }
 
 static sluice_error_t read_source(sluice_fetch_t *fetch, int fd, size_t size, icache_object_t **object)
@@ -147,7 +149,8 @@ static sluice_error_t read_source(sluice_fetch_t *fetch, int fd, size_t size, ic
 
 static int is_wanted(const sluice_fetch_t *fetch)
 {
-    return icache_flight_wanted(fetch->flight) && !atomic_load(&fetch->sluice->stopping);
+    return icache_flight_wanted(fetch->flight) && !atomic_load(&fetch->sluice->stopping) &&
+           sluice_operation_goes_on(&fetch->operation);
 }
 
 static void run_read(sluice_task_t *task)
@@ -158,6 +161,7 @@ static void run_read(sluice_task_t *task)
     int fd = -1;
     sluice_error_t error = SLUICE_ERROR_CANCELLED;
 
+    health_operation_enter(&fetch->operation, HEALTH_OPERATION_READING, sluice_now_ms(), sluice_operation_silence(fetch->sluice));
     if (is_wanted(fetch) && (error = open_source(fetch, &fd, &size)) == SLUICE_OK && !is_unchanged(fetch))
         error = read_source(fetch, fd, size, &object);
     if (fd != -1)
@@ -167,6 +171,8 @@ static void run_read(sluice_task_t *task)
         return;
     }
     if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < fetch->deadline_ms) {
+        health_operation_enter(&fetch->operation, HEALTH_OPERATION_PAUSED_FOR_MEMORY, sluice_now_ms(),
+                               sluice_operation_overtime(fetch->deadline_ms));
         sluice_pool_park(fetch->sluice->readers, task);
         return;
     }

@@ -52,6 +52,7 @@ static int on_connected(void *_transfer, char *remote_ip, char *local_ip, int re
         transfer->again = transfer->unshared = 1;
         return CURL_PREREQFUNC_ABORT;
     }
+    sluice_transfer_enter(transfer, HEALTH_OPERATION_WAITING_FOR_ANSWER);
     return CURL_PREREQFUNC_OK;
 }
 

@@ -10,6 +10,7 @@
  * The inbox is the only thing that other threads touch, besides a transfer's `cancelled` flag.
  */
 #include <stdlib.h>
+#include "module/operations.h"
 #include "module/origin_transfer.h"
 
 #define RETRY_MS 20 /* of paused transfers */
@@ -37,7 +38,8 @@ static void on_abandon(void *_transfer)
 
 static int is_cancelled(sluice_transfer_t *transfer)
 {
-    return atomic_load(&transfer->cancelled) || atomic_load(&transfer->fetcher->sluice->stopping);
+    return atomic_load(&transfer->cancelled) || atomic_load(&transfer->fetcher->sluice->stopping) ||
+           !sluice_operation_goes_on(&transfer->fetch->operation);
 }
 
 static void activate(sluice_fetcher_t *fetcher, sluice_transfer_t *transfer)
@@ -48,6 +50,7 @@ static void activate(sluice_fetcher_t *fetcher, sluice_transfer_t *transfer)
         sluice_transfer_finish(transfer, SLUICE_ERROR_OUT_OF_MEMORY);
         return;
     }
+    sluice_transfer_enter(transfer, HEALTH_OPERATION_CONNECTING);
     transfer->next = fetcher->active;
     fetcher->active = transfer;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "module/operations.h"
 #include "module/origin_exchange.h"
 #include "module/origin_hops.h"
 #include "module/origin_transfer.h"
@@ -20,6 +21,30 @@
 
 #define FIRST_BYTES (64 * 1024) /* of a body whose length is not announced; doubled as it grows */
 #define DRAIN_BYTES (64 * 1024) /* of an error page that is read, so that its connection can be kept */
+
+void sluice_transfer_enter(sluice_transfer_t *transfer, health_operation_state_t state)
+{
+    health_operation_enter(&transfer->fetch->operation, state, sluice_now_ms(), sluice_operation_silence(transfer->fetch->sluice));
+}
+
+static void note_progress(sluice_transfer_t *transfer)
+{
+    const health_operation_t *operation = &transfer->fetch->operation;
+
+    if (transfer->is_receiving) {
+        health_operation_set_deadline(operation, sluice_operation_silence(transfer->fetch->sluice));
+        return;
+    }
+    transfer->is_receiving = 1;
+    sluice_transfer_enter(transfer, HEALTH_OPERATION_RECEIVING);
+}
+
+static void note_pause(sluice_transfer_t *transfer)
+{
+    transfer->is_receiving = 0;
+    health_operation_enter(&transfer->fetch->operation, HEALTH_OPERATION_PAUSED_FOR_MEMORY, sluice_now_ms(),
+                           sluice_operation_overtime(transfer->fetch->deadline_ms));
+}
 
 /* of the body, as announced; 0: it is not */
 static uint64_t announced_bytes(sluice_transfer_t *transfer)
@@ -89,6 +114,7 @@ static sluice_error_t take_body(sluice_transfer_t *transfer, const char *bytes, 
         return error;
     memcpy(transfer->object->body + before, bytes, len);
     transfer->filled += len;
+    health_operation_set_bytes(&transfer->fetch->operation, transfer->filled);
     return before != 0 && before < SLUICE_CHECK_BYTES ? check(transfer, transfer->object->body, transfer->filled) : SLUICE_OK;
 }
 
@@ -116,10 +142,14 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *_transfer)
     if (status != 200 || transfer->error != SLUICE_OK)
         return drain(transfer, len);
     sluice_error_t error = take_body(transfer, bytes, len);
-    if (error == SLUICE_OK)
+    if (error == SLUICE_OK) {
+        note_progress(transfer);
         return len;
+    }
     if (error == SLUICE_ERROR_NO_ROOM && sluice_now_ms() < transfer->fetch->deadline_ms) {
         transfer->paused = 1;
+        if (transfer->is_receiving)
+            note_pause(transfer);
         ++transfer->all->num_paused;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -136,6 +166,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *_transfer)
 
     if (transfer->object != NULL)
         return len;
+    if (!transfer->is_receiving)
+        note_progress(transfer);
     transfer->head_ended = len != 0 && (line[0] == '\r' || line[0] == '\n');
     if (transfer->head_ended)
         return len;
@@ -183,7 +215,7 @@ static int set_options(sluice_transfer_t *transfer)
 
 int sluice_transfer_prepare(sluice_transfer_t *transfer)
 {
-    transfer->head_ended = 0;
+    transfer->head_ended = transfer->is_receiving = 0;
     transfer->drained = 0;
     transfer->easy = curl_easy_init();
     return transfer->easy != NULL ? set_options(transfer) : -1;

@@ -32,6 +32,7 @@ typedef struct st_sluice_transfer_t {
     size_t filled, drained;
     sluice_error_t error; /* why a callback stopped the transfer */
     int paused;
+    int is_receiving;      /* something has come, and it does not wait for memory */
     int head_ended;        /* the empty line behind the headers has come */
     int again;             /* it is not over: a request is to be sent to where `url` leads now, or again on another connection */
     int unshared;          /* on no kept connection */
@@ -45,6 +46,10 @@ typedef struct st_sluice_transfer_t {
  * transfer->again. Returns 0 or -1 (out of memory; `easy` may be there).
  */
 int sluice_transfer_prepare(sluice_transfer_t *transfer);
+/**
+ * notes the state that its download is in, in which nothing may happen for health.stale-after
+ */
+void sluice_transfer_enter(sluice_transfer_t *transfer, health_operation_state_t state);
 /**
  * to be called when the transfer is done, before its handle is removed: notes that its connection is idle now, tells its fetch what
  * the origin's status was, and returns what the answer comes to: nothing yet if transfer->again is set

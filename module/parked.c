@@ -14,6 +14,7 @@
 #include <string.h>
 #include "module/answer.h"
 #include "module/degrade.h"
+#include "module/drain_phase.h"
 #include "module/parked.h"
 #include "module/rendition.h"
 #include "module/source_memory.h"
@@ -31,6 +32,7 @@ struct st_parked_t {
     h2o_timeout_entry_t deadline;
     const sluice_origin_t *origin;
     sluice_loop_t *loop;
+    h2o_linklist_t link; /* of loop->waiting */
     h2o_req_t *req;
     sluice_cache_status_t way; /* forward and collapsed */
     sluice_manner_t manner;
@@ -47,7 +49,10 @@ static void unpark(struct st_parked_t *parked)
 {
     h2o_timeout_unlink(&parked->deadline);
     sluice_client_watch_remove(parked->loop->watch, &parked->client);
+    h2o_linklist_unlink(&parked->link);
     sluice_count_own(&parked->loop->parked, (uint64_t)-1);
+    if (atomic_load_explicit(&parked->loop->sluice->draining, memory_order_relaxed))
+        parked->req->http1_is_persistent = 0; /* of a request from before the server was told to end */
 }
 
 static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image, const sluice_manner_t *manner,
@@ -170,6 +175,22 @@ static void on_deadline(h2o_timeout_entry_t *entry)
         answer_failure(parked, SLUICE_ERROR_REQUEST_TIMEOUT);
 }
 
+/* those whose flight has landed, but that have not been told, stay where they are */
+void sluice_parked_answer_all(sluice_loop_t *loop)
+{
+    h2o_linklist_t all;
+
+    h2o_linklist_init_anchor(&all);
+    h2o_linklist_insert_list(&all, &loop->waiting);
+    while (!h2o_linklist_is_empty(&all)) {
+        struct st_parked_t *parked = H2O_STRUCT_FROM_MEMBER(struct st_parked_t, link, all.next);
+        h2o_linklist_unlink(&parked->link);
+        h2o_linklist_insert(&loop->waiting, &parked->link);
+        if (leave(parked))
+            answer_failure(parked, SLUICE_ERROR_DRAINING);
+    }
+}
+
 static void on_request_gone(void *_parked)
 {
     struct st_parked_t *parked = _parked;
@@ -195,6 +216,7 @@ static void wait_for_flight(struct st_parked_t *parked)
 
     sluice_client_watch_add(loop->watch, parked->req, &parked->client);
     h2o_timeout_link(loop->ctx->loop, sluice_loop_timeout(loop, parked->origin->settings.request_timeout_ms), &parked->deadline);
+    h2o_linklist_insert(&loop->waiting, &parked->link);
     sluice_count_own(&loop->parked, 1);
 }
 
@@ -239,8 +261,8 @@ static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request
                  const struct st_wanted_t *wanted)
 {
     struct st_parked_t *parked = create_parked(loop, req, image, manner, wanted);
-    const sluice_rendition_request_t rendition = {image->origin,         image->path.base, image->path.len, image->key,
-                                                  image->source_key_len, &image->options,  &parked->key};
+    sluice_rendition_request_t rendition = {image->origin,         image->path.base, image->path.len, image->key,
+                                            image->source_key_len, &image->options,  &parked->key,    0};
     uint64_t now_ms = sluice_now_ms();
     icache_object_t *object = NULL;
     icache_flight_t *flight = NULL;
@@ -252,8 +274,10 @@ static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request
     switch (icache_lookup(loop->sluice->cache, &parked->key, now_ms, &parked->waiter, &object, &flight)) {
     case ICACHE_HIT: /* it landed between two looks, or is a fallback */
     case ICACHE_STALE:
-        if (flight != NULL) /* its renewal, for which nobody waits */
+        if (flight != NULL) { /* its renewal, for which nobody waits */
+            rendition.is_renewal = 1;
             sluice_rendition_start(&rendition, flight);
+        }
         answer_hit(parked, object, now_ms);
         break;
     case ICACHE_LEAD:

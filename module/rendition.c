@@ -28,6 +28,7 @@
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "module/drain.h"
 #include "module/picture_check.h"
 #include "module/rendition_group.h"
 #include "module/siblings.h"
@@ -63,11 +64,15 @@ void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, s
     sluice_t *sluice = job->sluice;
     int store = object != NULL && object != job->old && job->store;
 
+    if (sluice_failure_error(failure) == SLUICE_ERROR_CANCELLED)
+        failure = sluice_failure(sluice_operation_error(&job->registered, SLUICE_ERROR_TRANSFORM_TIMEOUT), job->origin_status);
+
     sluice_rendition_leave_riders(job);
     sluice_rendition_stop_holding(job);
     icache_object_unref(&job->source);
     drop_old(job, object, sluice_failure_error(failure));
     sluice_uncount(&sluice->renditions_in_progress, 1);
+    sluice_operation_end(sluice, &job->registered);
     if (store)
         remember_size(job, object);
     icache_flight_complete(&job->flight, object, failure, store, sluice_now_ms());
@@ -89,7 +94,7 @@ int sluice_rendition_helps(const icache_object_t *object, sluice_error_t error, 
 int sluice_rendition_is_wanted(const sluice_rendition_t *job)
 {
     return !atomic_load_explicit(&job->cancelled, memory_order_relaxed) &&
-           !atomic_load_explicit(&job->sluice->stopping, memory_order_relaxed);
+           !atomic_load_explicit(&job->sluice->stopping, memory_order_relaxed) && sluice_operation_goes_on(&job->registered);
 }
 
 static void on_abandon(void *_job)
@@ -157,6 +162,14 @@ void sluice_rendition_end_run(sluice_rendition_t *job, icache_object_t *object, 
     sluice_rendition_finish(job, object, sluice_failure_with_need(sluice_failure(error, job->origin_status), job->need_bytes));
 }
 
+/* until when it may wait where nothing else limits that: a long queue is no fault, and its time may have been used up by a fetch */
+static uint64_t patience_ms(const sluice_rendition_t *job)
+{
+    uint64_t silence_ms = sluice_operation_silence(job->sluice);
+
+    return job->deadline_ms > silence_ms ? job->deadline_ms : silence_ms;
+}
+
 static sluice_error_t never_fits(sluice_rendition_t *job)
 {
     job->need_bytes = job->plan.estimate_bytes;
@@ -171,6 +184,8 @@ static void on_grant(pressure_operation_t *operation, int result)
         sluice_rendition_end_run(job, NULL, result == PRESSURE_NEVER ? never_fits(job) : SLUICE_ERROR_NO_ROOM);
         return;
     }
+    health_operation_set_reserved(&job->registered, operation->bytes);
+    sluice_rendition_enter(job, HEALTH_OPERATION_QUEUED, patience_ms(job));
     job->task.run = sluice_rendition_make;
     sluice_pool_push(job->sluice->workers, &job->task);
 }
@@ -193,6 +208,7 @@ static sluice_error_t ask_for_room(sluice_rendition_t *job)
     sluice_error_t error = SLUICE_OK;
 
     describe_operation(job);
+    sluice_rendition_enter(job, HEALTH_OPERATION_WAITING_FOR_ROOM, job->deadline_ms);
     if (!job->holds)
         icache_object_unref(&job->source);
     sluice_rendition_ref(job);
@@ -246,8 +262,11 @@ static void run_plan(sluice_task_t *task)
     int has_source = 1;
 
     job->run_us = sluice_now_us();
+    sluice_rendition_enter(job, HEALTH_OPERATION_PLANNING, patience_ms(job));
     sluice_error_t error = plan_if_wanted(job, &has_source);
     int joins = has_source && error == SLUICE_OK && sluice_transform_can_share(&job->plan);
+    if (joins)
+        sluice_rendition_enter(job, HEALTH_OPERATION_WAITING_FOR_ROOM, patience_ms(job));
     for (leaders = sluice_group_arrive(job, joins); leaders != NULL; leaders = next) {
         next = leaders->group.next;
         start(leaders);
@@ -268,6 +287,7 @@ void sluice_rendition_plan(sluice_rendition_t *job)
         job->queued_us = sluice_now_us();
         job->deadline_ms = sluice_now_ms() + job->sluice->settings.queue_timeout_ms;
     }
+    sluice_rendition_enter(job, HEALTH_OPERATION_QUEUED, patience_ms(job));
     sluice_group_expect(job);
     job->task.run = run_plan;
     sluice_pool_push(job->sluice->planners, &job->task);
@@ -310,6 +330,8 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
     if (error == SLUICE_OK &&
         sluice_counted(&sluice->renditions_in_progress) >= sluice->settings.max_queue + sluice->settings.workers)
         error = SLUICE_ERROR_QUEUE_FULL;
+    if (error == SLUICE_OK && sluice_drain_refuses(sluice, !request->is_renewal))
+        error = SLUICE_ERROR_DRAINING;
     if (error == SLUICE_OK && (job = create_job(request, flight)) == NULL)
         error = SLUICE_ERROR_OUT_OF_MEMORY;
     if (sluice_errors[error].negative)
@@ -320,6 +342,10 @@ void sluice_rendition_start(const sluice_rendition_request_t *request, icache_fl
         return;
     }
     sluice_count(&sluice->renditions_in_progress, 1);
+    health_operation_begin(sluice->operations, &job->registered,
+                           request->is_renewal ? HEALTH_OPERATION_RENEWAL : HEALTH_OPERATION_TRANSFORM,
+                           HEALTH_OPERATION_WAITING_FOR_SOURCE, sluice_now_ms(),
+                           ((const sluice_route_t *)(const void *)job->origin->route)->name, sluice_rendition_path(job));
     icache_flight_on_abandon(flight, on_abandon, job);
     sluice_rendition_get_source(job, job->old != NULL ? job->made_of : NULL);
 }

@@ -35,6 +35,7 @@ typedef struct st_sluice_rendition_request_t {
     size_t source_key_len;
     const sluice_options_t *options;
     const icache_key_t *key; /* of the rendition */
+    int is_renewal;          /* nobody waits for it */
 } sluice_rendition_request_t;
 
 /**

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include "module/operations.h"
 #include "module/rendition.h"
 #include "module/source.h"
 #include "module/transform_meter.h"
@@ -28,6 +29,7 @@ typedef struct st_sluice_rendition_t {
     uint64_t made_of[2]; /* what the old one was made of */
     sluice_plan_t plan;
     sluice_transform_meter_t meter;
+    health_operation_t registered;
     int planned;
     int asked; /* the origin, by whoever led the source's flight */
     int store;
@@ -79,6 +81,16 @@ void sluice_rendition_finish(sluice_rendition_t *job, icache_object_t *object, s
  * to the planners, now that there is a source. A step further.
  */
 void sluice_rendition_plan(sluice_rendition_t *job);
+
+/**
+ * notes the state that it is in
+ * @param limit_ms until when it may be; 0: for health.stale-after
+ */
+static inline void sluice_rendition_enter(sluice_rendition_t *job, health_operation_state_t state, uint64_t limit_ms)
+{
+    health_operation_enter(&job->registered, state, sluice_now_ms(),
+                           limit_ms != 0 ? sluice_operation_overtime(limit_ms) : sluice_operation_silence(job->sluice));
+}
 
 int sluice_rendition_is_wanted(const sluice_rendition_t *job);
 /**

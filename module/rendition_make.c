@@ -130,6 +130,7 @@ static void add(struct st_making_t *making, sluice_rendition_t *job)
     uint64_t deadline_ms = sluice_now_ms() + (i + 1) * job->sluice->settings.transform_timeout_ms;
 
     making->jobs[i] = job;
+    sluice_rendition_enter(job, HEALTH_OPERATION_TRANSFORMING, deadline_ms);
     making->controls[i] = (sluice_transform_control_t){is_wanted, i == 0 ? look : look_away, ask, job, deadline_ms};
     making->parts[i] = (sluice_transform_part_t){.plan = &job->plan, .control = making->controls + i};
 }
@@ -172,6 +173,8 @@ static void publish(sluice_transform_part_t *part, void *_job)
     icache_object_t *object = NULL;
 
     if (part->error == SLUICE_OK) {
+        health_operation_set_bytes(&job->registered, part->out_len);
+        sluice_rendition_enter(job, HEALTH_OPERATION_STORING, 0);
         if ((object = publishable(job, part->out, part->out_len, &part->times)) == NULL)
             part->error = SLUICE_ERROR_OUT_OF_MEMORY;
         sluice_transform_free(part->out);

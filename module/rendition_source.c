@@ -139,6 +139,7 @@ static void look_up_source(sluice_rendition_t *job, const uint64_t *made_of)
 /* the job may have been finished by others when the look-up returns, so a reference is held */
 void sluice_rendition_get_source(sluice_rendition_t *job, const uint64_t *made_of)
 {
+    health_operation_enter(&job->registered, HEALTH_OPERATION_WAITING_FOR_SOURCE, sluice_now_ms(), 0);
     sluice_rendition_ref(job);
     look_up_source(job, made_of);
     if (atomic_load(&job->cancelled) && icache_waiter_detach(&job->source_waiter))

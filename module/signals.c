@@ -29,6 +29,11 @@ int sluice_signal_count(int signal_number, sluice_t *sluice, sluice_counter_t *c
 
     if (sigaction(signal_number, NULL, &before) != 0)
         return -1;
+    if ((before.sa_flags & SA_SIGINFO) == 0 && before.sa_handler == on_signal) { /* of one that was started before */
+        heard[signal_number].sluice = sluice;
+        heard[signal_number].counter = counter;
+        return 0;
+    }
     heard[signal_number] = (struct st_heard_t){sluice, counter, NULL};
     if ((before.sa_flags & SA_SIGINFO) == 0 && before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
         heard[signal_number].before = before.sa_handler;

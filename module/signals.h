@@ -8,8 +8,8 @@
 #include "module/sluice.h"
 
 /**
- * counts the arrivals of a signal in *counter from now on, and wakes the sluice's observer at each. Once per signal and process.
- * Returns 0 or -1 (errno of sigaction).
+ * counts the arrivals of a signal in *counter from now on, and wakes the sluice's observer at each. Of several
+ * sluices the last one hears. Returns 0 or -1 (errno of sigaction).
  */
 int sluice_signal_count(int signal_number, sluice_t *sluice, sluice_counter_t *counter);
 

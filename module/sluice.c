@@ -4,11 +4,13 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "module/drain.h"
 #include "module/housekeeper.h"
 #include "module/loop.h"
 #include "module/memory_look.h"
 #include "module/leaks.h"
 #include "module/observer.h"
+#include "module/operations.h"
 #include "module/pressure_events.h"
 #include "module/reclaim.h"
 #include "module/rendition_group.h"
@@ -233,6 +235,8 @@ void sluice_start_locked(sluice_t *sluice)
         fail_start("the ring of events: out of memory");
     if ((sluice->leaks = sluice_leaks_create(settings)) == NULL)
         fail_start("the leak detector: out of memory");
+    if ((sluice->operations = health_operations_create(SLUICE_OPERATIONS_MAX)) == NULL)
+        fail_start("the registry of operations: out of memory");
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
@@ -250,6 +254,7 @@ void sluice_start_locked(sluice_t *sluice)
         (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL || (sluice->memory = sluice_memory_create()) == NULL ||
         (sluice->observer = sluice_observer_create(sluice)) == NULL)
         fail_start("its threads");
+    sluice_drain_listen(sluice);
     say_start(sluice);
 }
 
@@ -290,6 +295,7 @@ void sluice_stop_locked(sluice_t *sluice)
     icache_meta_destroy(&sluice->metadata);
     sluice_siblings_destroy(&sluice->siblings);
     sluice_leaks_destroy(&sluice->leaks);
+    health_operations_destroy(&sluice->operations);
     health_events_destroy(&sluice->events);
 }
 

@@ -29,6 +29,7 @@
 #include <pthread.h>
 #include <string.h>
 #include "health/events.h"
+#include "health/operations.h"
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/meter.h"
@@ -38,6 +39,7 @@
 #include "pressure/watchdog.h"
 #include "module/admin.h"
 #include "module/clock.h"
+#include "module/drain_phase.h"
 #include "module/errors.h"
 #include "module/event_hub.h"
 #include "module/heap.h"
@@ -119,7 +121,16 @@ typedef struct st_sluice_t {
     struct st_sluice_leaks_t *leaks;
     struct st_sluice_observer_t *observer;
 
-    _Atomic int draining; /* no new work: the server is going */
+    health_operations_t *operations;
+    uint64_t operations_said_ms; /* when the observer last wrote a line about them */
+
+    _Atomic int draining; /* the server has been told to end: 0, or how far that has come, a sluice_drain_phase_t */
+    struct {
+        sluice_counter_t signals;          /* that told it so */
+        sluice_counter_t begun_ms;         /* when */
+        sluice_counter_t ended, cancelled; /* operations since then */
+        sluice_counter_t said_ms;          /* when a line was last written about the end of all */
+    } drain;
     _Atomic int stopping; /* work that nobody waits for ends at its next look */
     sluice_stats_t stats;
     sluice_counter_t renditions_in_progress;

@@ -2,6 +2,7 @@
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#include "module/operations.h"
 #include "module/picture_check.h"
 #include "module/source.h"
 #include "module/source_memory.h"
@@ -76,6 +77,16 @@ static sluice_fetch_t *create_fetch(const sluice_source_request_t *request)
     return fetch;
 }
 
+static void begin_operation(sluice_fetch_t *fetch)
+{
+    const sluice_route_t *route = (const sluice_route_t *)(const void *)fetch->origin->route;
+
+    health_operation_begin(fetch->sluice->operations, &fetch->operation, HEALTH_OPERATION_FETCH, HEALTH_OPERATION_WAITING_FOR_SLOT,
+                           sluice_now_ms(), route->name, fetch->path);
+    uint64_t silence_ms = sluice_operation_silence(fetch->sluice), limit_ms = sluice_operation_overtime(fetch->deadline_ms);
+    health_operation_set_deadline(&fetch->operation, fetch->origin->url != NULL || limit_ms > silence_ms ? limit_ms : silence_ms);
+}
+
 static int same_hash(const uint64_t a[2], const uint64_t b[2])
 {
     return a[0] == b[0] && a[1] == b[1];
@@ -105,6 +116,7 @@ void sluice_source_start(const sluice_source_request_t *request, icache_flight_t
         return;
     }
     fetch->flight = flight;
+    begin_operation(fetch);
     find_condition(fetch, request->made_of);
     sluice_count(&sluice->stats.fetches, 1);
     sluice_count(&sluice->stats.fetches_in_progress, 1);
@@ -124,6 +136,7 @@ sluice_error_t sluice_source_reserve(sluice_fetch_t *fetch, uint64_t bytes)
     if ((result = pressure_reserve(sluice->pressure, PRESSURE_CLASS_SOURCE, bytes)) == PRESSURE_OK) {
         sluice_source_share_keep(&sluice->source_share, fetch->started_us);
         fetch->reserved_bytes += bytes;
+        health_operation_set_reserved(&fetch->operation, fetch->reserved_bytes);
         return SLUICE_OK;
     }
     sluice_source_share_return(&sluice->source_share, fetch->started_us, bytes);
@@ -169,6 +182,7 @@ static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_err
     sluice_t *sluice = fetch->sluice;
 
     sluice_uncount(&sluice->stats.fetches_in_progress, 1);
+    sluice_operation_end(sluice, &fetch->operation);
     icache_flight_complete(&fetch->flight, object,
                            sluice_failure_with_need(sluice_failure(error, fetch->status), fetch->need_bytes), store,
                            sluice_now_ms());
@@ -203,6 +217,7 @@ static void remember(sluice_fetch_t *fetch, const sluice_known_t *known, const s
 static void finish_with_bytes(sluice_fetch_t *fetch, icache_object_t *object)
 {
     sluice_source_meta_t *meta = object->meta;
+    health_operation_enter(&fetch->operation, HEALTH_OPERATION_STORING, sluice_now_ms(), sluice_operation_silence(fetch->sluice));
     XXH128_hash_t hash = XXH3_128bits(object->body, object->body_len);
     sluice_freshness_rules_t rules;
     sluice_life_t life;
@@ -236,8 +251,9 @@ static uint64_t memory_ms(const sluice_fetch_t *fetch, sluice_error_t error)
 
 static void finish_with_error(sluice_fetch_t *fetch, sluice_error_t error)
 {
+    if (error == SLUICE_ERROR_CANCELLED)
+        error = sluice_operation_error(&fetch->operation, SLUICE_ERROR_ORIGIN_TIMEOUT);
     uint64_t ttl_ms = memory_ms(fetch, error);
-
     if (error != SLUICE_ERROR_CANCELLED)
         sluice_count(&fetch->sluice->stats.fetch_failures, 1);
     if (ttl_ms != 0)

@@ -64,6 +64,7 @@ typedef struct st_sluice_fetch_t {
     sluice_known_t known;
     int conditional;                  /* ask whether `known` still holds */
     uint64_t started_us, deadline_ms; /* of waiting for memory */
+    health_operation_t operation;
     uint64_t reserved_bytes, epoch;
     uint64_t need_bytes; /* with SLUICE_ERROR_SOURCE_NEVER_FITS, else 0 */
     /* set by the fetcher or reader */

@@ -106,6 +106,7 @@ static void test_promised_statuses(void **state)
         [SLUICE_ERROR_UNREADABLE] = 502,
         [SLUICE_ERROR_REQUEST_TIMEOUT] = 504,
         [SLUICE_ERROR_NOT_CACHED] = 504,
+        [SLUICE_ERROR_DRAINING] = 503,
         [SLUICE_ERROR_CANCELLED] = 503,
     };
 
@@ -247,7 +248,7 @@ static void test_what_a_fallback_is_for(void **state)
 {
     static const char *const not_for[] = {"ok",         "answer-too-large", "never-fits",        "no-room",
                                           "queue-full", "not-cached",       "transform-timeout", "out-of-memory",
-                                          "cancelled",  "no-such-page",     "too-many-pages"};
+                                          "cancelled",  "no-such-page",     "too-many-pages",    "draining"};
 
     (void)state;
     for (int error = SLUICE_OK; error != SLUICE_NUM_ERRORS; ++error) {

@@ -33,6 +33,8 @@ static void expect(double value, const char *format, ...)
 
 static uint64_t next_value;
 
+static const char *const operation_kinds[] = {"fetch", "transform", "renewal", "order"};
+
 static void set(uint64_t *field, const char *series)
 {
     *field = next_value += 1000003;
@@ -285,6 +287,13 @@ static void set_work(health_snapshot_t *snapshot)
     set(&snapshot->transforms_in_progress, "sluice_images_in_progress");
     set(&snapshot->vips_memory_bytes, "sluice_vips_memory_bytes");
     set(&snapshot->vips_memory_peak_bytes, "sluice_vips_max_memory_bytes");
+    set_each(snapshot->operations.in_progress, HEALTH_NUM_OPERATION_KINDS, "sluice_operations_in_progress{kind=\"@\"}",
+             operation_kinds);
+    set_each(snapshot->operations.stale, HEALTH_NUM_OPERATION_KINDS, "sluice_operations_stale_total{kind=\"@\"}", operation_kinds);
+    set_ms(&snapshot->operations.oldest_ms, "sluice_operations_oldest_age_seconds");
+    set(&snapshot->operations.stuck, "sluice_operations_stuck");
+    set(&snapshot->operations.untracked, "sluice_operations_untracked_total");
+    set(&snapshot->draining, "sluice_draining");
     set_real(&snapshot->process_cpu_seconds, "process_cpu_seconds_total");
     set_real(&snapshot->process_start_time_seconds, "process_start_time_seconds");
     set(&snapshot->process_virtual_bytes, "process_virtual_memory_bytes");

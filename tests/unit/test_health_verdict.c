@@ -240,17 +240,28 @@ static void a_likely_leak(void **state)
 {
     (void)state;
     health_snapshot_t snapshot = calm();
-
     snapshot.leak.suspected = 1;
     assert_int_equal(judge(&snapshot).status, HEALTH_HEALTHY);
     snapshot.leak.likely = 1;
     health_verdict_t verdict = judge(&snapshot);
     assert_int_equal(verdict.status, HEALTH_DEGRADED);
     assert_int_equal(verdict.http_status, 200);
-    assert_int_equal(verdict.num_reasons, 1);
     assert_true(says(&verdict, "memory leak is likely", "/api/memory/leaks"));
     snapshot.level = 4;
     assert_int_equal(judge(&snapshot).http_status, 503);
+}
+
+static void a_stuck_operation_degrades(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot = calm();
+    snapshot.operations.stale[0] = 5; /* those that stopped are no fault of this server's */
+    assert_int_equal(judge(&snapshot).status, HEALTH_HEALTHY);
+    snapshot.operations.stuck = 1;
+    health_verdict_t verdict = judge(&snapshot);
+    assert_int_equal(verdict.status, HEALTH_DEGRADED);
+    assert_int_equal(verdict.http_status, 200);
+    assert_true(says(&verdict, "has not stopped", "/api/memory/operations"));
 }
 
 static void everything_at_once_and_nothing_set(void **state)
@@ -271,8 +282,8 @@ static void everything_at_once_and_nothing_set(void **state)
             snapshot.caches[i].capacity_bytes = snapshot.caches[i].pinned_bytes = UINT64_MAX;
         snapshot.reserved_bytes[0] = snapshot.reserved_bytes[1] = UINT64_MAX;
         snapshot.last_reclaim.generation = snapshot.last_reclaim.claimed_bytes = 1;
-        snapshot.reclaim.ineffective = snapshot.reclaim.unreclaimable = 1;
         snapshot.leak.suspected = snapshot.leak.likely = 1;
+        snapshot.reclaim.ineffective = snapshot.reclaim.unreclaimable = snapshot.operations.stuck = 1;
         assert_int_equal(judge(&snapshot).num_reasons, HEALTH_MAX_REASONS);
     }
 }
@@ -280,11 +291,17 @@ static void everything_at_once_and_nothing_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_level),         cmocka_unit_test(what_decides_is_named),
-        cmocka_unit_test(level_names),         cmocka_unit_test(failed_samples),
-        cmocka_unit_test(never_a_good_sample), cmocka_unit_test(explanations),
-        cmocka_unit_test(futile_reclaim),      cmocka_unit_test(reclaim_that_does_not_help),
-        cmocka_unit_test(a_likely_leak),       cmocka_unit_test(everything_at_once_and_nothing_set),
+        cmocka_unit_test(every_level),
+        cmocka_unit_test(what_decides_is_named),
+        cmocka_unit_test(level_names),
+        cmocka_unit_test(failed_samples),
+        cmocka_unit_test(never_a_good_sample),
+        cmocka_unit_test(explanations),
+        cmocka_unit_test(futile_reclaim),
+        cmocka_unit_test(reclaim_that_does_not_help),
+        cmocka_unit_test(a_likely_leak),
+        cmocka_unit_test(a_stuck_operation_degrades),
+        cmocka_unit_test(everything_at_once_and_nothing_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
