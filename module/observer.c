@@ -6,8 +6,8 @@
 #include <unistd.h>
 #include "module/drain.h"
 #include "module/health_snapshot.h"
-#include "module/memory_look.h"
 #include "module/leaks.h"
+#include "module/memory_look.h"
 #include "module/observer.h"
 #include "module/operations.h"
 
@@ -21,10 +21,15 @@ struct st_sluice_observer_t {
 
 /* --- the parts */
 
+/* clang-format off */
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
-    sluice_sampled_events_observe, sluice_memory_observe, sluice_leaks_observe, NULL, sluice_sampled_events_observe,
-    sluice_operations_observe,     sluice_memory_observe, sluice_drain_observe, NULL,
+    sluice_sampled_events_observe,
+    sluice_operations_observe,
+    sluice_memory_observe,
+    sluice_leaks_observe,
+    sluice_drain_observe,
 };
+/* clang-format on */
 
 static void observe(sluice_t *sluice)
 {
@@ -32,7 +37,7 @@ static void observe(sluice_t *sluice)
     sluice_observation_t observation = {&snapshot, sluice_exact_ms(), sluice_wall_s()};
 
     sluice_health_snapshot(sluice, &snapshot);
-    for (size_t i = 0; parts[i] != NULL; ++i)
+    for (size_t i = 0; i != sizeof(parts) / sizeof(parts[0]); ++i)
         parts[i](sluice, &observation);
     sluice_health_snapshot_dispose(&snapshot);
 }
