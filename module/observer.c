@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "module/alerts.h"
 #include "module/drain.h"
 #include "module/health_snapshot.h"
 #include "module/memory_look.h"
@@ -22,8 +23,13 @@ struct st_sluice_observer_t {
 /* --- the parts */
 
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
-    sluice_sampled_events_observe, sluice_memory_observe, sluice_leaks_observe, NULL, sluice_sampled_events_observe,
-    sluice_operations_observe,     sluice_memory_observe, sluice_drain_observe, NULL,
+    sluice_sampled_events_observe,
+    sluice_memory_observe,
+    sluice_leaks_observe,
+    sluice_operations_observe,
+    sluice_drain_observe,
+    sluice_alerts_observe,
+    NULL,
 };
 
 static void observe(sluice_t *sluice)
