@@ -16,6 +16,7 @@
 #include "health/memory.h"
 #include "health/leak.h"
 #include "health/operations.h"
+#include "health/alert_counts.h"
 
 #define HEALTH_MAX_CACHES 4
 #define HEALTH_MAX_QUOTAS 256
@@ -131,11 +132,12 @@ typedef struct st_health_snapshot_t {
     health_event_counts_t live; /* events, and who listens */
     health_memory_t memory;
     health_leak_t leak;
+    health_alert_counts_t alerts;
 } health_snapshot_t;
 
 typedef enum en_health_status_t { HEALTH_HEALTHY, HEALTH_DEGRADED, HEALTH_CRITICAL } health_status_t;
 
-#define HEALTH_MAX_REASONS 10
+#define HEALTH_MAX_REASONS 11
 typedef struct st_health_verdict_t {
     health_status_t status;
     int http_status; /* 200, 200, 503 */
@@ -146,16 +148,12 @@ typedef struct st_health_verdict_t {
 
 /**
  * critical: level >= critical. degraded: level >= degraded, or the last HEALTH_BLIND_SAMPLES samples failed, or none ever
- * succeeded, or nothing can be reclaimed, or a leak is likely. A level outside of health_level_names counts as the nearest one.
- * Reasons are given unless the status is healthy, the level's own first; behind it what makes it worse: capacities that add up to
- * more than the degraded mark, a tenth of the budget pinned by slow readers, a quarter of it reserved, a reclaim of the last minute
- * that gave back less than half, several such reclaims in a row. The level's reason names what decides: the resident set, or the
- * memory cgroup if that is nearer to its limit than the former to the budget. A pure function.
- * succeeded, or nothing can be reclaimed, or an operation is stuck. A level outside of health_level_names counts as the nearest
- * one. Reasons are given unless the status is healthy, the level's own first; behind it what makes it worse: capacities that add up
- * to more than the degraded mark, a tenth of the budget pinned by slow readers, a quarter of it reserved, a reclaim of the last
- * minute that gave back less than half, several such reclaims in a row. The level's reason names what decides: the resident set, or
- * the memory cgroup if that is nearer to its limit than the former to the budget. A pure function.
+ * succeeded, or nothing can be reclaimed, a leak is likely, an operation is stuck, or an alert is kept from ending the process. A
+ * level outside of health_level_names counts as the nearest one. Reasons are given unless the status is healthy, the level's own
+ * first; behind it what makes it worse: capacities that add up to more than the degraded mark, a tenth of the budget pinned by slow
+ * readers, a quarter of it reserved, a reclaim of the last minute that gave back less than half, several such reclaims in a row.
+ * The level's reason names what decides: the resident set, or the memory cgroup if that is nearer to its limit than the former to
+ * the budget. A pure function.
  */
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict);
 

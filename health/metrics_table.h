@@ -23,6 +23,7 @@
 #ifndef health__metrics_table_h
 #define health__metrics_table_h
 
+#include "health/metrics_alerts.h"
 #include "health/metrics_events.h"
 #include "health/metrics_leak.h"
 #include "health/metrics_memory.h"
@@ -37,7 +38,8 @@
     HEALTH_METRICS_EVENTS(X) \
     HEALTH_METRICS_MEMORY(X) \
     HEALTH_METRICS_LEAK(X) \
-    HEALTH_METRICS_OPERATIONS(X)
+    HEALTH_METRICS_OPERATIONS(X) \
+    HEALTH_METRICS_ALERTS(X)
 
 #define HEALTH_METRICS_SYSTEM(X) \
     X("sluice_build_info", gauge, none, PROCESS, INFO(version, "version"), "Version of the module, always 1.") \

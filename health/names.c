@@ -8,6 +8,8 @@ const char *const health_ratio_bounds[HEALTH_NUM_RATIOS] = {"0.25", "0.5", "0.75
 const char *const health_class_names[HEALTH_NUM_CLASSES] = {"source", "decode"};
 const char *const health_degraded_names[HEALTH_NUM_DEGRADED] = {"webp-for-avif", "stale", "larger"};
 const char *const health_response_names[HEALTH_NUM_RESPONSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+const char *const health_severity_names[HEALTH_NUM_SEVERITIES] = {"warning", "critical"};
+const char *const health_webhook_result_names[HEALTH_NUM_WEBHOOK_RESULTS] = {"delivered", "failed", "dropped"};
 
 int health_level_index(int level)
 {

@@ -7,26 +7,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include "health/metrics.h"
 #include "health/metrics_table.h"
 #include "health/names.h"
-#include "health/writers.h"
-
-typedef enum en_place_t { PLACE_U64, PLACE_REAL, PLACE_MS, PLACE_COMPUTED, PLACE_HISTOGRAMS, PLACE_INFO } place_kind_t;
-
-typedef struct st_place_t {
-    place_kind_t kind;
-    size_t offset, count; /* of the first field; how many of them in a row */
-    const char *label;
-    const char *const *label_values;
-    double (*compute)(const void *base);
-} place_t;
-
-typedef struct st_metric_t {
-    const char *name, *type;
-    health_scope_t scope;
-    place_t place;
-    const char *help;
-} metric_t;
 
 static double hit_ratio(const void *base)
 {
@@ -89,11 +72,10 @@ static double finished_requests(const void *base)
 #define CACHE_COMPUTED(function) COMPUTED(function)
 #define QUOTA_U64(field) FIELD(PLACE_U64, health_quota_t, field)
 #define ROUTE_U64(field) FIELD(PLACE_U64, health_route_t, field)
-#define METRIC(name, type, unit, scope, place, help) {name, #type, HEALTH_SCOPE_##scope, place, help},
+#define METRIC(name, type, unit, scope, place, help) {name, #type, #unit, HEALTH_SCOPE_##scope, place, help},
 
-static const metric_t metrics[] = {HEALTH_METRICS(METRIC)};
-
-#define NUM_METRICS (sizeof(metrics) / sizeof(metrics[0]))
+const metric_t health_metrics[] = {HEALTH_METRICS(METRIC)};
+const size_t health_num_metrics = sizeof(health_metrics) / sizeof(health_metrics[0]);
 
 /* the two escapes of the format: a quote needs one in a label's value only */
 static void put_escaped(health_text_t *text, const char *s, int quote)
@@ -108,7 +90,7 @@ static void put_escaped(health_text_t *text, const char *s, int quote)
     }
 }
 
-static char name_char(char c)
+char health_name_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : '_';
 }
@@ -121,7 +103,7 @@ static void put_name(health_text_t *text, const char *name, const health_cache_t
             continue;
         }
         for (const char *s = cache->name; s != NULL && *s != '\0'; ++s) {
-            char c = name_char(*s);
+            char c = health_name_char(*s);
             health_text_append(text, &c, 1);
         }
     }
@@ -254,7 +236,7 @@ static int same_family(const health_cache_t *x, const health_cache_t *y)
     const char *a = x->name != NULL ? x->name : "", *b = y->name != NULL ? y->name : "";
 
     for (; *a != '\0' && *b != '\0'; ++a, ++b)
-        if (name_char(*a) != name_char(*b))
+        if (health_name_char(*a) != health_name_char(*b))
             return 0;
     return *a == *b;
 }
@@ -310,8 +292,8 @@ char *health_write_prometheus(health_text_t *text, const health_snapshot_t *snap
 {
     if (snapshot->last_reclaim.generation == 0)
         scopes &= ~(unsigned)HEALTH_SCOPE_RECLAIM;
-    for (size_t i = 0; i != NUM_METRICS; ++i) {
-        const metric_t *metric = &metrics[i];
+    for (size_t i = 0; i != health_num_metrics; ++i) {
+        const metric_t *metric = &health_metrics[i];
         if ((scopes & metric->scope) == 0)
             continue;
         if (metric->scope == HEALTH_SCOPE_CACHE) {
@@ -326,7 +308,7 @@ char *health_write_prometheus(health_text_t *text, const health_snapshot_t *snap
             put_route_metric(text, metric, snapshot);
             continue;
         }
-        if (i == 0 || strcmp(metric->name, metrics[i - 1].name) != 0)
+        if (i == 0 || strcmp(metric->name, health_metrics[i - 1].name) != 0)
             put_head(text, metric, NULL);
         put_series(text, metric, snapshot, NULL);
     }

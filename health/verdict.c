@@ -66,6 +66,11 @@ static int is_stuck(const health_snapshot_t *snapshot)
     return snapshot->operations.stuck != 0;
 }
 
+static int is_exit_withheld(const health_snapshot_t *snapshot)
+{
+    return snapshot->alerts.exits_withheld != 0;
+}
+
 static int is_oversized(const health_snapshot_t *snapshot)
 {
     double capacities = 0;
@@ -172,6 +177,10 @@ static const finding_t findings[] = {
      {"reclaims are ineffective: again and again, what the caches release does not leave the resident set",
       "lower image-cache.capacity or raise pressure.budget, and find out what else holds memory"},
      {0}},
+    {is_exit_withheld,
+     {"an alert is to end the process, but did that too often of late, or cannot note it in health.state-file: the process goes on",
+      "find out why a new start does not help, or make health.state-file writable; /api/memory/alerts says which alert it is"},
+     {0}},
 };
 
 _Static_assert(sizeof(findings) / sizeof(findings[0]) - 3 <= HEALTH_MAX_REASONS, "a reason more than a verdict holds");
@@ -179,7 +188,8 @@ _Static_assert(sizeof(findings) / sizeof(findings[0]) - 3 <= HEALTH_MAX_REASONS,
 /* whatever the level is */
 static int is_at_fault(const health_snapshot_t *snapshot)
 {
-    return is_blind(snapshot) || is_unreclaimable(snapshot) || is_leaking(snapshot) || is_stuck(snapshot);
+    return is_blind(snapshot) || is_unreclaimable(snapshot) || is_leaking(snapshot) || is_stuck(snapshot) ||
+           is_exit_withheld(snapshot);
 }
 
 static health_status_t judge_status(const health_snapshot_t *snapshot)

@@ -111,5 +111,7 @@ void sluice_api_leaks_check(const sluice_api_call_t *call);
 void sluice_api_leaks_configure(const sluice_api_call_t *call);
 void sluice_api_leaks_clear(const sluice_api_call_t *call);
 void sluice_api_operations(const sluice_api_call_t *call);
+void sluice_api_alerts(const sluice_api_call_t *call);
+void sluice_api_change_alerts(const sluice_api_call_t *call);
 
 #endif

@@ -21,6 +21,8 @@ const sluice_api_route_t sluice_api_routes[] = {
     {"/memory/leaks/check", SLUICE_API_POST, 1, sluice_api_leaks_check},
     {"/memory/leaks/configure", SLUICE_API_POST, 1, sluice_api_leaks_configure},
     {"/memory/leaks/clear-history", SLUICE_API_POST, 1, sluice_api_leaks_clear},
+    {"/memory/alerts", SLUICE_API_GET, 0, sluice_api_alerts},
+    {"/memory/alerts", SLUICE_API_POST, 1, sluice_api_change_alerts},
 };
 
 const size_t sluice_num_api_routes = sizeof(sluice_api_routes) / sizeof(sluice_api_routes[0]);

@@ -14,6 +14,7 @@
 #include "module/yoml.h"
 #include <h2o.h>
 #include <h2o/configurator.h>
+#include "module/alert_config.h"
 #include "module/config.h"
 #include "module/config_lists.h"
 #include "module/configurator.h"
@@ -105,7 +106,7 @@ static int on_exit_level(h2o_configurator_t *_self, h2o_configurator_context_t *
 
     if (is_global(ctx)) {
         sluice_hold_register(ctx->globalconf);
-        return check_settings(self, node);
+        return check_settings(self, node) == 0 ? sluice_config_complete_alerts(self) : -1;
     }
     pressure_route_t *route = self->vars->route;
     if (ctx->pathconf != NULL) {
@@ -326,4 +327,5 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
         c, "pressure.exempt",
         H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_exempt);
     sluice_config_define_inherited(self);
+    sluice_config_define_alerts(self);
 }

@@ -30,6 +30,8 @@ typedef struct st_sluice_configurator_t {
     h2o_configurator_t super;
     sluice_t *sluice;
     size_t num_quotas;
+    yoml_t *alerts_node; /* of health.alerts, NULL: it is not there; read when the rest is */
+    h2o_configurator_command_t *alerts_cmd;
     sluice_config_vars_t *vars, stack[H2O_CONFIGURATOR_NUM_LEVELS + 1]; /* vars: of the level that is being read */
 } sluice_configurator_t;
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "module/alerts.h"
 #include "module/health_snapshot.h"
 #include "module/leaks.h"
 #include "module/loop.h"
@@ -320,6 +321,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     sluice_leaks_fill_snapshot(sluice->leaks, &snapshot->leak);
     health_operations_get_stats(sluice->operations, sluice_now_ms(), &snapshot->operations);
     snapshot->draining = atomic_load(&sluice->draining) != 0;
+    sluice_alerts_count(sluice, &snapshot->alerts);
 }
 
 void sluice_health_snapshot_dispose(health_snapshot_t *snapshot)

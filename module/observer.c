@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "module/alerts.h"
 #include "module/drain.h"
 #include "module/health_snapshot.h"
 #include "module/leaks.h"
@@ -28,6 +29,7 @@ static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *obser
     sluice_memory_observe,
     sluice_leaks_observe,
     sluice_drain_observe,
+    sluice_alerts_observe,
 };
 /* clang-format on */
 

@@ -1,5 +1,6 @@
 #include "health/json.h"
 #include "health/views.h"
+#include "module/alerts.h"
 #include "module/health_snapshot.h"
 #include "module/report.h"
 #include "module/version.h"
@@ -10,6 +11,7 @@ static const struct {
     const char *name;
     json_t *(*make)(sluice_t *sluice);
 } sections[] = {
+    {"alerts", sluice_alerts_json},
     {NULL, NULL},
 };
 

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
+#include "module/alert_config.h"
+#include "module/alerts.h"
 #include "module/drain.h"
 #include "module/housekeeper.h"
 #include "module/loop.h"
@@ -242,6 +244,8 @@ void sluice_start_locked(sluice_t *sluice)
         exit(EXIT_FAILURE);
     start_pressure(sluice);
     start_watchdog(sluice);
+    if ((sluice->alerts = sluice_alerts_create(sluice)) == NULL)
+        fail_start("the alerts");
     if ((sluice->groups = sluice_groups_create()) == NULL ||
         (sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
         (sluice->planners =
@@ -276,6 +280,7 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_observer_destroy(&sluice->observer);
     sluice_pool_destroy(&sluice->clerk);
     sluice_memory_destroy(&sluice->memory);
+    sluice_alerts_destroy(&sluice->alerts);
     sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);
@@ -305,6 +310,10 @@ sluice_t *sluice_create(void)
 
     if (sluice == NULL)
         return NULL;
+    if ((sluice->alert_settings = calloc(1, sizeof(*sluice->alert_settings))) == NULL) {
+        free(sluice);
+        return NULL;
+    }
     sluice->policy = ICACHE_POLICY_COST;
     sluice_knobs_default(SLUICE_SCOPE_PROCESS, &sluice->settings);
     pthread_mutex_init(&sluice->loops_mutex, NULL);
@@ -373,6 +382,7 @@ void sluice_destroy(sluice_t **_sluice)
     sluice_urls_free(&sluice->allow_origins);
     sluice_admin_destroy(&sluice->admin);
     pthread_mutex_destroy(&sluice->links_mutex);
+    sluice_alert_settings_destroy(&sluice->alert_settings);
     pthread_mutex_destroy(&sluice->loops_mutex);
     free(sluice);
     *_sluice = NULL;

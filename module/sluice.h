@@ -18,6 +18,7 @@
  *   watchdog (pressure/)       looks whether the coordinator does that
  *   housekeeper.c              removes what has expired from the image cache, and compares its quotas with what is in it
  *   observer.c                 looks at all of it once a second, for what shows over time only
+ *   webhook.c                  sends what alerts have to tell
  *   clerk (api_defer.c)        carries out orders of administrators
  *
  * The graph is made in two steps: sluice_create() while the configuration is read (no threads, nothing that a fork or a change of
@@ -92,7 +93,8 @@ typedef struct st_sluice_t {
     sluice_networks_t *allow_addresses;  /* all lists, chained */
     sluice_urls_t *allow_origins;        /* the same */
     sluice_admin_t *admin;               /* NULL: there are no admin routes */
-    int prometheus_by_default;           /* what /api/metrics/cache answers when the request does not say */
+    struct st_sluice_alert_settings_t *alert_settings;
+    int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
 
     icache_t *cache;
     icache_meta_t *metadata;
@@ -119,6 +121,7 @@ typedef struct st_sluice_t {
     sluice_sampled_events_t sampled_events;
     struct st_sluice_memory_t *memory; /* what the observer saw of it */
     struct st_sluice_leaks_t *leaks;
+    struct st_sluice_alerts_t *alerts;
     struct st_sluice_observer_t *observer;
 
     health_operations_t *operations;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "health/health.h"
+#include "health/metric_value.h"
 
 #define MAX_SERIES 512
 #define MAX_NAME 256
@@ -340,6 +341,16 @@ static void set_leak(health_leak_t *leak)
     set_real(&leak->seconds_to_budget, "sluice_leak_seconds_to_budget");
 }
 
+static void set_alerts(health_snapshot_t *snapshot)
+{
+    static const char *const severities[] = {"warning", "critical"};
+    static const char *const results[] = {"delivered", "failed", "dropped"};
+
+    set_each(snapshot->alerts.firing, 2, "sluice_alerts_firing{severity=\"@\"}", severities);
+    set_each(snapshot->alerts.webhooks, 3, "sluice_alert_webhooks_total{result=\"@\"}", results);
+    set(&snapshot->alerts.exits_withheld, "sluice_alert_exits_withheld");
+}
+
 static void start(health_snapshot_t *snapshot)
 {
     memset(snapshot, 0, sizeof(*snapshot));
@@ -359,6 +370,7 @@ static void fill(health_snapshot_t *snapshot)
     set_memory(&snapshot->memory);
     set_live(snapshot);
     set_leak(&snapshot->leak);
+    set_alerts(snapshot);
     snapshot->version = "1.2.3";
     expect(1, "sluice_build_info{version=\"1.2.3\"}");
     set_real(&snapshot->uptime_seconds, "sluice_uptime_seconds");
@@ -518,6 +530,35 @@ static void everything_is_written_once(void **state)
     }
 }
 
+static int is_watchable(const char *series)
+{
+    for (size_t i = 0; i != num_families; ++i)
+        if (strcmp(types[i], "histogram") == 0 && strncmp(series, families[i], strlen(families[i])) == 0)
+            return 0;
+    return strstr(series, "_info{") == NULL;
+}
+
+/* what rules of alerts read is what is written */
+static void every_series_is_found_by_its_name(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot;
+    health_metric_t metric;
+    char error[512];
+    size_t len;
+
+    fill(&snapshot);
+    char *text = health_prometheus(&snapshot, &len);
+    parse(text, len);
+    for (size_t i = 0; i != num_parsed; ++i) {
+        int found = health_metric_find(&snapshot, parsed[i].series, &metric, error, sizeof(error));
+        if (found != (is_watchable(parsed[i].series) ? 0 : -1))
+            fail_msg("%s: %s", parsed[i].series, found == 0 ? "found" : error);
+        if (found == 0 && !(fabs(health_metric_value(&metric, &snapshot) - parsed[i].value) < 1e-6))
+            fail_msg("%s is %f instead of %f", parsed[i].series, health_metric_value(&metric, &snapshot), parsed[i].value);
+    }
+}
+
 static void caches_alone(void **state)
 {
     (void)state;
@@ -600,8 +641,14 @@ static void odd_names_are_escaped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(everything_is_written_once), cmocka_unit_test(caches_alone),          cmocka_unit_test(no_reclaim_yet),
-        cmocka_unit_test(empty_and_odd_numbers),      cmocka_unit_test(odd_names_are_escaped),
+        cmocka_unit_test(everything_is_written_once),
+        cmocka_unit_test(caches_alone),
+        cmocka_unit_test(no_reclaim_yet),
+        cmocka_unit_test(every_series_is_found_by_its_name),
+        cmocka_unit_test(caches_alone),
+        cmocka_unit_test(no_reclaim_yet),
+        cmocka_unit_test(empty_and_odd_numbers),
+        cmocka_unit_test(odd_names_are_escaped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

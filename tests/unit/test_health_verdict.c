@@ -264,6 +264,17 @@ static void a_stuck_operation_degrades(void **state)
     assert_true(says(&verdict, "has not stopped", "/api/memory/operations"));
 }
 
+static void an_exit_that_is_withheld(void **state)
+{
+    (void)state;
+    health_snapshot_t snapshot = calm();
+    snapshot.alerts.exits_withheld = 1;
+    health_verdict_t verdict = judge(&snapshot);
+    assert_int_equal(verdict.status, HEALTH_DEGRADED);
+    assert_int_equal(verdict.http_status, 200);
+    assert_true(says(&verdict, "end the process", "/api/memory/alerts"));
+}
+
 static void everything_at_once_and_nothing_set(void **state)
 {
     (void)state;
@@ -284,6 +295,7 @@ static void everything_at_once_and_nothing_set(void **state)
         snapshot.last_reclaim.generation = snapshot.last_reclaim.claimed_bytes = 1;
         snapshot.leak.suspected = snapshot.leak.likely = 1;
         snapshot.reclaim.ineffective = snapshot.reclaim.unreclaimable = snapshot.operations.stuck = 1;
+        snapshot.alerts.exits_withheld = 1;
         assert_int_equal(judge(&snapshot).num_reasons, HEALTH_MAX_REASONS);
     }
 }
@@ -301,6 +313,7 @@ int main(void)
         cmocka_unit_test(reclaim_that_does_not_help),
         cmocka_unit_test(a_likely_leak),
         cmocka_unit_test(a_stuck_operation_degrades),
+        cmocka_unit_test(an_exit_that_is_withheld),
         cmocka_unit_test(everything_at_once_and_nothing_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
