@@ -10,6 +10,7 @@
 #include "module/leaks.h"
 #include "module/observer.h"
 #include "module/operations.h"
+#include "module/snapshot.h"
 
 struct st_sluice_observer_t {
     sluice_t *sluice;
@@ -22,8 +23,13 @@ struct st_sluice_observer_t {
 /* --- the parts */
 
 static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *observation) = {
-    sluice_sampled_events_observe, sluice_memory_observe, sluice_leaks_observe, NULL, sluice_sampled_events_observe,
-    sluice_operations_observe,     sluice_memory_observe, sluice_drain_observe, NULL,
+    sluice_sampled_events_observe,
+    sluice_operations_observe,
+    sluice_memory_observe,
+    sluice_leaks_observe,
+    sluice_drain_observe,
+    sluice_snapshot_observe,
+    NULL,
 };
 
 static void observe(sluice_t *sluice)

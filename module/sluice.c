@@ -255,6 +255,7 @@ void sluice_start_locked(sluice_t *sluice)
         (sluice->observer = sluice_observer_create(sluice)) == NULL)
         fail_start("its threads");
     sluice_drain_listen(sluice);
+    sluice_snapshot_start(sluice);
     say_start(sluice);
 }
 
@@ -299,12 +300,23 @@ void sluice_stop_locked(sluice_t *sluice)
     health_events_destroy(&sluice->events);
 }
 
+static const char *temporary_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder != NULL && folder[0] == '/' ? folder : "/tmp";
+}
+
 sluice_t *sluice_create(void)
 {
     sluice_t *sluice = calloc(1, sizeof(*sluice));
 
     if (sluice == NULL)
         return NULL;
+    if ((sluice->report_dir = strdup(temporary_folder())) == NULL) {
+        free(sluice);
+        return NULL;
+    }
     sluice->policy = ICACHE_POLICY_COST;
     sluice_knobs_default(SLUICE_SCOPE_PROCESS, &sluice->settings);
     pthread_mutex_init(&sluice->loops_mutex, NULL);
@@ -365,6 +377,7 @@ void sluice_destroy(sluice_t **_sluice)
     for (char **prefix = sluice->exempt; prefix != NULL && *prefix != NULL; ++prefix)
         free(*prefix);
     free(sluice->exempt);
+    free(sluice->report_dir);
     free_quotas(sluice->quotas);
     free_sign_keys(sluice->sign_keys);
     free_routes(sluice);
