@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libssl-dev \
     libisal-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
-    python3-pytest python3-pil libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs libjemalloc2
+    python3-pytest python3-pil libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs libjemalloc2 man-db
 BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2 libvips-tools \
     python3-numpy
 
@@ -50,7 +50,7 @@ MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
 PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin avif_facts byte_range cache_control cache_status client_caching color_names conditional config_values errors event_hub field_texts frame_count freshness geometry heap heap_figures http_date icc_profile image_options knobs memory_ratio negotiate option_kinds option_lists option_sizes option_table option_text option_values origin_guard picture_check picture_facts png_chunks png_filter png_rows pressure_events process_facts purge_order report_files resize sampled_events secret seen siblings signature simulation source_path source_share svg_scan svg_tokens tone_curve transform_estimate worker_pool)
 JPEG_SRCS := $(wildcard module/jpeg_*.c)
-PURE_MODULE_SRCS += $(JPEG_SRCS) module/drain_phase.c
+PURE_MODULE_SRCS += $(JPEG_SRCS) module/drain_phase.c $(patsubst %,module/sluicectl/%.c,sse text)
 # what fuzz targets link, of the above
 FUZZED := accept avif_facts byte_range color_names errors image_options option_kinds option_sizes option_table option_text option_values picture_check picture_facts signature simulation source_path svg_scan svg_tokens transform_estimate $(JPEG_SRCS:module/%.c=%)
 FUZZED_LIBS := -lcrypto

@@ -27,7 +27,7 @@ ctl_text_t ctl_seconds(double seconds)
 
     if (seconds < 0)
         seconds = -seconds;
-    unsigned long long whole = seconds < 1e15 ? (unsigned long long)seconds : 0;
+    unsigned long long whole = (unsigned long long)(seconds < 1e15 ? seconds : 1e15);
     if (seconds < 60)
         snprintf(out.text, sizeof(out.text), "%s%.1f s", sign, seconds);
     else if (whole < 3600)
