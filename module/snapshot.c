@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 #include "module/allocator.h"
-#include "module/health_snapshot.h"
 #include "module/observer.h"
+#include "module/report.h"
 #include "module/report_files.h"
 #include "module/signals.h"
 #include "module/sluice.h"
@@ -50,21 +50,15 @@ static int64_t wall_ms(void)
 
 static int write_report(sluice_t *sluice, FILE *file, const char *path)
 {
-    health_snapshot_t snapshot;
-    size_t len = 0;
+    json_t *report = sluice_report_new(sluice);
+    int failed = report == NULL || json_dumpf(report, file, JSON_COMPACT) != 0;
 
     (void)path;
-    sluice_health_snapshot(sluice, &snapshot);
-    char *text = health_json(&snapshot, &len);
-    sluice_health_snapshot_dispose(&snapshot);
-    if (text == NULL) {
+    if (report == NULL)
         errno = ENOMEM;
-        return -1;
-    }
-    fwrite(text, 1, len, file);
     fputc('\n', file);
-    free(text);
-    return 0;
+    json_decref(report);
+    return failed ? -1 : 0;
 }
 
 static int write_heap(sluice_t *sluice, FILE *file, const char *path)
