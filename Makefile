@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libssl-dev \
     libisal-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
-    python3-pytest python3-pil libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs libjemalloc2
+    python3-pytest python3-pil libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs libjemalloc2 man-db
 BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2 libvips-tools \
     python3-numpy
 
@@ -45,12 +45,17 @@ PKG_LIBS = $(shell pkg-config --libs $(MODULE_PKGS)) -lisal -lm
 
 LIB_SRCS := $(wildcard image_cache/*.c pressure/*.c health/*.c)
 LOADER_SRCS := module/loader.c
+CTL_SRCS := $(wildcard module/sluicectl/*.c) $(patsubst %,module/%.c,config_values secret)
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
-PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin avif_facts byte_range cache_control cache_status client_caching color_names conditional config_values errors event_hub field_texts frame_count freshness geometry heap heap_figures http_date icc_profile image_options knobs memory_ratio negotiate option_kinds option_lists option_sizes option_table option_text option_values origin_guard picture_check picture_facts png_chunks png_filter png_rows pressure_events process_facts purge_order resize sampled_events secret seen siblings signature simulation source_path source_share svg_scan svg_tokens tone_curve transform_estimate worker_pool)
-PURE_MODULE_SRCS += $(patsubst %,module/%.c,alert_rule exits webhook_retry)
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin alert_rule avif_facts byte_range cache_control cache_status client_caching color_names \
+    conditional config_values drain_phase errors event_hub exits field_texts frame_count freshness geometry heap \
+    heap_figures http_date icc_profile image_options knobs memory_ratio negotiate option_kinds option_lists option_sizes \
+    option_table option_text option_values origin_guard picture_check picture_facts png_chunks png_filter png_rows \
+    pressure_events process_facts purge_order report_files resize sampled_events secret seen siblings signature simulation \
+    source_path source_share svg_scan svg_tokens tone_curve transform_estimate webhook_retry worker_pool)
 JPEG_SRCS := $(wildcard module/jpeg_*.c)
-PURE_MODULE_SRCS += $(JPEG_SRCS) module/drain_phase.c
+PURE_MODULE_SRCS += $(JPEG_SRCS) $(patsubst %,module/sluicectl/%.c,sse text)
 # what fuzz targets link, of the above
 FUZZED := accept avif_facts byte_range color_names errors image_options option_kinds option_sizes option_table option_text option_values picture_check picture_facts signature simulation source_path svg_scan svg_tokens transform_estimate $(JPEG_SRCS:module/%.c=%)
 FUZZED_LIBS := -lcrypto
@@ -58,7 +63,7 @@ FUZZED_LIBS := -lcrypto
 TRANSFORM_SRCS := $(JPEG_SRCS) module/png_chunks.c $(filter-out module/transform_meter.c,$(wildcard module/transform*.c module/pipeline_*.c module/plan_*.c module/option_*.c)) $(patsubst %,module/%.c,avif_facts color_names errors frame_count geometry icc_profile image_options picture_facts png_filter png_image png_rows resize resize_image source_path svg_scan svg_tokens tone_curve webp)
 UNIT_SRCS := $(wildcard tests/unit/test_*.c)
 STRESS_SRCS := $(wildcard tests/stress/stress_*.c)
-FORMATTED := $(wildcard $(foreach d,module image_cache pressure health bench tests tests/unit tests/stress tests/fuzz tests/e2e/modules,$d/*.c $d/*.h))
+FORMATTED := $(wildcard $(foreach d,module module/sluicectl image_cache pressure health bench tests tests/unit tests/stress tests/fuzz tests/e2e/modules,$d/*.c $d/*.h))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -68,7 +73,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates bench-misses \
     torture install uninstall clean units stress fuzz fuzzers samples docs check-docs check-format check-includes format
 
-all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher and the sample pictures
+all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(B)/sluicectl $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher, sluicectl and the sample pictures
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -96,6 +101,10 @@ $(B)/sluice-loader.so: $(call obj,$(LOADER_SRCS))
 $(B)/h2o-sluice: module/h2o-sluice.sh
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
+
+$(B)/sluicectl: $(call obj,$(CTL_SRCS))
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs libcurl jansson) -lm
 
 build/make-pictures: $(patsubst %.c,build/obj/%.o,tests/pictures.c tests/paint.c)
 	$(if $(Q),@echo "  LD      $@")
@@ -237,26 +246,37 @@ check-format:
 format: ## format the sources
 	$(Q)clang-format -i $(FORMATTED)
 
-# dependencies point one way: module/ -> image_cache/, pressure/, health/, which do not know of each other
+# dependencies point one way: module/ -> image_cache/, pressure/, health/, which do not know of each other; sluicectl is a program of
+# its own, with a few pure files of module/
 check-includes:
 	$(Q)! grep -nE '#include [<"](h2o|vips|curl)' image_cache/* pressure/* health/*.[ch]
 	$(Q)! grep -nE '#include "(pressure|health|module|tests|bench)/' image_cache/*
 	$(Q)! grep -nE '#include "(image_cache|health|module|tests|bench)/' pressure/*
 	$(Q)! grep -nE '#include "(image_cache|pressure|module|tests|bench)/' health/*.[ch]
 	$(Q)! grep -nE '#include "(tests|bench)/' module/*.[ch]
-	$(Q)! grep -nE '\b(strcpy|strcat|sprintf|sscanf|atoi|strtok|alloca)\(' module/*.[ch] image_cache/* pressure/* health/*.[ch]
+	$(Q)! grep -nE '#include [<"](h2o|vips)|#include "(image_cache|pressure|health|tests|bench)/' module/sluicectl/*.[ch]
+	$(Q)! grep -nE '#include "module/' module/sluicectl/*.[ch] | grep -vE '"module/(sluicectl/.*|config_values.h|secret.h|version.h)"'
+	$(Q)! grep -nE '\b(strcpy|strcat|sprintf|sscanf|atoi|strtok|alloca)\(' module/*.[ch] module/sluicectl/*.[ch] image_cache/* pressure/* health/*.[ch]
 
+BASH_COMPLETIONS := share/bash-completion/completions
+ZSH_COMPLETIONS := share/zsh/site-functions
 install: all ## install below PREFIX (and DESTDIR)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sluice $(DESTDIR)$(PREFIX)/share/sluice $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 build/h2o-sluice $(DESTDIR)$(PREFIX)/bin/
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/sluice $(DESTDIR)$(PREFIX)/share/sluice $(DESTDIR)$(PREFIX)/share/man/man8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/$(BASH_COMPLETIONS) $(DESTDIR)$(PREFIX)/$(ZSH_COMPLETIONS)
+	install -m 755 build/h2o-sluice build/sluicectl $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 build/sluice.so build/sluice-loader.so $(DESTDIR)$(PREFIX)/lib/sluice/
 	sed -e 's|: build/sluice.so|: $(PREFIX)/lib/sluice/sluice.so|' -e 's|: build/samples|: /var/www|' h2o.conf \
 	    >$(DESTDIR)$(PREFIX)/share/sluice/h2o.conf
 	sed -e 's|/usr/local|$(PREFIX)|' module/systemd/h2o.service.d/sluice.conf >$(DESTDIR)$(PREFIX)/share/sluice/h2o.service.d-sluice.conf
 	install -m 644 module/h2o-sluice.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	install -m 644 module/sluicectl/sluicectl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 module/sluicectl/sluicectl.bash $(DESTDIR)$(PREFIX)/$(BASH_COMPLETIONS)/sluicectl
+	install -m 644 module/sluicectl/_sluicectl $(DESTDIR)$(PREFIX)/$(ZSH_COMPLETIONS)/
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/h2o-sluice $(DESTDIR)$(PREFIX)/share/man/man8/h2o-sluice.8
+	rm -f $(DESTDIR)$(PREFIX)/bin/h2o-sluice $(DESTDIR)$(PREFIX)/share/man/man8/h2o-sluice.8 $(DESTDIR)$(PREFIX)/bin/sluicectl \
+	    $(DESTDIR)$(PREFIX)/share/man/man1/sluicectl.1 $(DESTDIR)$(PREFIX)/$(BASH_COMPLETIONS)/sluicectl \
+	    $(DESTDIR)$(PREFIX)/$(ZSH_COMPLETIONS)/_sluicectl
 	rm -rf $(DESTDIR)$(PREFIX)/lib/sluice $(DESTDIR)$(PREFIX)/share/sluice
 
 clean: ## remove what was built

@@ -82,12 +82,21 @@ typedef struct st_sluice_api_job_t {
     void *ctx;
     sluice_t *sluice;
     int status;
+    /* set by sluice_api_job_refuse(); code NULL: it was not called */
+    const char *_title, *_code;
+    char _detail[600];
 } sluice_api_job_t;
 
 /**
  * has the work done, one job after the other, and answers with what it returns. Takes over ctx in any case.
  */
 void sluice_api_defer(const sluice_api_call_t *call, json_t *(*work)(sluice_api_job_t *job), void *ctx, void (*dispose)(void *ctx));
+
+/**
+ * for work(), which returns what this returns: has the request answered with problem details. The detail is copied, the others stay
+ * the caller's.
+ */
+json_t *sluice_api_job_refuse(sluice_api_job_t *job, int status, const char *title, const char *detail, const char *code);
 
 /* --- handlers, one file each */
 
@@ -113,5 +122,9 @@ void sluice_api_leaks_clear(const sluice_api_call_t *call);
 void sluice_api_operations(const sluice_api_call_t *call);
 void sluice_api_alerts(const sluice_api_call_t *call);
 void sluice_api_change_alerts(const sluice_api_call_t *call);
+void sluice_api_entries(const sluice_api_call_t *call);
+void sluice_api_trim(const sluice_api_call_t *call);
+void sluice_api_cleanup(const sluice_api_call_t *call);
+void sluice_api_snapshot(const sluice_api_call_t *call);
 
 #endif

@@ -5,6 +5,7 @@
  *
  * There is one clerk, so that orders are carried out one after the other.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "module/api.h"
@@ -54,18 +55,35 @@ static void dispose_ctx(void (*dispose)(void *ctx), void *ctx)
         dispose(ctx);
 }
 
+static void answer(struct st_deferred_t *job, h2o_req_t *req)
+{
+    if (job->super._code != NULL)
+        sluice_api_refuse(req, job->super.status, job->super._title, job->super._detail, job->super._code);
+    else
+        sluice_api_respond_json(req, job->super.status, job->answer);
+}
+
 static void on_done(sluice_reply_t *reply)
 {
     struct st_deferred_t *job = H2O_STRUCT_FROM_MEMBER(struct st_deferred_t, reply, reply);
 
     if (job->link != NULL) {
         job->link->job = NULL;
-        sluice_api_respond_json(job->link->req, job->super.status, job->answer);
+        answer(job, job->link->req);
     } else {
         json_decref(job->answer);
     }
     dispose_ctx(job->super.dispose, job->super.ctx);
     free(job);
+}
+
+json_t *sluice_api_job_refuse(sluice_api_job_t *job, int status, const char *title, const char *detail, const char *code)
+{
+    job->status = status;
+    job->_title = title;
+    job->_code = code;
+    snprintf(job->_detail, sizeof(job->_detail), "%s", detail);
+    return NULL;
 }
 
 static void on_request_gone(void *_link)

@@ -328,4 +328,5 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
         H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_EXPECT_SEQUENCE, on_exempt);
     sluice_config_define_inherited(self);
     sluice_config_define_alerts(self);
+    sluice_config_define_report(self);
 }

@@ -40,5 +40,9 @@ typedef struct st_sluice_configurator_t {
  * what the level above says
  */
 void sluice_config_define_inherited(sluice_configurator_t *self);
+/**
+ * health.report-dir
+ */
+void sluice_config_define_report(sluice_configurator_t *self);
 
 #endif

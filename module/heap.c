@@ -29,8 +29,7 @@ uint64_t sluice_heap_purgeable(const sluice_heap_look_t *last, const sluice_heap
     return grown_bytes < now->free_bytes ? grown_bytes : now->free_bytes;
 }
 
-/* 0 where it cannot be read, which counts as no growth */
-static uint64_t resident_bytes(void)
+uint64_t sluice_resident_bytes(void)
 {
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     uint64_t bytes = 0;
@@ -45,7 +44,7 @@ static uint64_t resident_bytes(void)
 
 static sluice_heap_look_t look_at_heap(void)
 {
-    return (sluice_heap_look_t){mallinfo2().fordblks, resident_bytes(), sluice_exact_ms()};
+    return (sluice_heap_look_t){mallinfo2().fordblks, sluice_resident_bytes() /* 0 counts as no growth */, sluice_exact_ms()};
 }
 
 uint64_t sluice_heap_purge(void *_heap)

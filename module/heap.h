@@ -27,6 +27,10 @@ typedef struct st_sluice_heap_t {
  */
 void sluice_heap_tame(void);
 /**
+ * of this process; 0 where it cannot be read
+ */
+uint64_t sluice_resident_bytes(void);
+/**
  * pure: how much a purge may give back at most. Free chunks keep their size when their pages go, so what has become free since the
  * last purge is what counts: chunks that were in use then show in the growth of free_bytes, those that came and went in the growth
  * of the resident set. Something may have shrunk meanwhile and hide that growth; so after pause_ms all free chunks count.

@@ -17,5 +17,6 @@ int h2o_module_register(h2o_globalconf_t *globalconf)
         return -1;
     }
     sluice_config_register(globalconf, sluice);
+    sluice_snapshot_listen(sluice);
     return 0;
 }

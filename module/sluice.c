@@ -259,6 +259,7 @@ void sluice_start_locked(sluice_t *sluice)
         (sluice->observer = sluice_observer_create(sluice)) == NULL)
         fail_start("its threads");
     sluice_drain_listen(sluice);
+    sluice_snapshot_start(sluice);
     say_start(sluice);
 }
 
@@ -304,13 +305,24 @@ void sluice_stop_locked(sluice_t *sluice)
     health_events_destroy(&sluice->events);
 }
 
+static const char *temporary_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder != NULL && folder[0] == '/' ? folder : "/tmp";
+}
+
 sluice_t *sluice_create(void)
 {
     sluice_t *sluice = calloc(1, sizeof(*sluice));
 
     if (sluice == NULL)
         return NULL;
-    if ((sluice->alert_settings = calloc(1, sizeof(*sluice->alert_settings))) == NULL) {
+    sluice->alert_settings = calloc(1, sizeof(*sluice->alert_settings));
+    sluice->report_dir = strdup(temporary_folder());
+    if (sluice->alert_settings == NULL || sluice->report_dir == NULL) {
+        free(sluice->alert_settings);
+        free(sluice->report_dir);
         free(sluice);
         return NULL;
     }
@@ -374,6 +386,7 @@ void sluice_destroy(sluice_t **_sluice)
     for (char **prefix = sluice->exempt; prefix != NULL && *prefix != NULL; ++prefix)
         free(*prefix);
     free(sluice->exempt);
+    free(sluice->report_dir);
     free_quotas(sluice->quotas);
     free_sign_keys(sluice->sign_keys);
     free_routes(sluice);

@@ -33,6 +33,7 @@
 #include "health/operations.h"
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
+#include "pressure/cleanup.h"
 #include "pressure/meter.h"
 #include "pressure/operation.h"
 #include "pressure/pressure.h"
@@ -50,6 +51,7 @@
 #include "module/sampled_events.h"
 #include "module/signature.h"
 #include "module/simulation.h"
+#include "module/snapshot.h"
 #include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
@@ -92,6 +94,7 @@ typedef struct st_sluice_t {
     sluice_sign_keys_t *sign_keys;       /* of all places */
     sluice_networks_t *allow_addresses;  /* all lists, chained */
     sluice_urls_t *allow_origins;        /* the same */
+    char *report_dir;                    /* absolute */
     sluice_admin_t *admin;               /* NULL: there are no admin routes */
     struct st_sluice_alert_settings_t *alert_settings;
     int prometheus_by_default; /* what /api/metrics/cache answers when the request does not say */
@@ -116,6 +119,7 @@ typedef struct st_sluice_t {
     sluice_pool_t *workers;
     sluice_pool_t *clerk; /* one thread, for orders of administrators */
     sluice_housekeeper_t *housekeeper;
+    sluice_snapshots_t snapshots;
     health_events_t *events;
     sluice_event_hub_t event_hub; /* of the loops whose clients listen */
     sluice_sampled_events_t sampled_events;

@@ -133,13 +133,17 @@ static int init_locks(pressure_t *pressure)
         return -1;
     if ((err = pthread_mutex_init(&pressure->record_lock, NULL)) != 0)
         goto ErrorListeners;
-    if ((err = pressure_queue_init(&pressure->queue)) != 0)
+    if ((err = pressure_orders_init(&pressure->orders)) != 0)
         goto ErrorRecord;
+    if ((err = pressure_queue_init(&pressure->queue)) != 0)
+        goto ErrorOrders;
     if (pressure_nap_init(&pressure->nap, pressure->config.wake) == 0)
         return 0;
 
     err = errno;
     pressure_queue_dispose(&pressure->queue);
+ErrorOrders:
+    pressure_orders_dispose(&pressure->orders);
 ErrorRecord:
     pthread_mutex_destroy(&pressure->record_lock);
 ErrorListeners:
@@ -208,6 +212,7 @@ void pressure_destroy(pressure_t **pressure)
     for (unsigned i = 0; i < PRESSURE_NUM_CLASSES; ++i)
         assert(atomic_load(&gone->ledger.class_bytes[i]) == 0);
     pressure_queue_dispose(&gone->queue);
+    pressure_orders_dispose(&gone->orders);
     pressure_listeners_dispose(&gone->listeners);
     pressure_nap_dispose(&gone->nap);
     pthread_mutex_destroy(&gone->record_lock);

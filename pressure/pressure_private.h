@@ -1,8 +1,9 @@
 /*
  * pressure_private.h - what the files of pressure/ share. Nothing else includes it, except tests.
  *
- * Locks: listeners.lock (the registry), record_lock (the snapshot), queue.lock (operation.c). Each is held for a few instructions
- * (the queue's for as long as it takes to look at what waits), no two at once, and never during a callback. What a step works on
+ * Locks: listeners.lock (the registry), record_lock (the snapshot), orders.lock (cleanup.c), queue.lock (operation.c). Each is held
+ * for a few instructions (the queue's for as long as it takes to look at what waits), no two at once, and never during a callback.
+ * What a step works on
  * (`step`, `state`, `reclaimer`) belongs to the thread that holds `stepping`. The ledger has no lock, see reservation.c.
  */
 #ifndef pressure__pressure_private_h
@@ -12,6 +13,7 @@
 #include <stdalign.h>
 #include <stddef.h>
 #include "pressure/backoff.h"
+#include "pressure/cleanup.h"
 #include "pressure/gate.h"
 #include "pressure/level.h"
 #include "pressure/nap.h"
@@ -183,6 +185,38 @@ void pressure_reclaim(pressure_t *pressure, unsigned crossed, uint64_t reading_b
  */
 void pressure_survey(pressure_t *pressure);
 
+/**
+ * after each step, whether or not its sample was good: carries out what was ordered (cleanup.h), or a part of it
+ */
+void pressure_reclaim_ordered(pressure_t *pressure, uint64_t now_ms);
+
+/* --- cleanup.c --- */
+
+typedef struct st_pressure_orders_t {
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    uint64_t given, carried_out; /* orders; these and `last` under the lock */
+    pressure_cleanup_t last;
+    /* the rest belongs to the thread that holds `stepping` */
+    uint64_t number; /* of the newest order that is being carried out; 0: none is */
+    unsigned num_parts;
+    pressure_cleanup_t under_way;
+} pressure_orders_t;
+
+/**
+ * returns 0 or an errno
+ */
+int pressure_orders_init(pressure_orders_t *orders);
+void pressure_orders_dispose(pressure_orders_t *orders);
+/**
+ * whether there is anything to carry out
+ */
+int pressure_orders_begin(pressure_orders_t *orders);
+/**
+ * adds a part, and tells those who wait if it was the last. Returns whether it was.
+ */
+int pressure_orders_add(pressure_orders_t *orders, const pressure_reclaim_t *part);
+
 /* --- pressure.c, step.c --- */
 
 struct st_pressure_t {
@@ -197,6 +231,8 @@ struct st_pressure_t {
     alignas(64) pressure_listeners_t listeners;
 
     alignas(64) pressure_queue_t queue;
+
+    pressure_orders_t orders;
 
     _Atomic uint64_t wanted_bytes; /* the largest wish for room since the last step */
 

@@ -3,6 +3,7 @@
  *
  *   marks crossed, or a level due again --> listeners --> one purge --> sample --> record, verdict
  *   neither, but a wish for room        --> listeners --> one purge --> sample
+ *   ordered (cleanup.h), beside these   --> listeners --> one purge --> sample --> record, verdict
  *
  * Due again: a level that persists is acted on again, because what was cleared may have grown back. Only the highest event whose
  * mark the reading still reaches is told, for it includes the lesser ones, and not before the pause after the last reclaim is over,
@@ -20,6 +21,7 @@
 typedef struct st_generation_t {
     unsigned levels; /* the events, as bits */
     int again;       /* no mark was crossed: this repeats one */
+    int ordered;     /* nor this: an operator wants it */
     uint64_t now_ms, reading_bytes;
 } generation_t;
 
@@ -92,7 +94,10 @@ static void say_reclaim(pressure_t *pressure, const generation_t *generation, co
     pressure_say(pressure,
                  "pressure: %s%s (%u %% of %.0f MiB), released %.1f MiB in %" PRIu64
                  " objects, resident %.1f -> %.1f MiB in %" PRIu64 " ms%s",
-                 pressure_level_name(reclaim->level), generation->again ? " still" : "",
+                 pressure_level_name(reclaim->level),
+                 generation->ordered ? " ordered"
+                 : generation->again ? " still"
+                                     : "",
                  pressure_percent_of_budget(pressure, generation->reading_bytes), (double)pressure->config.budget_bytes / MIB,
                  (double)reclaim->claimed_bytes / MIB, reclaim->objects, (double)reclaim->resident_before_bytes / MIB,
                  (double)reclaim->resident_after_bytes / MIB, reclaim->duration_ms, reclaim->unfinished ? ", and goes on" : "");
@@ -138,7 +143,8 @@ static void verify(pressure_t *pressure, const generation_t *generation, const p
 static void run_generation(pressure_t *pressure, const generation_t *generation)
 {
     pressure_reclaimer_t *reclaimer = &pressure->reclaimer;
-    pressure_event_t event = {.generation = count_generation(pressure, generation->levels, generation->again),
+    unsigned counted = generation->ordered ? 0 : generation->levels;
+    pressure_event_t event = {.generation = count_generation(pressure, counted, generation->again),
                               .resident_bytes = generation->reading_bytes,
                               .budget_bytes = pressure->config.budget_bytes};
     pressure_outcome_t outcome = {.before_bytes = pressure->record.resident_bytes,
@@ -150,7 +156,7 @@ static void run_generation(pressure_t *pressure, const generation_t *generation)
     reclaimer->unfinished = told.unfinished;
     reclaimer->shrunk = 1;
     /* emergency means that the coordination failed: what the allocator still holds is given back even if no cache had anything */
-    if (told.bytes_freed != 0 || told.objects_freed != 0 || told.failed ||
+    if (told.bytes_freed != 0 || told.objects_freed != 0 || told.failed || generation->ordered ||
         (event.level == PRESSURE_EMERGENCY && !generation->again)) {
         verify(pressure, generation, &event, &told, &outcome);
     } else if (!generation->again) {
@@ -282,6 +288,19 @@ void pressure_reclaim(pressure_t *pressure, unsigned crossed, uint64_t reading_b
         pressure->reclaimer.unfinished = 0;
         grant_wish(pressure, reading_bytes, now_ms);
     }
+}
+
+void pressure_reclaim_ordered(pressure_t *pressure, uint64_t now_ms)
+{
+    generation_t generation = {
+        .levels = 1u << PRESSURE_EMERGENCY, .ordered = 1, .now_ms = now_ms, .reading_bytes = pressure->record.reading_bytes};
+
+    if (!pressure_orders_begin(&pressure->orders))
+        return;
+    run_generation(pressure, &generation);
+    pressure->reclaimer.unfinished = 0; /* of a level; what is left of the order is the order's */
+    if (!pressure_orders_add(&pressure->orders, &pressure->record.last_reclaim))
+        pressure_kick(pressure);
 }
 
 static uint64_t reserved_bytes(const pressure_t *pressure)

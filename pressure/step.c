@@ -3,6 +3,7 @@
  *
  *   sample --ok--> level machine --> gate --> publish --> reclaim (reclaim.c) --> survey of the listeners
  *      +--failed--> keep the last value; after stale_after_ms publish one level higher
+ *   either --> what was ordered (cleanup.h) --> the queue
  *
  * The gate goes by the survey of the step before: what is published must not wait for callbacks.
  *
@@ -224,6 +225,7 @@ uint64_t pressure_step(pressure_t *pressure)
     } else {
         step_on_failure(pressure, now_ms);
     }
+    pressure_reclaim_ordered(pressure, now_ms);
     const pressure_tuning_t *tuning = &pressure->config.tuning;
     period_ms = pressure_period_ms(tuning, pressure->record.reading_bytes, pressure->config.budget_bytes, pressure_level(pressure));
     if (pressure->step.failing && period_ms > tuning->period_warm_ms)

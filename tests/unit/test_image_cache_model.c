@@ -529,6 +529,54 @@ static void compare_groups(void)
     }
 }
 
+static uint64_t listing_rank(const struct st_model_object_t *object, icache_order_t order)
+{
+    unsigned ranked_hits = m.policy == ICACHE_POLICY_COST ? object->ranked_hits : 0;
+
+    return order == ICACHE_ORDER_BYTES ? object->charge
+           : order == ICACHE_ORDER_AGE ? UINT64_MAX - atomic_load(&object->real->created_ms)
+                                       : object->hits + ranked_hits;
+}
+
+/* an entry is what the model has under its key, and no more objects come before it than do */
+static void compare_entry(const icache_entry_t *entries, size_t at, icache_order_t order)
+{
+    int key = (int)strtol(entries[at].key + strlen("origin/picture-"), NULL, 10);
+    const struct st_model_object_t *object = model_linked(key);
+    size_t num_before = 0;
+
+    assert_non_null(object);
+    assert_string_equal(entries[at].key, make_key(key).text);
+    assert_int_equal(entries[at].key_len, strlen(entries[at].key));
+    assert_int_equal(entries[at].charge_bytes, object->charge);
+    assert_int_equal(entries[at].object_class, object->object_class);
+    assert_int_equal(entries[at].expires_ms, object->expires_ms);
+    assert_int_equal(entries[at].hits, listing_rank(object, ICACHE_ORDER_HITS));
+    assert_int_equal(entries[at].created_ms, atomic_load(&object->real->created_ms));
+    for (int i = 0; i < MAX_OBJECTS; ++i)
+        if (m.objects[i].real != NULL && m.objects[i].linked)
+            num_before += listing_rank(m.objects + i, order) > listing_rank(object, order);
+    assert_true(num_before <= at);
+    for (size_t i = 0; i != at; ++i) {
+        assert_string_not_equal(entries[i].key, entries[at].key);
+        num_before -= entries[i]._rank > entries[at]._rank;
+    }
+    assert_int_equal(num_before, 0);
+}
+
+static void compare_listing(void)
+{
+    static icache_entry_t entries[12];
+    icache_order_t order = (icache_order_t)(m.now_ms % 3);
+    uint64_t scanned;
+    size_t max = m.now_ms / 3 % 13, size = icache_list(m.cache, order, entries, max, &scanned);
+
+    assert_int_equal(scanned, m.expected.entries);
+    assert_int_equal(size, max < m.expected.entries ? max : m.expected.entries);
+    for (size_t i = 0; i != size; ++i)
+        compare_entry(entries, i, order);
+}
+
 static void compare(void)
 {
     const icache_policy_t *policy = &m.cache->index.policy;
@@ -548,6 +596,7 @@ static void compare(void)
     assert_memory_equal(m.removed, expected.removed, sizeof(m.removed));
     assert_true(stats.used_bytes <= m.capacity);
     compare_groups();
+    compare_listing();
     icache_get_usage(m.cache, &usage);
     assert_int_equal(usage.capacity_bytes, m.capacity);
     assert_int_equal(usage.evictable_bytes, m.expected.used_bytes);

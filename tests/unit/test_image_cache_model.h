@@ -14,6 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "image_cache/image_cache_private.h"
+#include "image_cache/listing.h"
 
 #define NUM_LANES 3
 #define NUM_WAITERS 24
