@@ -93,6 +93,7 @@ void sluice_api_defer(const sluice_api_call_t *call, json_t *(*work)(sluice_api_
 
 void sluice_api_health(const sluice_api_call_t *call);
 void sluice_api_cache_metrics(const sluice_api_call_t *call);
+void sluice_api_slow(const sluice_api_call_t *call);
 void sluice_api_purge(const sluice_api_call_t *call);
 void sluice_api_events(const sluice_api_call_t *call);
 void sluice_api_simulate(const sluice_api_call_t *call);
