@@ -234,8 +234,6 @@ void sluice_start_locked(sluice_t *sluice)
     sluice->started_us = sluice_now_us();
     sluice->started_wall_s = (double)sluice_wall_ms() / 1000;
     start_events(sluice);
-    if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
-        fail_start("the ring of events: out of memory");
     if ((sluice->leaks = sluice_leaks_create(settings)) == NULL)
         fail_start("the leak detector: out of memory");
     if ((sluice->operations = health_operations_create(SLUICE_OPERATIONS_MAX)) == NULL)
