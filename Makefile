@@ -34,7 +34,7 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libssl-dev \
     libisal-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
-    python3-pytest python3-pil libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs libjemalloc2
+    python3-pytest python3-pil libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs libjemalloc2 python3-yaml
 BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2 libvips-tools \
     python3-numpy
 
@@ -160,13 +160,17 @@ fuzz: deps-test ## fuzz each of FUZZ_TARGETS for FUZZ_SECONDS, and keep what was
 	    build/fuzz/found/$$t tests/fuzz/corpus/$$t || exit 1; \
 	    build/fuzz/$$t -merge=1 tests/fuzz/corpus/$$t build/fuzz/found/$$t || exit 1; done
 
-build/knobs-doc: $(patsubst %.c,build/obj/%.o,tests/knobs_doc.c module/knobs.c module/config_values.c)
+build/knobs-doc: $(patsubst %.c,build/obj/%.o,tests/knobs_doc.c tests/doc_table.c module/knobs.c module/config_values.c)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
-docs: build/knobs-doc ## write the tables of settings and of differences into README.md and h2o.conf
+build/metrics-doc: $(patsubst %.c,build/obj/%.o,tests/metrics_doc.c tests/doc_table.c)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+docs: build/knobs-doc build/metrics-doc ## write the tables of settings, of metrics and of differences into README.md and h2o.conf
 	$(Q)build/knobs-doc README.md h2o.conf
+	$(Q)build/metrics-doc README.md
 	$(Q)$(PYTHON) tests/e2e/against_peers.py README.md
-check-docs: build/knobs-doc
+check-docs: build/knobs-doc build/metrics-doc
 	$(Q)build/knobs-doc --check README.md h2o.conf
+	$(Q)build/metrics-doc --check README.md
 	$(Q)$(PYTHON) tests/e2e/against_peers.py --check README.md
 
 # $(1): packages; says what it does, asks for nothing
@@ -253,6 +257,9 @@ install: all ## install below PREFIX (and DESTDIR)
 	sed -e 's|: build/sluice.so|: $(PREFIX)/lib/sluice/sluice.so|' -e 's|: build/samples|: /var/www|' h2o.conf \
 	    >$(DESTDIR)$(PREFIX)/share/sluice/h2o.conf
 	sed -e 's|/usr/local|$(PREFIX)|' module/systemd/h2o.service.d/sluice.conf >$(DESTDIR)$(PREFIX)/share/sluice/h2o.service.d-sluice.conf
+	install -d $(DESTDIR)$(PREFIX)/share/sluice/prometheus $(DESTDIR)$(PREFIX)/share/sluice/grafana
+	install -m 644 health/prometheus/*.yml $(DESTDIR)$(PREFIX)/share/sluice/prometheus/
+	install -m 644 health/grafana/*.json $(DESTDIR)$(PREFIX)/share/sluice/grafana/
 	install -m 644 module/h2o-sluice.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 
 uninstall: ## remove what install put there

@@ -368,7 +368,7 @@ static void set_leak(health_leak_t *leak)
     set(&leak->confidence, "sluice_leak_confidence");
     set(&leak->floor_bytes, "sluice_leak_floor_bytes");
     set_real(&leak->bytes_per_second, "sluice_leak_growth_bytes_per_second");
-    set_real(&leak->seconds_to_budget, "sluice_leak_seconds_to_budget");
+    set_real(&leak->seconds_to_budget, "sluice_leak_time_to_budget_seconds");
 }
 
 static void set_alerts(health_snapshot_t *snapshot)
