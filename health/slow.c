@@ -94,6 +94,24 @@ void health_slow_sent(health_slow_t *slow, uint64_t id, uint64_t sent_us)
 
 /* --- reading */
 
+uint64_t health_slow_news(health_slow_t *slow, uint64_t *after, health_slow_request_t *request)
+{
+    const struct st_lists_t *lists = &slow->lists;
+    const health_slow_request_t *slowest = NULL;
+    uint64_t count;
+
+    pthread_mutex_lock(&slow->mutex);
+    count = lists->last_id - *after;
+    for (size_t i = 0; i != HEALTH_SLOW_LATEST; ++i)
+        if (lists->latest[i].id > *after && (slowest == NULL || lists->latest[i].waited_us > slowest->waited_us))
+            slowest = lists->latest + i;
+    if (slowest != NULL)
+        *request = *slowest;
+    *after = lists->last_id;
+    pthread_mutex_unlock(&slow->mutex);
+    return count;
+}
+
 static int by_duration(const void *_a, const void *_b)
 {
     const health_slow_request_t *a = _a, *b = _b;

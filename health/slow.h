@@ -46,6 +46,12 @@ uint64_t health_slow_add(health_slow_t *slow, const health_slow_request_t *reque
  */
 void health_slow_sent(health_slow_t *slow, uint64_t id, uint64_t sent_us);
 /**
+ * for who tells of them now and then: the slowest of those that came after *after and are still among the latest; *after is moved
+ * to the last one. Any thread, with an `after` of its own that begins at 0.
+ * @return how many came; 0: *request is as it was
+ */
+uint64_t health_slow_news(health_slow_t *slow, uint64_t *after, health_slow_request_t *request);
+/**
  * {"slowest": [...], "latest": [...]}, the slowest and the latest first. NULL when memory is out. Any thread.
  * @param now_ms since 1970
  */

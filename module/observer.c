@@ -11,6 +11,7 @@
 #include "module/memory_look.h"
 #include "module/observer.h"
 #include "module/operations.h"
+#include "module/slow_requests.h"
 
 struct st_sluice_observer_t {
     sluice_t *sluice;
@@ -30,6 +31,7 @@ static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *obser
     sluice_leaks_observe,
     sluice_drain_observe,
     sluice_alerts_observe,
+    sluice_slow_requests_observe,
 };
 /* clang-format on */
 

@@ -5,8 +5,6 @@
 #include "module/respond.h"
 #include "module/slow_requests.h"
 
-#define LINE_PAUSE_MS 1000
-
 static void copy_text(h2o_iovec_t text, char *dst, size_t size)
 {
     sluice_plain_text(text.base, text.len, dst, size);
@@ -34,30 +32,25 @@ static void describe(health_slow_request_t *slow, const h2o_req_t *req, int stat
     copy_field(req, "server-timing", slow->server_timing, sizeof(slow->server_timing));
 }
 
-/* the first of each second; those in between are counted by the next one */
-static void say(sluice_t *sluice, const health_slow_request_t *slow)
-{
-    uint64_t now_ms = sluice_exact_ms(), last_ms = sluice_counted(&sluice->stats.slow_said_ms), more;
-
-    if ((last_ms != 0 && now_ms - last_ms < LINE_PAUSE_MS) ||
-        !atomic_compare_exchange_strong(&sluice->stats.slow_said_ms, &last_ms, now_ms)) {
-        sluice_count(&sluice->stats.slow_unsaid, 1);
-        return;
-    }
-    more = atomic_exchange(&sluice->stats.slow_unsaid, 0);
-    fprintf(stderr, "sluice: slow: %.3f s for %s %s%s: %d, %" PRIu64 " bytes; %s; %s", (double)slow->waited_us / 1e6, slow->method,
-            slow->host, slow->target, slow->status, slow->bytes, slow->cache_status, slow->server_timing);
-    if (more != 0)
-        fprintf(stderr, "; and %" PRIu64 " more since the line before", more);
-    fputc('\n', stderr);
-}
-
 uint64_t sluice_slow_requests_note(sluice_t *sluice, const h2o_req_t *req, int status, uint64_t waited_us)
 {
     health_slow_request_t slow;
 
     sluice_count(&sluice->stats.slow_requests, 1);
     describe(&slow, req, status, waited_us);
-    say(sluice, &slow);
     return health_slow_add(sluice->slow, &slow);
+}
+
+void sluice_slow_requests_observe(sluice_t *sluice, const sluice_observation_t *observation)
+{
+    health_slow_request_t slow;
+    uint64_t count = health_slow_news(sluice->slow, &sluice->slow_said_id, &slow);
+    char more[48] = "";
+
+    (void)observation;
+    if (count > 1)
+        snprintf(more, sizeof(more), "; and %" PRIu64 " more, not as slow", count - 1);
+    if (count != 0)
+        fprintf(stderr, "sluice: slow: %.3f s for %s %s%s: %d, %" PRIu64 " bytes; %s; %s%s\n", (double)slow.waited_us / 1e6,
+                slow.method, slow.host, slow.target, slow.status, slow.bytes, slow.cache_status, slow.server_timing, more);
 }

@@ -123,7 +123,8 @@ typedef struct st_sluice_t {
     struct st_sluice_memory_t *memory; /* what the observer saw of it */
     struct st_sluice_leaks_t *leaks;
     struct st_sluice_alerts_t *alerts;
-    health_slow_t *slow; /* requests */
+    health_slow_t *slow;   /* requests */
+    uint64_t slow_said_id; /* of the last that the observer wrote a line about */
     struct st_sluice_observer_t *observer;
 
     health_operations_t *operations;

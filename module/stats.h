@@ -58,7 +58,7 @@ typedef struct st_sluice_stats_t {
     sluice_counter_t transforms_begun, transform_overruns, overrun_warned_ms;
     sluice_ratios_t memory_ratios[SLUICE_NUM_SOURCE_FORMATS]; /* by format of the source: what transforms took of their estimates */
     sluice_counter_t transforms, transform_failures, transforms_cancelled, transforms_shared, transform_us;
-    sluice_counter_t slow_requests, slow_unsaid, slow_said_ms; /* the latter two: of their lines on stderr */
+    sluice_counter_t slow_requests;
     sluice_durations_t request_durations[SLUICE_NUM_OUTCOMES], span_durations[SLUICE_NUM_SPANS];
     sluice_durations_t fetch_durations[2]; /* that went well, that failed */
     sluice_durations_t transform_durations;

@@ -133,6 +133,35 @@ static void an_hour_is_over(void **state)
     health_slow_destroy(&slow);
 }
 
+static void news(void **state)
+{
+    health_slow_t *slow = health_slow_create();
+    health_slow_request_t request = {.waited_us = 7};
+    uint64_t after = 0;
+
+    (void)state;
+    assert_int_equal(health_slow_news(slow, &after, &request), 0);
+    assert_int_equal(request.waited_us, 7);
+    add(slow, 0, 500);
+    add(slow, 0, 900);
+    add(slow, 0, 600);
+    assert_int_equal(health_slow_news(slow, &after, &request), 3);
+    assert_int_equal(request.waited_us, 900);
+    assert_int_equal(health_slow_news(slow, &after, &request), 0);
+    add(slow, 0, 100);
+    assert_int_equal(health_slow_news(slow, &after, &request), 1);
+    assert_int_equal(request.waited_us, 100);
+    for (uint64_t i = 1; i <= HEALTH_SLOW_LATEST; ++i) /* the first of them is the slowest, and the last that is remembered */
+        add(slow, 0, 2000 - i);
+    assert_int_equal(health_slow_news(slow, &after, &request), HEALTH_SLOW_LATEST);
+    assert_int_equal(request.waited_us, 1999);
+    for (uint64_t i = 1; i <= HEALTH_SLOW_LATEST + 1; ++i)
+        add(slow, 0, 2000 - i);
+    assert_int_equal(health_slow_news(slow, &after, &request), HEALTH_SLOW_LATEST + 1);
+    assert_int_equal(request.waited_us, 1998);
+    health_slow_destroy(&slow);
+}
+
 #define THREADS 4
 #define ADDS 2000
 
@@ -221,11 +250,8 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fields),
-        cmocka_unit_test(the_slowest_stay),
-        cmocka_unit_test(an_hour_is_over),
-        cmocka_unit_test(threads),
-        cmocka_unit_test(every_allocation_fails_once),
+        cmocka_unit_test(fields), cmocka_unit_test(the_slowest_stay), cmocka_unit_test(an_hour_is_over),
+        cmocka_unit_test(news),   cmocka_unit_test(threads),          cmocka_unit_test(every_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
