@@ -70,7 +70,12 @@ static void fields(void **state)
     assert_int_equal(json_object_size(object), 10);
     json_decref(root);
 
-    health_slow_sent(slow, id + 1, 1);
+    health_slow_sent(slow, id + 1, 1); /* of others, which are forgotten */
+    health_slow_sent(slow, id + HEALTH_SLOW_LATEST, 1);
+    root = health_slow_json(slow, 1700000000200);
+    assert_true(json_is_null(json_object_get(json_array_get(json_object_get(root, "slowest"), 0), "sent_ms")));
+    assert_true(json_is_null(json_object_get(json_array_get(json_object_get(root, "latest"), 0), "sent_ms")));
+    json_decref(root);
     health_slow_sent(slow, id, 2000000);
     root = health_slow_json(slow, 1700000000200);
     for (size_t i = 0; i != 2; ++i) {

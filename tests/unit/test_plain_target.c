@@ -68,6 +68,19 @@ static void any_size(void **state)
         }
 }
 
+static void long_names(void **state)
+{
+    char target[512] = "/a.jpg?", dst[512];
+    size_t len = strlen(target);
+
+    (void)state;
+    memset(target + len, 'w', 300);
+    snprintf(target + len + 300, sizeof(target) - len - 300, "=secret");
+    sluice_plain_target(target, strlen(target), dst, sizeof(dst));
+    assert_memory_equal(dst, target, len + 301);
+    assert_string_equal(dst + len + 301, "...");
+}
+
 static void texts(void **state)
 {
     char dst[8];
@@ -81,6 +94,7 @@ static void texts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(secrets_are_left_out), cmocka_unit_test(any_size), cmocka_unit_test(texts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(secrets_are_left_out), cmocka_unit_test(any_size),
+                                       cmocka_unit_test(long_names), cmocka_unit_test(texts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
