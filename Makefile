@@ -34,7 +34,8 @@ ALL_LDFLAGS = -pthread -Wl,-z,relro,-z,now $(if $(SANITIZER),-fsanitize=$(SANITI
 BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libvips-dev libcurl4-openssl-dev libjansson-dev libxxhash-dev libssl-dev \
     libisal-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
-    python3-pytest python3-pil libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs libjemalloc2 man-db
+    python3-pytest python3-pil python3-yaml libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs \
+    libjemalloc2 man-db
 BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2 libvips-tools \
     python3-numpy
 
@@ -49,15 +50,15 @@ CTL_SRCS := $(wildcard module/sluicectl/*.c) $(patsubst %,module/%.c,config_valu
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
 PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin alert_rule avif_facts byte_range cache_control cache_status client_caching color_names \
-    conditional config_values drain_phase errors event_hub exits field_texts frame_count freshness geometry heap \
+    conditional config_values drain_phase durations errors event_hub exits field_texts frame_count freshness geometry heap \
     heap_figures http_date icc_profile image_options knobs memory_ratio negotiate option_kinds option_lists option_sizes \
-    option_table option_text option_values origin_guard picture_check picture_facts png_chunks png_filter png_rows \
-    pressure_events process_facts purge_order report_files resize sampled_events secret seen siblings signature simulation \
-    source_path source_share svg_scan svg_tokens tone_curve transform_estimate webhook_retry worker_pool)
+    option_table option_text option_values origin_guard picture_check picture_facts plain_target png_chunks png_filter \
+    png_rows pressure_events process_facts purge_order report_files resize sampled_events secret seen siblings signature \
+    simulation source_path source_share svg_scan svg_tokens tone_curve transform_estimate webhook_retry worker_pool)
 JPEG_SRCS := $(wildcard module/jpeg_*.c)
 PURE_MODULE_SRCS += $(JPEG_SRCS) $(patsubst %,module/sluicectl/%.c,sse text)
 # what fuzz targets link, of the above
-FUZZED := accept avif_facts byte_range color_names errors image_options option_kinds option_sizes option_table option_text option_values picture_check picture_facts signature simulation source_path svg_scan svg_tokens transform_estimate $(JPEG_SRCS:module/%.c=%)
+FUZZED := accept avif_facts byte_range color_names errors image_options option_kinds option_sizes option_table option_text option_values picture_check picture_facts signature source_path svg_scan svg_tokens transform_estimate $(JPEG_SRCS:module/%.c=%)
 FUZZED_LIBS := -lcrypto
 # a transform without the rest of the module
 TRANSFORM_SRCS := $(JPEG_SRCS) module/png_chunks.c $(filter-out module/transform_meter.c,$(wildcard module/transform*.c module/pipeline_*.c module/plan_*.c module/option_*.c)) $(patsubst %,module/%.c,avif_facts color_names errors frame_count geometry icc_profile image_options picture_facts png_filter png_image png_rows resize resize_image source_path svg_scan svg_tokens tone_curve webp)
@@ -169,13 +170,17 @@ fuzz: deps-test ## fuzz each of FUZZ_TARGETS for FUZZ_SECONDS, and keep what was
 	    build/fuzz/found/$$t tests/fuzz/corpus/$$t || exit 1; \
 	    build/fuzz/$$t -merge=1 tests/fuzz/corpus/$$t build/fuzz/found/$$t || exit 1; done
 
-build/knobs-doc: $(patsubst %.c,build/obj/%.o,tests/knobs_doc.c module/knobs.c module/config_values.c)
+build/knobs-doc: $(patsubst %.c,build/obj/%.o,tests/knobs_doc.c tests/doc_table.c module/knobs.c module/config_values.c)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
-docs: build/knobs-doc ## write the tables of settings and of differences into README.md and h2o.conf
+build/metrics-doc: $(patsubst %.c,build/obj/%.o,tests/metrics_doc.c tests/doc_table.c)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+docs: build/knobs-doc build/metrics-doc ## write the tables of settings, of metrics and of differences into README.md and h2o.conf
 	$(Q)build/knobs-doc README.md h2o.conf
+	$(Q)build/metrics-doc README.md
 	$(Q)$(PYTHON) tests/e2e/against_peers.py README.md
-check-docs: build/knobs-doc
+check-docs: build/knobs-doc build/metrics-doc
 	$(Q)build/knobs-doc --check README.md h2o.conf
+	$(Q)build/metrics-doc --check README.md
 	$(Q)$(PYTHON) tests/e2e/against_peers.py --check README.md
 
 # $(1): packages; says what it does, asks for nothing
@@ -268,6 +273,9 @@ install: all ## install below PREFIX (and DESTDIR)
 	sed -e 's|: build/sluice.so|: $(PREFIX)/lib/sluice/sluice.so|' -e 's|: build/samples|: /var/www|' h2o.conf \
 	    >$(DESTDIR)$(PREFIX)/share/sluice/h2o.conf
 	sed -e 's|/usr/local|$(PREFIX)|' module/systemd/h2o.service.d/sluice.conf >$(DESTDIR)$(PREFIX)/share/sluice/h2o.service.d-sluice.conf
+	install -d $(DESTDIR)$(PREFIX)/share/sluice/prometheus $(DESTDIR)$(PREFIX)/share/sluice/grafana
+	install -m 644 health/prometheus/*.yml $(DESTDIR)$(PREFIX)/share/sluice/prometheus/
+	install -m 644 health/grafana/*.json $(DESTDIR)$(PREFIX)/share/sluice/grafana/
 	install -m 644 module/h2o-sluice.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	install -m 644 module/sluicectl/sluicectl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 module/sluicectl/sluicectl.bash $(DESTDIR)$(PREFIX)/$(BASH_COMPLETIONS)/sluicectl

@@ -25,13 +25,23 @@
 #define HEALTH_NUM_CLASSES 2                /* source, decode */
 #define HEALTH_NUM_FORMATS 7                /* jpeg, png, webp, gif, avif, tiff, svg */
 #define HEALTH_NUM_RATIOS 8                 /* buckets of a histogram: up to 0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, and more */
+#define HEALTH_NUM_DURATIONS 15             /* buckets of a histogram, see health_duration_bounds */
+#define HEALTH_MAX_BUCKETS 15               /* of any histogram */
 #define HEALTH_NUM_SPANS 5                  /* queue, fetch, decode, transform, encode */
 #define HEALTH_NUM_DEGRADED 3               /* webp-for-avif, stale, larger */
+#define HEALTH_NUM_OUTCOMES 4               /* of requests: hit, miss, error, shed */
+#define HEALTH_NUM_FETCH_OUTCOMES 2         /* ok, failed */
 #define HEALTH_MAX_TEXT_BYTES (1024 * 1024) /* no answer is longer than this, its NUL included */
 #define HEALTH_BLIND_SAMPLES 3              /* so many failed samples in a row make the verdict degraded */
 
 extern const char *const health_reason_names[HEALTH_NUM_REASONS];
 extern const char *const health_level_names[HEALTH_NUM_LEVELS]; /* normal, elevated, degraded, high, critical, emergency */
+/**
+ * Upper bounds in seconds, for all durations alike, so that they can be compared. 0.0001 parts hits from what had to wait for
+ * another thread; 1 is where requests are slow unless health.slow-request says otherwise; 10 and 30 are the default time limits of
+ * queue, origin and transform, and of a request. Between 0.01 and 10 a step is at most 2.5, so that a quantile is off by no more.
+ */
+extern const char *const health_duration_bounds[HEALTH_NUM_DURATIONS];
 
 typedef struct st_health_cache_t {
     const char *name; /* "image", "metadata": distinct; part of the metrics' names, and the value of their label `cache` */
@@ -59,10 +69,13 @@ typedef struct st_health_quota_t {
     uint64_t limit_bytes, used_bytes, entries, evictions, evicted_bytes, refused, healed;
 } health_quota_t;
 
-typedef struct st_health_ratios_t {
-    uint64_t buckets[HEALTH_NUM_RATIOS]; /* each for itself, not added up */
+/**
+ * of ratios or of durations in seconds; how many buckets there are is said where it is used
+ */
+typedef struct st_health_histogram_t {
+    uint64_t buckets[HEALTH_MAX_BUCKETS]; /* each for itself, not added up */
     double sum;
-} health_ratios_t;
+} health_histogram_t;
 
 typedef struct st_health_route_t {
     const char *name; /* distinct; the value of the label `route` */
@@ -115,13 +128,17 @@ typedef struct st_health_snapshot_t {
     /* requests; the array is by hundred: [1] is 1xx, [0] are those that ended without an answer */
     uint64_t responses[6], requests_in_progress, shed;
     uint64_t degraded[HEALTH_NUM_DEGRADED]; /* answered with something lesser than was asked for */
+    health_histogram_t request_durations[HEALTH_NUM_OUTCOMES], span_durations[HEALTH_NUM_SPANS];
+    uint64_t slow_requests;
     uint64_t errors_bad_request, errors_origin, errors_image, errors_no_room, errors_timeout;
     /* origin */
     uint64_t origin_fetches, origin_failures, origin_bytes, origin_in_progress;
+    health_histogram_t fetch_durations[HEALTH_NUM_FETCH_OUTCOMES];
     /* transforms */
     uint64_t transforms, transform_failures, transforms_cancelled, transforms_shared, transforms_in_progress, transforms_queued;
     double transform_seconds;
-    health_ratios_t memory_ratios[HEALTH_NUM_FORMATS]; /* memory taken / estimated, of transforms that were alone */
+    health_histogram_t transform_durations;
+    health_histogram_t memory_ratios[HEALTH_NUM_FORMATS]; /* memory taken / estimated, of transforms that were alone */
     uint64_t transform_overruns;
     uint64_t vips_memory_bytes, vips_memory_peak_bytes;
     health_operation_stats_t operations;

@@ -6,7 +6,7 @@
 
 #include "health/writers.h"
 
-typedef enum en_place_t { PLACE_U64, PLACE_REAL, PLACE_MS, PLACE_COMPUTED, PLACE_HISTOGRAMS, PLACE_INFO } place_kind_t;
+typedef enum en_place_t { PLACE_U64, PLACE_REAL, PLACE_MS, PLACE_COMPUTED, PLACE_RATIOS, PLACE_DURATIONS, PLACE_INFO } place_kind_t;
 
 typedef struct st_place_t {
     place_kind_t kind;

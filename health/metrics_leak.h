@@ -11,7 +11,7 @@
     X("sluice_leak_confidence", gauge, none, PRESSURE, U64(leak.confidence), "Points for a memory leak, 0 to 100.") \
     X("sluice_leak_growth_bytes_per_second", gauge, none, PRESSURE, REAL(leak.bytes_per_second), \
       "Growth of the memory that nobody accounts for, over the span with the most points.") \
-    X("sluice_leak_seconds_to_budget", gauge, none, PRESSURE, REAL(leak.seconds_to_budget), \
+    X("sluice_leak_time_to_budget_seconds", gauge, seconds, PRESSURE, REAL(leak.seconds_to_budget), \
       "Time until the budget is reached at that growth, NaN: nothing is suspected.") \
     X("sluice_leak_floor_bytes", gauge, bytes, PRESSURE, U64(leak.floor_bytes), \
       "Least memory that nobody accounted for in the last window (health.leak-window).")

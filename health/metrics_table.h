@@ -16,7 +16,8 @@
  *          LABELLED(U64 or REAL, f, label, value)  a field as one of the series of its family
  *          EACH(f, label, names)      an array, one series per element, names[i] being the label's value
  *          COMPUTED(function)         of the snapshot or the cache
- *          HISTOGRAMS(f, label, names)  an array of health_ratios_t, one histogram per element
+ *          HISTOGRAM(kind, f)         a health_histogram_t; the kind, which says what its buckets are, is RATIOS or DURATIONS
+ *          HISTOGRAMS(kind, f, label, names)  an array of them, one histogram per element
  *          INFO(f, label)             1, with the string f as label
  * help   one sentence; never empty
  */
@@ -24,6 +25,7 @@
 #define health__metrics_table_h
 
 #include "health/metrics_alerts.h"
+#include "health/metrics_durations.h"
 #include "health/metrics_events.h"
 #include "health/metrics_leak.h"
 #include "health/metrics_memory.h"
@@ -34,6 +36,7 @@
     HEALTH_METRICS_SYSTEM(X) \
     HEALTH_METRICS_QUOTA(X) \
     HEALTH_METRICS_WORK(X) \
+    HEALTH_METRICS_DURATIONS(X) \
     HEALTH_METRICS_PROCESS(X) \
     HEALTH_METRICS_EVENTS(X) \
     HEALTH_METRICS_MEMORY(X) \
@@ -238,7 +241,7 @@
     X("sluice_transform_queued", gauge, none, TRANSFORM, U64(transforms_queued), "Transforms that wait for a worker.") \
     X("sluice_transform_seconds_total", counter, seconds, TRANSFORM, REAL(transform_seconds), \
       "Time that workers spent on transforms.") \
-    X("sluice_transform_memory_ratio", histogram, ratio, TRANSFORM, HISTOGRAMS(memory_ratios, "format", health_format_names), \
+    X("sluice_transform_memory_ratio", histogram, ratio, TRANSFORM, HISTOGRAMS(RATIOS, memory_ratios, "format", health_format_names), \
       "Memory that a transform was seen to take, divided by what was reserved, of those that were alone, by format of the source.") \
     X("sluice_transform_overruns_total", counter, none, TRANSFORM, U64(transform_overruns), \
       "Transforms that were alone and took more than 1.25 times what was reserved.") \

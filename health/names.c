@@ -5,6 +5,11 @@ const char *const health_reason_names[HEALTH_NUM_REASONS] = {"capacity", "pressu
 const char *const health_level_names[HEALTH_NUM_LEVELS] = {"normal", "elevated", "degraded", "high", "critical", "emergency"};
 const char *const health_format_names[HEALTH_NUM_FORMATS] = {"jpeg", "png", "webp", "gif", "avif", "tiff", "svg"};
 const char *const health_ratio_bounds[HEALTH_NUM_RATIOS] = {"0.25", "0.5", "0.75", "0.9", "1", "1.1", "1.25", "+Inf"};
+const char *const health_duration_bounds[HEALTH_NUM_DURATIONS] = {
+    "0.0001", "0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "+Inf"};
+const char *const health_span_names[HEALTH_NUM_SPANS] = {"queue", "fetch", "decode", "transform", "encode"};
+const char *const health_outcome_names[HEALTH_NUM_OUTCOMES] = {"hit", "miss", "error", "shed"};
+const char *const health_fetch_outcome_names[HEALTH_NUM_FETCH_OUTCOMES] = {"ok", "failed"};
 const char *const health_class_names[HEALTH_NUM_CLASSES] = {"source", "decode"};
 const char *const health_degraded_names[HEALTH_NUM_DEGRADED] = {"webp-for-avif", "stale", "larger"};
 const char *const health_response_names[HEALTH_NUM_RESPONSES] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};

@@ -14,6 +14,9 @@ enum { HEALTH_LEVEL_DEGRADED = 2, HEALTH_LEVEL_HIGH, HEALTH_LEVEL_CRITICAL, HEAL
 extern const char *const health_format_names[HEALTH_NUM_FORMATS];
 extern const char *const health_ratio_bounds[HEALTH_NUM_RATIOS];
 extern const char *const health_class_names[HEALTH_NUM_CLASSES];
+extern const char *const health_span_names[HEALTH_NUM_SPANS];
+extern const char *const health_outcome_names[HEALTH_NUM_OUTCOMES];
+extern const char *const health_fetch_outcome_names[HEALTH_NUM_FETCH_OUTCOMES];
 extern const char *const health_degraded_names[HEALTH_NUM_DEGRADED];
 extern const char *const health_response_names[HEALTH_NUM_RESPONSES];
 

@@ -57,11 +57,12 @@ static double finished_requests(const void *base)
     {                                                                                                                              \
         PLACE_COMPUTED, 0, 1, NULL, NULL, function                                                                                 \
     }
-#define HISTOGRAMS(field, label, names)                                                                                            \
+#define HISTOGRAMS(kind, field, label, names)                                                                                      \
     {                                                                                                                              \
-        PLACE_HISTOGRAMS, offsetof(health_snapshot_t, field), SIZE_OF(health_snapshot_t, field) / sizeof(health_ratios_t), label,  \
+        PLACE_##kind, offsetof(health_snapshot_t, field), SIZE_OF(health_snapshot_t, field) / sizeof(health_histogram_t), label,   \
             names, NULL                                                                                                            \
     }
+#define HISTOGRAM(kind, field) HISTOGRAMS(kind, field, NULL, NULL)
 #define INFO(field, label)                                                                                                         \
     {                                                                                                                              \
         PLACE_INFO, offsetof(health_snapshot_t, field), 1, label, NULL, NULL                                                       \
@@ -163,7 +164,8 @@ static void put_value(health_text_t *text, const place_t *place, const void *bas
     case PLACE_COMPUTED:
         health_text_put_double(text, place->compute(base));
         break;
-    case PLACE_HISTOGRAMS: /* of several values */
+    case PLACE_RATIOS: /* of several values */
+    case PLACE_DURATIONS:
         break;
     case PLACE_INFO:
         health_text_puts(text, "1");
@@ -171,30 +173,45 @@ static void put_value(health_text_t *text, const place_t *place, const void *bas
     }
 }
 
-/* a line of a histogram up to its value; le is NULL but for buckets */
+/* --- histograms */
+
+/* NULL: it is none */
+static const char *const *histogram_bounds(place_kind_t kind)
+{
+    return kind == PLACE_RATIOS ? health_ratio_bounds : kind == PLACE_DURATIONS ? health_duration_bounds : NULL;
+}
+
+static size_t num_buckets(place_kind_t kind)
+{
+    return kind == PLACE_RATIOS ? HEALTH_NUM_RATIOS : HEALTH_NUM_DURATIONS;
+}
+
+/* a line of a histogram up to its value; le is NULL but for buckets, the value NULL without a label */
 static void put_histogram_name(health_text_t *text, const metric_t *metric, const char *suffix, const char *value, const char *le)
 {
     health_text_puts(text, metric->name);
     health_text_puts(text, suffix);
-    put_label(text, "{", metric->place.label, value);
+    if (value != NULL)
+        put_label(text, "{", metric->place.label, value);
     if (le != NULL)
-        put_label(text, ",", "le", le);
-    health_text_puts(text, "} ");
+        put_label(text, value != NULL ? "," : "{", "le", le);
+    health_text_puts(text, value != NULL || le != NULL ? "} " : " ");
 }
 
 /* buckets are written added up; the count is their sum, so that the two agree whatever was counted meanwhile */
-static void put_histogram(health_text_t *text, const metric_t *metric, const health_ratios_t *ratios, const char *value)
+static void put_histogram(health_text_t *text, const metric_t *metric, const health_histogram_t *histogram, const char *value)
 {
+    const char *const *bounds = histogram_bounds(metric->place.kind);
     uint64_t count = 0;
 
-    for (size_t i = 0; i != HEALTH_NUM_RATIOS; ++i) {
-        count += ratios->buckets[i];
-        put_histogram_name(text, metric, "_bucket", value, health_ratio_bounds[i]);
+    for (size_t i = 0; i != num_buckets(metric->place.kind); ++i) {
+        count += histogram->buckets[i];
+        put_histogram_name(text, metric, "_bucket", value, bounds[i]);
         health_text_put_u64(text, count);
         health_text_puts(text, "\n");
     }
     put_histogram_name(text, metric, "_sum", value, NULL);
-    health_text_put_double(text, ratios->sum);
+    health_text_put_double(text, histogram->sum);
     health_text_puts(text, "\n");
     put_histogram_name(text, metric, "_count", value, NULL);
     health_text_put_u64(text, count);
@@ -203,17 +220,18 @@ static void put_histogram(health_text_t *text, const metric_t *metric, const hea
 
 static void put_histograms(health_text_t *text, const metric_t *metric, const void *base)
 {
-    const health_ratios_t *ratios = (const void *)((const char *)base + metric->place.offset);
+    const health_histogram_t *histograms = (const void *)((const char *)base + metric->place.offset);
+    const char *const *values = metric->place.label_values;
 
     for (size_t i = 0; i != metric->place.count; ++i)
-        put_histogram(text, metric, ratios + i, metric->place.label_values[i]);
+        put_histogram(text, metric, histograms + i, values != NULL ? values[i] : NULL);
 }
 
 static void put_series(health_text_t *text, const metric_t *metric, const void *base, const health_cache_t *cache)
 {
     const place_t *place = &metric->place;
 
-    if (place->kind == PLACE_HISTOGRAMS) {
+    if (histogram_bounds(place->kind) != NULL) {
         put_histograms(text, metric, base);
         return;
     }

@@ -102,6 +102,7 @@ json_t *sluice_api_job_refuse(sluice_api_job_t *job, int status, const char *tit
 
 void sluice_api_health(const sluice_api_call_t *call);
 void sluice_api_cache_metrics(const sluice_api_call_t *call);
+void sluice_api_slow(const sluice_api_call_t *call);
 void sluice_api_purge(const sluice_api_call_t *call);
 void sluice_api_events(const sluice_api_call_t *call);
 void sluice_api_simulate(const sluice_api_call_t *call);

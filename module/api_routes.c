@@ -6,6 +6,7 @@ const sluice_api_route_t sluice_api_routes[] = {
     {"/health/ready", SLUICE_API_GET, 0, sluice_api_ready},
     {"/health/metrics", SLUICE_API_GET, 0, sluice_api_coordination},
     {"/metrics/cache", SLUICE_API_GET, 0, sluice_api_cache_metrics},
+    {"/metrics/slow", SLUICE_API_GET, 1, sluice_api_slow},
     {"/cache/purge", SLUICE_API_POST, 1, sluice_api_purge},
     {"/memory/events", SLUICE_API_GET, 0, sluice_api_events},
     {"/memory/stats", SLUICE_API_GET, 0, sluice_api_memory_stats},

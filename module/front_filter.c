@@ -32,12 +32,15 @@ static int is_exempt(const sluice_t *sluice, h2o_iovec_t path)
 /* kept out of on_req(), which is on the way of every request and should cost it next to nothing */
 static int __attribute__((noinline, cold)) filter(struct st_front_filter_t *self, h2o_req_t *req)
 {
+    uint64_t begun_us = sluice_now_us();
+
     if (is_exempt(self->sluice, req->path_normalized))
         return -1;
     sluice_count(&self->sluice->stats.shed, 1);
     sluice_respond_problem(req, 503, "Service Unavailable",
                            "the server is out of memory for the moment; pressure.budget says how much it may use",
                            "memory-critical", NULL, (self->sluice->settings.retry_after_ms + 999) / 1000);
+    sluice_durations_count(self->sluice->stats.request_durations + SLUICE_OUTCOME_SHED, sluice_now_us() - begun_us, 1);
     return 0;
 }
 

@@ -15,7 +15,8 @@
 _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES == PRESSURE_NUM_CLASSES &&
                    HEALTH_NUM_REASONS == ICACHE_NUM_REASONS && HEALTH_MAX_QUOTAS == ICACHE_MAX_GROUPS &&
                    HEALTH_NUM_FORMATS == SLUICE_NUM_SOURCE_FORMATS - SLUICE_FORMAT_JPEG && HEALTH_NUM_RATIOS == SLUICE_NUM_RATIOS &&
-                   HEALTH_NUM_DEGRADED == SLUICE_NUM_DEGRADED,
+                   HEALTH_NUM_DEGRADED == SLUICE_NUM_DEGRADED && HEALTH_NUM_DURATIONS == SLUICE_NUM_DURATIONS &&
+                   HEALTH_NUM_OUTCOMES == SLUICE_NUM_OUTCOMES && HEALTH_NUM_SPANS == SLUICE_NUM_SPANS,
                "health/ has its own copies of these numbers");
 
 static uint64_t age_of(uint64_t then_ms)
@@ -225,6 +226,7 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
     }
     pthread_mutex_unlock(&sluice->links_mutex);
     out->shed = sluice_counted(&stats->shed);
+    out->slow_requests = sluice_counted(&stats->slow_requests);
     out->responses[5] += out->shed;
     for (size_t i = 0; i != HEALTH_NUM_DEGRADED; ++i)
         out->degraded[i] = sluice_counted(stats->degraded + i);
@@ -235,7 +237,24 @@ static void read_requests(sluice_t *sluice, health_snapshot_t *out)
     out->errors_timeout = sluice_counted(&stats->errors_of_time);
 }
 
-static void read_ratios(const sluice_ratios_t *from, health_ratios_t *to)
+static void read_durations(const sluice_durations_t *from, health_histogram_t *to, size_t count)
+{
+    for (; count != 0; --count, ++from, ++to) {
+        for (size_t i = 0; i != SLUICE_NUM_DURATIONS; ++i)
+            to->buckets[i] = sluice_counted(from->buckets + i);
+        to->sum = (double)sluice_counted(&from->sum_us) / 1e6;
+    }
+}
+
+static void read_all_durations(const sluice_stats_t *stats, health_snapshot_t *out)
+{
+    read_durations(stats->request_durations, out->request_durations, HEALTH_NUM_OUTCOMES);
+    read_durations(stats->span_durations, out->span_durations, HEALTH_NUM_SPANS);
+    read_durations(stats->fetch_durations, out->fetch_durations, HEALTH_NUM_FETCH_OUTCOMES);
+    read_durations(&stats->transform_durations, &out->transform_durations, 1);
+}
+
+static void read_ratios(const sluice_ratios_t *from, health_histogram_t *to)
 {
     for (size_t i = 0; i != HEALTH_NUM_RATIOS; ++i)
         to->buckets[i] = sluice_counted(from->buckets + i);
@@ -292,11 +311,9 @@ static double seconds_of(struct timeval tv)
 static void read_process(sluice_t *sluice, health_snapshot_t *out)
 {
     struct rusage usage;
-    struct timespec now;
 
     out->uptime_seconds = (double)(sluice_now_us() - sluice->started_us) / 1e6;
-    clock_gettime(CLOCK_REALTIME, &now);
-    out->process_start_time_seconds = (double)now.tv_sec + (double)now.tv_nsec / 1e9 - out->uptime_seconds;
+    out->process_start_time_seconds = sluice->started_wall_s;
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         out->process_cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
     read_stat_file(out);
@@ -314,6 +331,7 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     read_listeners(sluice, snapshot);
     read_requests(sluice, snapshot);
     read_work(sluice, snapshot);
+    read_all_durations(&sluice->stats, snapshot);
     read_process(sluice, snapshot);
     health_events_count(sluice->events, &snapshot->live);
     sluice_event_hub_count(&sluice->event_hub, &snapshot->live);

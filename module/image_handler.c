@@ -10,6 +10,8 @@
 #include "module/origin_config.h"
 #include "module/parked.h"
 
+#define TIMED_HITS_MEAN 64 /* of so many hits one is timed */
+
 struct st_image_handler_t {
     h2o_handler_t super;
     sluice_origin_t *origin;
@@ -167,14 +169,48 @@ static void answer_unseen(struct st_image_handler_t *self, sluice_loop_t *loop, 
         sluice_answer_refusal(loop->sluice, req, refusal.status, refusal.title, refusal.detail, refusal.code);
 }
 
-static int on_req(h2o_handler_t *_self, h2o_req_t *req)
+static void answer(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req)
 {
-    struct st_image_handler_t *self = (void *)_self;
-    sluice_loop_t *loop = h2o_context_get_handler_context(req->conn->ctx, _self);
     uint64_t now_ms = sluice_now_ms();
 
     if (!sluice_refuse_method(req) && !answer_seen(self, loop, req, now_ms))
         answer_unseen(self, loop, req, now_ms);
+}
+
+static uint64_t count_hits(const sluice_loop_t *loop)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i != sizeof(loop->hits) / sizeof(loop->hits[0]); ++i)
+        sum += sluice_counted(loop->hits + i);
+    return sum;
+}
+
+/* to read the clock twice would cost a hit more than finding its picture. The distance to the next one that is timed is random, as
+ * clients may ask for the same pictures round and round */
+static void __attribute__((noinline, cold)) answer_timed(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req)
+{
+    uint64_t begun_us = sluice_now_us(), hits = count_hits(loop), misses = loop->misses;
+
+    loop->random ^= loop->random << 13;
+    loop->random ^= loop->random >> 17;
+    loop->random ^= loop->random << 5;
+    loop->until_timed = 1 + loop->random % (2 * TIMED_HITS_MEAN - 1);
+    answer(self, loop, req);
+    if (count_hits(loop) == hits + 1 && loop->misses == misses)
+        sluice_durations_count(loop->sluice->stats.request_durations + SLUICE_OUTCOME_HIT, sluice_now_us() - begun_us,
+                               TIMED_HITS_MEAN);
+}
+
+static int on_req(h2o_handler_t *_self, h2o_req_t *req)
+{
+    struct st_image_handler_t *self = (void *)_self;
+    sluice_loop_t *loop = h2o_context_get_handler_context(req->conn->ctx, _self);
+
+    if (--loop->until_timed == 0)
+        answer_timed(self, loop, req);
+    else
+        answer(self, loop, req);
     return 0;
 }
 

@@ -178,6 +178,8 @@ const sluice_knob_t sluice_knobs[] = {
         "long something cancelled may go on until it is reported as stuck"),
     ROW("health.drain-timeout", PROCESS(drain_timeout_ms), MS, 0, 600 * SECONDS, 30 * SECONDS, NULL,
         "how long requests may take to end once the server has been told to end; what is left then is answered 503, and a little later cut off"),
+    ROW_OR_NONE("health.slow-request", PROCESS(slow_request_ms), MS, 1, 3600 * SECONDS, 1 * SECONDS, NULL,
+         "requests that wait for their answer for longer are counted, logged and listed by /api/metrics/slow"),
     ROW_OR_NONE("pressure.max-concurrent", ROUTE(max_concurrent), COUNT, 1, 1000000, 0, NULL,
          "transforms of a host, all its paths together, or of a path at the same time; both hold; more wait"),
     ROW("image.ttl", PATH(ttl_ms), MS, 0, 366 * DAYS, 1 * HOURS, NULL,

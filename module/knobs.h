@@ -32,6 +32,7 @@ typedef struct st_sluice_settings_t {
     uint64_t simulate;
     uint64_t leak_window_ms, leak_warm_up_ms, leak_min_growth_bytes, leak_likely_points;
     uint64_t operation_stale_ms, drain_timeout_ms;
+    uint64_t slow_request_ms; /* 0: none is slow */
 } sluice_settings_t;
 
 /**

@@ -85,7 +85,7 @@ static sluice_loop_t *create_loop(sluice_t *sluice, h2o_context_t *ctx)
 {
     sluice_loop_t *loop = h2o_mem_alloc(sizeof(*loop));
 
-    *loop = (sluice_loop_t){.sluice = sluice, .ctx = ctx};
+    *loop = (sluice_loop_t){.sluice = sluice, .ctx = ctx, .until_timed = 1, .random = 1};
     if ((loop->lane = icache_lane_create(sluice->cache, sluice_loop_wake, loop)) == NULL) {
         fprintf(stderr, "sluice: num-threads is larger than %d, the number of event loops that can be served\n",
                 ICACHE_MAX_LANES - 1);

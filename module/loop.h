@@ -38,6 +38,9 @@ struct st_sluice_loop_t {
     sluice_counter_t parked;       /* requests that wait for a flight, now */
     int drained;                   /* what of sluice->draining has been done here */
     h2o_linklist_t waiting;        /* the parked requests; parked.c's */
+    uint64_t misses;               /* requests that were no hits, ever; read by the loop itself */
+    uint32_t until_timed;          /* requests from now, of which the last one is timed if it is a hit */
+    uint32_t random;               /* state of the numbers that until_timed is drawn from; not 0 */
     size_t refs;                   /* handlers that use it; guarded by sluice->loops_mutex */
     sluice_loop_t *next;
 };

@@ -12,6 +12,7 @@
 #include "module/observer.h"
 #include "module/operations.h"
 #include "module/snapshot.h"
+#include "module/slow_requests.h"
 
 struct st_sluice_observer_t {
     sluice_t *sluice;
@@ -32,6 +33,7 @@ static void (*const parts[])(sluice_t *sluice, const sluice_observation_t *obser
     sluice_drain_observe,
     sluice_alerts_observe,
     sluice_snapshot_observe,
+    sluice_slow_requests_observe,
 };
 /* clang-format on */
 

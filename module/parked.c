@@ -17,6 +17,7 @@
 #include "module/drain_phase.h"
 #include "module/parked.h"
 #include "module/rendition.h"
+#include "module/request_clock.h"
 #include "module/source_memory.h"
 
 /* the picture in whose place another one is asked for */
@@ -34,6 +35,7 @@ struct st_parked_t {
     sluice_loop_t *loop;
     h2o_linklist_t link; /* of loop->waiting */
     h2o_req_t *req;
+    sluice_request_clock_t *clock;
     sluice_cache_status_t way; /* forward and collapsed */
     sluice_manner_t manner;
     struct st_wanted_t wanted;
@@ -55,8 +57,8 @@ static void unpark(struct st_parked_t *parked)
         parked->req->http1_is_persistent = 0; /* of a request from before the server was told to end */
 }
 
-static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image, const sluice_manner_t *manner,
-                 const struct st_wanted_t *wanted);
+static void park(sluice_loop_t *loop, sluice_request_clock_t *clock, const sluice_image_request_t *image,
+                 const sluice_manner_t *manner, const struct st_wanted_t *wanted);
 
 static void answer_hit(struct st_parked_t *parked, icache_object_t *object, uint64_t now_ms)
 {
@@ -120,7 +122,7 @@ static int fall_back(struct st_parked_t *parked, const struct st_wanted_t *wante
         return 0;
     manner.max_age_s = for_ms >= 1000 ? (uint32_t)(for_ms / 1000) : 1;
     manner.stands_in = 1;
-    park(parked->loop, parked->req, &image, &manner, wanted);
+    park(parked->loop, parked->clock, &image, &manner, wanted);
     return 1;
 }
 
@@ -144,6 +146,7 @@ static void answer_failure(struct st_parked_t *parked, sluice_failure_t failure)
         if (fall_back(parked, &wanted))
             return;
     }
+    parked->clock->lacks_room = sluice_errors[sluice_failure_error(wanted.failure)].kind == SLUICE_ERROR_OF_ROOM;
     sluice_answer_failure(parked->loop->sluice, parked->req, wanted.failure, &wanted.way, wanted.remembered_ms);
 }
 
@@ -195,8 +198,11 @@ static void on_request_gone(void *_parked)
 {
     struct st_parked_t *parked = _parked;
 
-    if (leave(parked))
+    if (leave(parked)) {
+        sluice_request_clock_abandon(parked->clock);
         sluice_answer_nobody(parked->loop->sluice);
+    }
+    sluice_request_clock_end(parked->clock);
 }
 
 static void on_client_gone(sluice_watched_t *client)
@@ -205,6 +211,7 @@ static void on_client_gone(sluice_watched_t *client)
 
     if (!leave(parked))
         return;
+    sluice_request_clock_abandon(parked->clock);
     sluice_answer_nobody(parked->loop->sluice);
     /* nobody reads this answer, but it ends the request, closes the connection and is what the access log says */
     h2o_send_error_generic(parked->req, 499, "Client Closed Request", "", H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
@@ -229,9 +236,10 @@ static sluice_forward_t look_for_expired(sluice_loop_t *loop, const icache_key_t
     return forward;
 }
 
-static struct st_parked_t *create_parked(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image,
+static struct st_parked_t *create_parked(sluice_loop_t *loop, sluice_request_clock_t *clock, const sluice_image_request_t *image,
                                          const sluice_manner_t *manner, const struct st_wanted_t *wanted)
 {
+    h2o_req_t *req = clock->req;
     struct st_parked_t *parked = h2o_mem_alloc_shared(&req->pool, sizeof(*parked) + image->key_len, on_request_gone);
 
     *parked = (struct st_parked_t){.waiter = {.on_done = on_done, .lane = loop->lane},
@@ -240,6 +248,7 @@ static struct st_parked_t *create_parked(sluice_loop_t *loop, h2o_req_t *req, co
                                    .origin = image->origin,
                                    .loop = loop,
                                    .req = req,
+                                   .clock = clock,
                                    .manner = *manner,
                                    .wanted = *wanted,
                                    .options = image->options,
@@ -257,18 +266,18 @@ static const char *keep(h2o_req_t *req, const char *text)
     return text != NULL && text[0] != '\0' ? h2o_strdup(&req->pool, text, SIZE_MAX).base : NULL;
 }
 
-static void park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request_t *image, const sluice_manner_t *manner,
-                 const struct st_wanted_t *wanted)
+static void park(sluice_loop_t *loop, sluice_request_clock_t *clock, const sluice_image_request_t *image,
+                 const sluice_manner_t *manner, const struct st_wanted_t *wanted)
 {
-    struct st_parked_t *parked = create_parked(loop, req, image, manner, wanted);
+    struct st_parked_t *parked = create_parked(loop, clock, image, manner, wanted);
     sluice_rendition_request_t rendition = {image->origin,         image->path.base, image->path.len, image->key,
                                             image->source_key_len, &image->options,  &parked->key,    0};
     uint64_t now_ms = sluice_now_ms();
     icache_object_t *object = NULL;
     icache_flight_t *flight = NULL;
 
-    parked->fallback = keep(req, image->presentation.fallback);
-    parked->manner.filename = keep(req, manner->filename);
+    parked->fallback = keep(clock->req, image->presentation.fallback);
+    parked->manner.filename = keep(clock->req, manner->filename);
     if (sluice_degrades_work(loop->sluice) && answer_lesser(parked))
         return;
     switch (icache_lookup(loop->sluice->cache, &parked->key, now_ms, &parked->waiter, &object, &flight)) {
@@ -299,5 +308,6 @@ void sluice_park(sluice_loop_t *loop, h2o_req_t *req, const sluice_image_request
     const sluice_manner_t manner = sluice_image_request_manner(image);
     const struct st_wanted_t none = {.failure = SLUICE_OK};
 
-    park(loop, req, image, &manner, &none);
+    ++loop->misses;
+    park(loop, sluice_request_clock_start(loop->sluice, req), image, &manner, &none);
 }

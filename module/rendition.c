@@ -295,7 +295,7 @@ void sluice_rendition_plan(sluice_rendition_t *job)
 
 static sluice_rendition_t *create_job(const sluice_rendition_request_t *request, icache_flight_t *flight)
 {
-    sluice_rendition_t *job = calloc(1, sizeof(*job) + request->key->len + 1 + request->source_key_len + 1 + request->path_len);
+    sluice_rendition_t *job = calloc(1, sizeof(*job) + request->key->len + 1 + request->source_key_len + 1 + request->path_len + 1);
 
     if (job == NULL)
         return NULL;

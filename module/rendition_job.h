@@ -44,7 +44,7 @@ typedef struct st_sluice_rendition_t {
     } group;
     icache_key_t key;
     size_t source_key_len, path_len;
-    char text[]; /* key of the rendition, key of the source, path below the origin */
+    char text[]; /* key of the rendition, key of the source, path below the origin; each is NUL-terminated */
 } sluice_rendition_t;
 
 #define SLUICE_RENDITION_OF(member, field) ((sluice_rendition_t *)(void *)((char *)(member)-offsetof(sluice_rendition_t, field)))

@@ -70,6 +70,18 @@ static void set_meta(sluice_rendition_t *job, icache_object_t *object, const slu
     set_life(job, object);
 }
 
+static void count_spans(sluice_rendition_t *job, const sluice_rendition_meta_t *meta)
+{
+    sluice_durations_t *spans = job->sluice->stats.span_durations;
+
+    sluice_durations_count(spans + SLUICE_SPAN_QUEUE, meta->queue_us, 1);
+    if (job->asked)
+        sluice_durations_count(spans + SLUICE_SPAN_FETCH, meta->fetch_us, 1);
+    sluice_durations_count(spans + SLUICE_SPAN_DECODE, meta->decode_us, 1);
+    sluice_durations_count(spans + SLUICE_SPAN_TRANSFORM, meta->transform_us, 1);
+    sluice_durations_count(spans + SLUICE_SPAN_ENCODE, meta->encode_us, 1);
+}
+
 /* an exact copy, so that the cache never keeps an encoder's larger buffer alive */
 static icache_object_t *publishable(sluice_rendition_t *job, const void *bytes, size_t len, const sluice_transform_times_t *times)
 {
@@ -80,6 +92,7 @@ static icache_object_t *publishable(sluice_rendition_t *job, const void *bytes, 
         icache_object_set_group(object, sluice_origin_group(job->origin));
         memcpy(object->body, bytes, len);
         set_meta(job, object, times);
+        count_spans(job, object->meta);
     }
     return object;
 }
@@ -191,7 +204,7 @@ static void run(struct st_making_t *making)
     sluice_t *sluice = leader->sluice;
     int alone = making->size == 1;
     icache_object_t *source = icache_object_ref(leader->source);
-    uint64_t start_us = sluice_now_us();
+    uint64_t start_us = sluice_now_us(), took_us;
 
     sluice_rendition_ref(leader);
     sluice_transform_meter_begin(sluice, &leader->meter);
@@ -201,7 +214,9 @@ static void run(struct st_making_t *making)
     }
     sluice_transform_run(source->body, source->body_len, making->parts, making->size);
     sluice_transform_meter_end(sluice, &leader->meter, alone && making->parts[0].error == SLUICE_OK ? &leader->plan : NULL);
-    sluice_count(&sluice->stats.transform_us, sluice_now_us() - start_us);
+    took_us = sluice_now_us() - start_us;
+    sluice_count(&sluice->stats.transform_us, took_us);
+    sluice_durations_count(&sluice->stats.transform_durations, took_us, 1);
     sluice_count(&sluice->stats.transforms_shared, making->size - 1);
     pressure_operation_end(sluice->pressure, &leader->operation);
     if (alone)

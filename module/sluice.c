@@ -232,13 +232,14 @@ void sluice_start_locked(sluice_t *sluice)
         settings->workers = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
+    sluice->started_wall_s = (double)sluice_wall_ms() / 1000;
     start_events(sluice);
-    if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
-        fail_start("the ring of events: out of memory");
     if ((sluice->leaks = sluice_leaks_create(settings)) == NULL)
         fail_start("the leak detector: out of memory");
     if ((sluice->operations = health_operations_create(SLUICE_OPERATIONS_MAX)) == NULL)
         fail_start("the registry of operations: out of memory");
+    if ((sluice->slow = health_slow_create()) == NULL)
+        fail_start("the list of slow requests: out of memory");
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
@@ -302,6 +303,7 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_siblings_destroy(&sluice->siblings);
     sluice_leaks_destroy(&sluice->leaks);
     health_operations_destroy(&sluice->operations);
+    health_slow_destroy(&sluice->slow);
     health_events_destroy(&sluice->events);
 }
 

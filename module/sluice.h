@@ -31,6 +31,7 @@
 #include <string.h>
 #include "health/events.h"
 #include "health/operations.h"
+#include "health/slow.h"
 #include "image_cache/image_cache.h"
 #include "image_cache/metadata_cache.h"
 #include "pressure/cleanup.h"
@@ -126,6 +127,8 @@ typedef struct st_sluice_t {
     struct st_sluice_memory_t *memory; /* what the observer saw of it */
     struct st_sluice_leaks_t *leaks;
     struct st_sluice_alerts_t *alerts;
+    health_slow_t *slow;   /* requests */
+    uint64_t slow_said_id; /* of the last that the observer wrote a line about */
     struct st_sluice_observer_t *observer;
 
     health_operations_t *operations;
@@ -143,6 +146,7 @@ typedef struct st_sluice_t {
     sluice_counter_t renditions_in_progress;
     sluice_groups_t *groups; /* of renditions that are made together */
     uint64_t started_us;
+    double started_wall_s; /* since 1970 */
 
     pthread_mutex_t loops_mutex; /* guards the next two and the start and stop of everything above; held while threads end */
     pthread_mutex_t links_mutex; /* inside of it, for every change of `loops`; alone for who reads them, so that nobody waits for

@@ -181,6 +181,8 @@ static void end_fetch(sluice_fetch_t *fetch, icache_object_t *object, sluice_err
 {
     sluice_t *sluice = fetch->sluice;
 
+    if (error != SLUICE_ERROR_CANCELLED)
+        sluice_durations_count(sluice->stats.fetch_durations + (error != SLUICE_OK), sluice_now_us() - fetch->started_us, 1);
     sluice_uncount(&sluice->stats.fetches_in_progress, 1);
     sluice_operation_end(sluice, &fetch->operation);
     icache_flight_complete(&fetch->flight, object,

@@ -5,11 +5,9 @@
 #ifndef module__stats_h
 #define module__stats_h
 
-#include <stdatomic.h>
-#include <stdint.h>
+#include "module/counter.h"
+#include "module/durations.h"
 #include "module/image_options.h"
-
-typedef _Atomic uint64_t sluice_counter_t;
 
 #define SLUICE_NUM_RATIOS 8
 
@@ -31,6 +29,26 @@ typedef enum en_sluice_degraded_t {
     SLUICE_NUM_DEGRADED
 } sluice_degraded_t;
 
+/**
+ * how a request for a picture ended, as far as its duration is concerned
+ */
+typedef enum en_sluice_outcome_t {
+    SLUICE_OUTCOME_HIT,   /* from the cache, at once */
+    SLUICE_OUTCOME_MISS,  /* with a picture for which it waited, be it another or an expired one */
+    SLUICE_OUTCOME_ERROR, /* 4xx and 5xx, but for the next */
+    SLUICE_OUTCOME_SHED,  /* 503: memory or a queue is full */
+    SLUICE_NUM_OUTCOMES
+} sluice_outcome_t;
+
+typedef enum en_sluice_span_t {
+    SLUICE_SPAN_QUEUE,
+    SLUICE_SPAN_FETCH,
+    SLUICE_SPAN_DECODE,
+    SLUICE_SPAN_TRANSFORM,
+    SLUICE_SPAN_ENCODE,
+    SLUICE_NUM_SPANS
+} sluice_span_t;
+
 typedef struct st_sluice_stats_t {
     sluice_counter_t responses[6]; /* of misses, errors and waiters, by hundred; hits are counted by each loop for itself */
     sluice_counter_t shed, bad_requests;
@@ -40,29 +58,10 @@ typedef struct st_sluice_stats_t {
     sluice_counter_t transforms_begun, transform_overruns, overrun_warned_ms;
     sluice_ratios_t memory_ratios[SLUICE_NUM_SOURCE_FORMATS]; /* by format of the source: what transforms took of their estimates */
     sluice_counter_t transforms, transform_failures, transforms_cancelled, transforms_shared, transform_us;
+    sluice_counter_t slow_requests;
+    sluice_durations_t request_durations[SLUICE_NUM_OUTCOMES], span_durations[SLUICE_NUM_SPANS];
+    sluice_durations_t fetch_durations[2]; /* that went well, that failed */
+    sluice_durations_t transform_durations;
 } sluice_stats_t;
-
-static inline void sluice_count(sluice_counter_t *counter, uint64_t by)
-{
-    atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
-}
-
-static inline void sluice_uncount(sluice_counter_t *counter, uint64_t by)
-{
-    atomic_fetch_sub_explicit(counter, by, memory_order_relaxed);
-}
-
-static inline uint64_t sluice_counted(const sluice_counter_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-/**
- * for a counter with one writer: no locked instruction
- */
-static inline void sluice_count_own(sluice_counter_t *counter, uint64_t by)
-{
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
-}
 
 #endif

@@ -5,12 +5,8 @@
  * there as they should. Markdown gets a table, h2o.conf one commented directive per setting, at its default.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include "module/knobs.h"
-
-#define BEGIN "settings: written by `make docs`"
-#define END "settings: end"
+#include "tests/doc_table.h"
 
 static const char *const levels[SLUICE_NUM_SCOPES] = {
     [SLUICE_SCOPE_PROCESS] = "global", [SLUICE_SCOPE_PATH] = "path", [SLUICE_SCOPE_ROUTE] = "host, path"};
@@ -57,69 +53,17 @@ static void write_conf(FILE *out)
     fprintf(out, "#\n");
 }
 
-/* copies `text` to `out` with the part between the markers replaced */
-static int rewrite(const char *text, int markdown, FILE *out)
+static void write_settings(FILE *out, int markdown)
 {
-    const char *begin = strstr(text, BEGIN), *end = strstr(text, END);
-
-    if (begin == NULL || end == NULL || end < begin || (begin = strchr(begin, '\n')) == NULL)
-        return -1;
-    while (end > text && end[-1] != '\n')
-        --end;
-    fwrite(text, 1, (size_t)(begin + 1 - text), out);
     if (markdown)
         write_markdown(out);
     else
         write_conf(out);
-    fputs(end, out);
-    return 0;
-}
-
-static char *read_file(const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    char *text = NULL;
-    size_t len = 0;
-
-    if (file == NULL)
-        return NULL;
-    if (getdelim(&text, &len, '\0', file) == -1) {
-        free(text);
-        text = NULL;
-    }
-    fclose(file);
-    return text;
-}
-
-static int process(const char *path, int check)
-{
-    char *before = read_file(path), *after = NULL;
-    size_t after_len = 0, name_len = strlen(path);
-    int failed = 1;
-    FILE *out = open_memstream(&after, &after_len);
-
-    if (before == NULL || out == NULL || rewrite(before, name_len > 3 && strcmp(path + name_len - 3, ".md") == 0, out) != 0) {
-        fprintf(stderr, "%s: cannot be read, or has no lines with `" BEGIN "` and `" END "`\n", path);
-    } else if (fflush(out), strcmp(before, after) == 0) {
-        failed = 0;
-    } else if (check) {
-        fprintf(stderr, "%s: the settings are not those of module/knobs.c; run make docs\n", path);
-    } else {
-        FILE *file = fopen(path, "wb");
-        failed = file == NULL || fputs(after, file) == EOF || fclose(file) != 0;
-    }
-    if (out != NULL)
-        fclose(out);
-    free(before);
-    free(after);
-    return failed;
 }
 
 int main(int argc, char **argv)
 {
-    int check = argc > 1 && strcmp(argv[1], "--check") == 0, failed = 0;
+    const doc_table_t table = {"settings: written by `make docs`", "settings: end", write_settings, "module/knobs.c"};
 
-    for (int i = 1 + check; i < argc; ++i)
-        failed |= process(argv[i], check);
-    return failed;
+    return doc_table_main(&table, argc, argv);
 }

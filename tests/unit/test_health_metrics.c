@@ -66,6 +66,31 @@ static void table_keeps_the_conventions(void **state)
     }
 }
 
+/* rows of one family stand together, and no two families have lines of the same name */
+static void families_are_apart(void **state)
+{
+    (void)state;
+#define NAME(name, type, unit, scope, place, help) {name, #type, #unit},
+    static const struct {
+        const char *name, *type, *unit;
+    } rows[] = {HEALTH_METRICS(NAME)};
+    static const char *const endings[] = {"_bucket", "_sum", "_count", "_created", "_info_total",
+                                          "_ms",     "_us",  "_kb",    "_mb",      "_percent"};
+    for (size_t i = 0; i != sizeof(rows) / sizeof(rows[0]); ++i) {
+        const char *name = rows[i].name;
+        if (strspn(name, "abcdefghijklmnopqrstuvwxyz_*") != strlen(name) || strstr(name, "__") != NULL)
+            fail_msg("%s is no name", name);
+        for (size_t j = 0; j != sizeof(endings) / sizeof(endings[0]); ++j)
+            if (ends_with(name, strlen(name), endings[j]))
+                fail_msg("%s ends in %s", name, endings[j]);
+        if (strcmp(rows[i].type, "histogram") == 0 && strcmp(rows[i].unit, "none") == 0)
+            fail_msg("%s has no unit", name);
+        for (size_t j = i + 1; j != sizeof(rows) / sizeof(rows[0]); ++j)
+            if (strcmp(name, rows[j].name) == 0 && (strcmp(name, rows[j - 1].name) != 0 || strcmp(rows[i].type, rows[j].type) != 0))
+                fail_msg("%s is in two places, or of two types", name);
+    }
+}
+
 static void check_with_promtool(char *text, size_t len)
 {
     char path[] = "/tmp/sluice-metrics-XXXXXX", command[128], said[4096];
@@ -158,9 +183,8 @@ static void every_allocation_fails_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_keeps_the_conventions),
-        cmocka_unit_test(promtool_has_no_complaint),
-        cmocka_unit_test(ceilings),
+        cmocka_unit_test(table_keeps_the_conventions), cmocka_unit_test(families_are_apart),
+        cmocka_unit_test(promtool_has_no_complaint),   cmocka_unit_test(ceilings),
         cmocka_unit_test(every_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

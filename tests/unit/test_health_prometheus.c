@@ -10,7 +10,7 @@
 #include "health/health.h"
 #include "health/metric_value.h"
 
-#define MAX_SERIES 512
+#define MAX_SERIES 1024
 #define MAX_NAME 256
 
 /* ---- what is expected: filled together with the snapshot, so that no series can be forgotten on one side only */
@@ -233,26 +233,54 @@ static void set_reclaim(health_snapshot_t *snapshot)
     set_ms(&snapshot->last_reclaim.age_ms, "sluice_pressure_last_reclaim_age_seconds");
 }
 
-/* buckets are added up, the last one is the count */
+/* buckets are added up, the last one is the count. `labels` is empty, or ends in a comma */
+static void set_histogram(health_histogram_t *histogram, const char *name, const char *labels, const char *const *bounds)
+{
+    char series[MAX_NAME], braces[MAX_NAME] = "";
+    uint64_t count = 0;
+
+    for (size_t i = 0; bounds[i] != NULL; ++i) {
+        count += histogram->buckets[i] = (next_value += 1000003) % 1009;
+        expect((double)count, "%s_bucket{%sle=\"%s\"}", name, labels, bounds[i]);
+    }
+    if (labels[0] != '\0')
+        snprintf(braces, sizeof(braces), "{%.*s}", (int)strlen(labels) - 1, labels);
+    expect((double)count, "%s_count%s", name, braces);
+    snprintf(series, sizeof(series), "%s_sum%s", name, braces);
+    set_real(&histogram->sum, series);
+}
+
+static void set_histograms(health_histogram_t *histograms, const char *name, const char *label, const char *const *values,
+                           const char *const *bounds)
+{
+    char labels[MAX_NAME];
+
+    for (size_t i = 0; values[i] != NULL; ++i) {
+        snprintf(labels, sizeof(labels), "%s=\"%s\",", label, values[i]);
+        set_histogram(histograms + i, name, labels, bounds);
+    }
+}
+
 static void set_ratios(health_snapshot_t *snapshot)
 {
-    static const char *const formats[] = {"jpeg", "png", "webp", "gif", "avif", "tiff", "svg"};
-    static const char *const bounds[] = {"0.25", "0.5", "0.75", "0.9", "1", "1.1", "1.25", "+Inf"};
-    char series[MAX_NAME];
+    static const char *const formats[] = {"jpeg", "png", "webp", "gif", "avif", "tiff", "svg", NULL};
+    static const char *const bounds[] = {"0.25", "0.5", "0.75", "0.9", "1", "1.1", "1.25", "+Inf", NULL};
 
-    for (size_t i = 0; i != HEALTH_NUM_FORMATS; ++i) {
-        uint64_t count = 0;
-        for (size_t j = 0; j != HEALTH_NUM_RATIOS; ++j) {
-            count += snapshot->memory_ratios[i].buckets[j] = 100 * i + j + 1;
-            snprintf(series, sizeof(series), "sluice_transform_memory_ratio_bucket{format=\"%s\",le=\"%s\"}", formats[i],
-                     bounds[j]);
-            expect((double)count, "%s", series);
-        }
-        snprintf(series, sizeof(series), "sluice_transform_memory_ratio_count{format=\"%s\"}", formats[i]);
-        expect((double)count, "%s", series);
-        snprintf(series, sizeof(series), "sluice_transform_memory_ratio_sum{format=\"%s\"}", formats[i]);
-        set_real(&snapshot->memory_ratios[i].sum, series);
-    }
+    set_histograms(snapshot->memory_ratios, "sluice_transform_memory_ratio", "format", formats, bounds);
+}
+
+static void set_durations(health_snapshot_t *snapshot)
+{
+    static const char *const bounds[] = {"0.0001", "0.001", "0.005", "0.01", "0.025", "0.05", "0.1",  "0.25",
+                                         "0.5",    "1",     "2.5",   "5",    "10",    "30",   "+Inf", NULL};
+    static const char *const outcomes[] = {"hit", "miss", "error", "shed", NULL};
+    static const char *const spans[] = {"queue", "fetch", "decode", "transform", "encode", NULL};
+    static const char *const ends[] = {"ok", "failed", NULL};
+
+    set_histograms(snapshot->request_durations, "sluice_request_duration_seconds", "outcome", outcomes, bounds);
+    set_histograms(snapshot->span_durations, "sluice_request_span_duration_seconds", "span", spans, bounds);
+    set_histograms(snapshot->fetch_durations, "sluice_origin_fetch_duration_seconds", "outcome", ends, bounds);
+    set_histogram(&snapshot->transform_durations, "sluice_transform_duration_seconds", "", bounds);
 }
 
 static void set_work(health_snapshot_t *snapshot)
@@ -284,6 +312,8 @@ static void set_work(health_snapshot_t *snapshot)
     set(&snapshot->transforms_queued, "sluice_transform_queued");
     set_real(&snapshot->transform_seconds, "sluice_transform_seconds_total");
     set_ratios(snapshot);
+    set_durations(snapshot);
+    set(&snapshot->slow_requests, "sluice_slow_requests_total");
     set(&snapshot->transform_overruns, "sluice_transform_overruns_total");
     set(&snapshot->transforms_in_progress, "sluice_images_in_progress");
     set(&snapshot->vips_memory_bytes, "sluice_vips_memory_bytes");
@@ -338,7 +368,7 @@ static void set_leak(health_leak_t *leak)
     set(&leak->confidence, "sluice_leak_confidence");
     set(&leak->floor_bytes, "sluice_leak_floor_bytes");
     set_real(&leak->bytes_per_second, "sluice_leak_growth_bytes_per_second");
-    set_real(&leak->seconds_to_budget, "sluice_leak_seconds_to_budget");
+    set_real(&leak->seconds_to_budget, "sluice_leak_time_to_budget_seconds");
 }
 
 static void set_alerts(health_snapshot_t *snapshot)
