@@ -157,6 +157,18 @@ def test_a_receiver_that_hangs_blocks_nobody(start):
         assert time.monotonic() - began < 10
 
 
+def test_the_latest_messages_are_kept(start):
+    with Receiver("hang", 204) as receiver:
+        server = start({}, **FAST, **{"health.webhook": receiver.url})
+        posted(server, name="now", when=f"{RATIO} >= 0", actions=["webhook"])
+        wait_for(lambda: receiver.messages, 10, "it has the message")
+        for n in range(40):
+            posted(server, name=f"more-{n}", when=f"{RATIO} >= 0", actions=["webhook"])
+        wait_for(lambda: len(receiver.delivered()) == 33, 30, "what waited is delivered")
+        assert [body["alert"] for body in receiver.delivered()] == ["now", *(f"more-{n}" for n in range(8, 40))]
+        assert webhooks(server, "dropped") == 8
+
+
 def test_a_receiver_that_is_gone(start):
     server = start({}, **FAST, **{"health.webhook": f"http://127.0.0.1:{free_port()}/"})
     posted(server, name="now", when=f"{RATIO} >= 0", actions=["log", "webhook"])
@@ -207,6 +219,7 @@ def test_rules_are_added_replaced_and_removed(start):
     assert [r["name"] for r in alerts(server)["rules"]] == ["memory-high", "busy"]
     posted(server, name="busy", when=f"{RATIO} > 99")
     assert state(server, "busy") == "ok" and history(server, "busy", told=True) == ["firing", "ok"]
+    assert len(re.findall(r"^sluice: alert busy .* is over after", server.log(), re.M)) == 1
     assert posted(server, name="busy", remove=True) is None
     assert [r["name"] for r in alerts(server)["rules"]] == ["memory-high"]
     assert "restart" in post(server, name="a", when=f"{RATIO} > 9").json()["until"]
@@ -328,6 +341,8 @@ hosts:
     server = sluice(text, start=False)
     line = server.config_file.read_text().splitlines().index("    for: ages") + 1
     assert f"h2o.conf:{line}]" in server.check().stderr
+    text = text.replace("for: ages", "for: 1s\n    for: 2s")
+    assert f"h2o.conf:{line + 1}] in command health.alerts, this part of the alert is there twice" in sluice(text, start=False).check().stderr
 
 
 def test_too_many_rules(sluice):
@@ -400,6 +415,8 @@ def test_a_supervisor_starts_it_three_times(start, tmp_path):
     simulate(server, 0, 0)
     wait_for(lambda: server.get("/api/health").json()["status"] == "healthy", 10, "healthy")
     assert metric(server, "sluice_alert_exits_withheld") == 0 and len(json.loads(state_file.read_text())["exits"]) == 3
+    simulate(server, 700)
+    wait_for(lambda: server.log().count("stays up, as 3 starts") == 2, 10, "the next firing asks again")
 
 
 @pytest.mark.parametrize(
