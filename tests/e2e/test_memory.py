@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import pictures
 from cgroups import MemoryGroup
 from harness import wait_for
-from problems import assert_problem, raw
+from problems import assert_problem
 from purging import BEARER, token_file  # noqa: F401, a fixture
 
 MIB = 1 << 20
@@ -30,7 +29,7 @@ VIEWS = (
 )
 FAST = {"pressure.dwell": "100ms", "pressure.dwell-critical": "100ms"}
 SLACK = 2 * MIB  # what a server at rest may take or give between two looks
-PREDICTED = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
+SERIES = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def view(server, path):
 
 def metrics(server):
     """series -> value of /metrics."""
-    lines = (PREDICTED.match(line) for line in server.get("/metrics").body.decode().splitlines())
+    lines = (SERIES.match(line) for line in server.get("/metrics").body.decode().splitlines())
     return {(match[1], match[2]): float(match[3]) for match in lines if match}
 
 
@@ -372,7 +371,20 @@ def test_clients_that_leave_early(start):
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", server.port)) as sock:
                 sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-    assert raw(server, b"GET /api/memory/report HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+    wait_for(lambda: server.get("/api/memory/report").status == 200, 10, "the line is done")
+
+
+def test_a_crowd_does_not_queue_for_ever(start):
+    server = start()
+    socks = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    for sock in socks:
+        sock.sendall(b"GET /api/memory/report HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    for sock in socks:
+        with sock, sock.makefile("rb") as stream:
+            answer = stream.read()
+            assert answer.startswith(b"HTTP/1.1 200 ") or (answer.startswith(b"HTTP/1.1 503 ") and b'"code":"busy"' in answer), answer[:300]
+    assert view(server, "/api/health/live")["status"] == "alive"
+    assert view(server, "/api/memory/report")["version"]
 
 
 def test_it_ends_while_asked(start):
