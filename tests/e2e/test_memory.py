@@ -12,6 +12,7 @@ from cgroups import MemoryGroup
 from harness import wait_for
 from problems import assert_problem
 from purging import BEARER, token_file  # noqa: F401, a fixture
+from test_hits import SlowReader
 
 MIB = 1 << 20
 VIEWS = (
@@ -231,6 +232,22 @@ def test_consumers_follow_the_load(start):
         assert server.get(f"/images/baseline.jpg?w={width}&q=95").status == 200
     wait_for(lambda: image()["status"] == "critical", 10, "a full cache is at its mark")
     assert image()["used_bytes"] >= image()["critical_bytes"] and image()["entries"] > 0
+
+
+def test_slow_readers_pin(start):
+    server = start({"health.simulate": "ON", "pressure.budget": "2GiB", **FAST})
+    large = "/images/photo.tif?w=3200&output=png"
+    size = len(server.get(large).body)
+    assert server.get(large).headers["Cache-Status"].startswith("sluice; hit")
+    reader = SlowReader(server, large)
+    simulate(server, 1850)
+    wait_for(lambda: view(server, "/api/memory/consumers/image")["pinned_bytes"] >= size, 10, "cleared, and still being sent")
+    simulate(server, 0, 0)
+    consumers = view(server, "/api/memory/consumers")["consumers"]
+    assert next(one for one in consumers if one["name"] == "image")["used_bytes"] < size
+    assert sum(one["used_bytes"] + one["pinned_bytes"] for one in consumers if one["accounted"]) >= size
+    assert len(reader.body()) == size
+    wait_for(lambda: view(server, "/api/memory/consumers/image")["pinned_bytes"] == 0, 10, "let go")
 
 
 # --- heap
