@@ -171,6 +171,7 @@ def test_views_agree(start):
     wait_for(settled, 20, "the coordinator and the observer have seen the same")
     report = view(server, "/api/memory/report")
     stats, consumers = report["stats"], report["consumers"]["consumers"]
+    assert report["leaks"].keys() == view(server, "/api/memory/leaks").keys()
     assert stats["heap"] == report["heap"]
     accounted = sum(one["used_bytes"] + one["pinned_bytes"] for one in consumers if one["accounted"])
     assert accounted == report["consumers"]["accounted_bytes"] == stats["accounted_bytes"]
