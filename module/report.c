@@ -3,6 +3,7 @@
 #include "module/alerts.h"
 #include "module/health_snapshot.h"
 #include "module/leaks.h"
+#include "module/operations.h"
 #include "module/report.h"
 #include "module/version.h"
 
@@ -16,12 +17,18 @@ static json_t *new_leaks(sluice_t *sluice)
     return sluice_api_leaks_json(&view);
 }
 
+static json_t *new_operations(sluice_t *sluice)
+{
+    return sluice_api_operations_json(sluice, 0); /* anybody may read the report */
+}
+
 static const struct {
     const char *name;
     json_t *(*make)(sluice_t *sluice);
 } sections[] = {
     {"alerts", sluice_alerts_json},
     {"leaks", new_leaks},
+    {"operations", new_operations},
     {NULL, NULL},
 };
 

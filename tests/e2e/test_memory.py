@@ -1,15 +1,18 @@
 """The views of memory: equal to what /proc says, to each other and to /metrics; and there at every level, whoever asks."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 
 from cgroups import MemoryGroup
-from harness import wait_for
+from clients import Asked
+from harness import request, wait_for
 from problems import assert_problem
 from purging import BEARER, token_file  # noqa: F401, a fixture
 from test_hits import SlowReader
@@ -173,7 +176,8 @@ def test_views_agree(start):
 
     report = wait_for(settled, 20, "the views agree")
     stats, consumers = report["stats"], report["consumers"]["consumers"]
-    assert report["leaks"].keys() == view(server, "/api/memory/leaks").keys()
+    for part in ("leaks", "operations"):
+        assert report[part].keys() == view(server, f"/api/memory/{part}").keys()
     assert stats["heap"] == report["heap"]
     accounted = sum(one["used_bytes"] + one["pinned_bytes"] for one in consumers if one["accounted"])
     assert accounted == stats["accounted_bytes"]
@@ -365,6 +369,21 @@ def test_all_answer_at_every_level(start):
     simulate(server, 0, 0)
     wait_for(lambda: server.get("/api/health/ready").status == 200, 10, "ready again")
     assert view(server, "/api/memory/stats")["simulated_bytes"] == 0
+
+
+def test_not_ready_while_draining(start, origin):
+    server = start({"health.drain-timeout": "1m"})
+    origin.hold("/baseline.jpg")
+    asked = Asked(server, "/images/baseline.jpg?w=33")
+    origin.wait_for_request("/baseline.jpg")
+    with contextlib.closing(server.connection()) as kept:
+        assert request(kept, "/api/health/ready").json() == {"status": "ready", "level": "normal", "draining": False}
+        server.process.signal(signal.SIGTERM)
+        wait_for(lambda: "gracefully shutting down" in server.log() and "sluice: shutdown:" in server.log(), 10, "it drains")
+        answer = request(kept, "/api/health/ready")
+        assert answer.status == 503 and answer.json() == {"status": "not-ready", "level": "normal", "draining": True}
+    origin.release("/baseline.jpg")
+    assert asked.answer().status == 200
 
 
 def test_listeners_say_what_they_did(start):
