@@ -176,7 +176,7 @@ def test_views_agree(start):
 
     report = wait_for(settled, 20, "the views agree")
     stats, consumers = report["stats"], report["consumers"]["consumers"]
-    for part in ("leaks", "operations"):
+    for part in ("leaks", "operations", "alerts"):
         assert report[part].keys() == view(server, f"/api/memory/{part}").keys()
     assert stats["heap"] == report["heap"]
     accounted = sum(one["used_bytes"] + one["pinned_bytes"] for one in consumers if one["accounted"])
