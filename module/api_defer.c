@@ -24,15 +24,19 @@ struct st_deferred_t {
     health_operation_t operation;
     sluice_loop_t *loop;
     struct st_link_t *link; /* NULL once the request is gone */
-    json_t *answer;
+    char *answer;           /* the text; NULL: memory was out */
+    size_t answer_len;
 };
 
 static void run_job(sluice_task_t *task)
 {
     struct st_deferred_t *job = H2O_STRUCT_FROM_MEMBER(struct st_deferred_t, task, task);
+    health_text_t text;
 
     health_operation_enter(&job->operation, HEALTH_OPERATION_WORKING, sluice_now_ms(), sluice_operation_silence(job->super.sluice));
-    job->answer = job->super.work(&job->super);
+    /* a long answer takes its time to be written out: not the loop's */
+    health_text_init(&text, HEALTH_MAX_TEXT_BYTES, realloc);
+    job->answer = health_json_dump(&text, job->super.work(&job->super), &job->answer_len);
     sluice_operation_end(job->super.sluice, &job->operation);
     sluice_loop_send_reply(job->loop, &job->reply);
 }
@@ -55,12 +59,15 @@ static void dispose_ctx(void (*dispose)(void *ctx), void *ctx)
         dispose(ctx);
 }
 
+/* consumes the text */
 static void answer(struct st_deferred_t *job, h2o_req_t *req)
 {
-    if (job->super._code != NULL)
-        sluice_api_refuse(req, job->super.status, job->super._title, job->super._detail, job->super._code);
-    else
-        sluice_api_respond_json(req, job->super.status, job->answer);
+    if (job->super._code == NULL) {
+        sluice_api_respond_text(req, job->super.status, "application/json", job->answer, job->answer_len);
+        return;
+    }
+    free(job->answer);
+    sluice_api_refuse(req, job->super.status, job->super._title, job->super._detail, job->super._code);
 }
 
 static void on_done(sluice_reply_t *reply)
@@ -71,7 +78,7 @@ static void on_done(sluice_reply_t *reply)
         job->link->job = NULL;
         answer(job, job->link->req);
     } else {
-        json_decref(job->answer);
+        free(job->answer);
     }
     dispose_ctx(job->super.dispose, job->super.ctx);
     free(job);

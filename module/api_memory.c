@@ -80,6 +80,18 @@ void sluice_api_memory_consumer(const sluice_api_call_t *call)
     sluice_health_snapshot_dispose(&snapshot);
 }
 
+/* --- what the clerk makes */
+
+#define MAX_WAITING 16 /* jobs of the clerk: anybody may ask, and the administrator's orders stand in the same line */
+
+static void defer_view(const sluice_api_call_t *call, json_t *(*work)(sluice_api_job_t *job), void *ctx)
+{
+    if (sluice_pool_waiting(call->sluice->clerk) >= MAX_WAITING)
+        sluice_api_refuse(call->req, 503, "Service Unavailable", "too many ask for trends and reports: ask less often", "busy");
+    else
+        sluice_api_defer(call, work, ctx, NULL);
+}
+
 /* --- the trend */
 
 typedef struct st_trend_order_t {
@@ -159,7 +171,7 @@ void sluice_api_memory_trend(const sluice_api_call_t *call)
         sluice_api_refuse(call->req, 400, "Bad Request",
                           "period is 1, 10 or 60: the seconds of a point; without it all series come", "bad-period");
     else
-        sluice_api_defer(call, make_trend, (void *)(uintptr_t)order, NULL);
+        defer_view(call, make_trend, (void *)(uintptr_t)order);
 }
 
 /* --- the report */
@@ -171,5 +183,5 @@ static json_t *make_report(sluice_api_job_t *job)
 
 void sluice_api_memory_report(const sluice_api_call_t *call)
 {
-    sluice_api_defer(call, make_report, NULL, NULL);
+    defer_view(call, make_report, NULL);
 }

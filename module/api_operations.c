@@ -7,6 +7,7 @@
 #include "module/api.h"
 #include "module/api_gate.h"
 #include "module/drain.h"
+#include "module/operations.h"
 
 #define SHOWN_MAX 200
 
@@ -103,18 +104,22 @@ static int sees_targets(const sluice_api_call_t *call, int *refused)
     return tries && !*refused;
 }
 
-void sluice_api_operations(const sluice_api_call_t *call)
+json_t *sluice_api_operations_json(sluice_t *sluice, int with_targets)
 {
     uint64_t now_ms = sluice_exact_ms();
-    int refused, with_targets = sees_targets(call, &refused);
+    json_t *answer = json_object();
     health_text_t like;
-    json_t *answer;
 
-    if (refused)
-        return;
     health_text_init(&like, HEALTH_MAX_TEXT_BYTES, realloc);
-    answer = json_object();
-    health_json_add(&answer, "operations", list(call->sluice, now_ms, with_targets ? &like : NULL));
-    health_json_add(&answer, "totals", totals(call->sluice, now_ms));
-    sluice_api_respond_json(call->req, 200, answer);
+    health_json_add(&answer, "operations", list(sluice, now_ms, with_targets ? &like : NULL));
+    health_json_add(&answer, "totals", totals(sluice, now_ms));
+    return answer;
+}
+
+void sluice_api_operations(const sluice_api_call_t *call)
+{
+    int refused, with_targets = sees_targets(call, &refused);
+
+    if (!refused)
+        sluice_api_respond_json(call->req, 200, sluice_api_operations_json(call->sluice, with_targets));
 }

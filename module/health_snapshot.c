@@ -1,9 +1,7 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 #include "module/alerts.h"
 #include "module/health_snapshot.h"
 #include "module/leaks.h"
@@ -283,26 +281,6 @@ static void read_work(sluice_t *sluice, health_snapshot_t *out)
     out->vips_memory_peak_bytes = sluice_transform_memory_peak();
 }
 
-/* threads and virtual size: fields 20 and 23 of /proc/self/stat, counted behind the last parenthesis of the name (field 2) */
-static void read_stat_file(health_snapshot_t *out)
-{
-    FILE *file = fopen("/proc/self/stat", "re");
-    char line[1024], *field;
-
-    if (file == NULL)
-        return;
-    if (fgets(line, sizeof(line), file) != NULL && (field = strrchr(line, ')')) != NULL) {
-        for (int number = 2; field != NULL && number < 23; ++number) {
-            field = strchr(field + 1, ' ');
-            if (field != NULL && number + 1 == 20)
-                out->process_threads = strtoull(field + 1, NULL, 10);
-        }
-        if (field != NULL)
-            out->process_virtual_bytes = strtoull(field + 1, NULL, 10);
-    }
-    fclose(file);
-}
-
 static double seconds_of(struct timeval tv)
 {
     return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
@@ -316,7 +294,6 @@ static void read_process(sluice_t *sluice, health_snapshot_t *out)
     out->process_start_time_seconds = sluice->started_wall_s;
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         out->process_cpu_seconds = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
-    read_stat_file(out);
 }
 
 void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
@@ -336,6 +313,8 @@ void sluice_health_snapshot(sluice_t *sluice, health_snapshot_t *snapshot)
     health_events_count(sluice->events, &snapshot->live);
     sluice_event_hub_count(&sluice->event_hub, &snapshot->live);
     sluice_memory_read(sluice, &snapshot->memory);
+    snapshot->process_threads = snapshot->memory.process.threads;
+    snapshot->process_virtual_bytes = snapshot->memory.process.virtual_bytes;
     sluice_leaks_fill_snapshot(sluice->leaks, &snapshot->leak);
     health_operations_get_stats(sluice->operations, sluice_now_ms(), &snapshot->operations);
     snapshot->draining = atomic_load(&sluice->draining) != 0;

@@ -40,6 +40,11 @@ static inline int sluice_operation_goes_on(const health_operation_t *operation)
 sluice_error_t sluice_operation_error(const health_operation_t *operation, sluice_error_t when_stale);
 void sluice_operation_end(sluice_t *sluice, health_operation_t *operation);
 /**
+ * the body of GET /api/memory/operations: api_operations.c. NULL: memory is out
+ * @param with_targets whether to name what each is about, which is for the administrator alone
+ */
+json_t *sluice_api_operations_json(sluice_t *sluice, int with_targets);
+/**
  * part of the observer
  */
 void sluice_operations_observe(sluice_t *sluice, const sluice_observation_t *observation);

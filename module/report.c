@@ -2,16 +2,33 @@
 #include "health/views.h"
 #include "module/alerts.h"
 #include "module/health_snapshot.h"
+#include "module/leaks.h"
+#include "module/operations.h"
 #include "module/report.h"
 #include "module/version.h"
 
 /* --- what other parts add: one row each */
+
+static json_t *new_leaks(sluice_t *sluice)
+{
+    sluice_leaks_view_t view;
+
+    sluice_leaks_view(sluice->leaks, &view);
+    return sluice_api_leaks_json(&view);
+}
+
+static json_t *new_operations(sluice_t *sluice)
+{
+    return sluice_api_operations_json(sluice, 0); /* anybody may read the report */
+}
 
 static const struct {
     const char *name;
     json_t *(*make)(sluice_t *sluice);
 } sections[] = {
     {"alerts", sluice_alerts_json},
+    {"leaks", new_leaks},
+    {"operations", new_operations},
     {NULL, NULL},
 };
 

@@ -1,18 +1,21 @@
 """The views of memory: equal to what /proc says, to each other and to /metrics; and there at every level, whoever asks."""
 
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 
-import pictures
 from cgroups import MemoryGroup
-from harness import wait_for
-from problems import assert_problem, raw
+from clients import Asked
+from harness import request, wait_for
+from problems import assert_problem
 from purging import BEARER, token_file  # noqa: F401, a fixture
+from test_hits import SlowReader
 
 MIB = 1 << 20
 VIEWS = (
@@ -30,7 +33,7 @@ VIEWS = (
 )
 FAST = {"pressure.dwell": "100ms", "pressure.dwell-critical": "100ms"}
 SLACK = 2 * MIB  # what a server at rest may take or give between two looks
-PREDICTED = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
+SERIES = re.compile(r"^([a-z_]+)(?:\{(.*)\})? (\S+)$")
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def view(server, path):
 
 def metrics(server):
     """series -> value of /metrics."""
-    lines = (PREDICTED.match(line) for line in server.get("/metrics").body.decode().splitlines())
+    lines = (SERIES.match(line) for line in server.get("/metrics").body.decode().splitlines())
     return {(match[1], match[2]): float(match[3]) for match in lines if match}
 
 
@@ -165,15 +168,19 @@ def test_views_agree(start):
     server = start({"pressure.budget": "1000MiB"})
     warm(server)
 
-    def settled():
-        return view(server, "/api/memory/stats")["resident_bytes"] == view(server, "/api/memory/process")["resident_bytes"]
+    def settled():  # the coordinator has looked since the last reservation was released, and the observer too
+        report = view(server, "/api/memory/report")
+        stats = report["stats"]
+        is_seen = is_near(stats["resident_bytes"], report["process"]["resident_bytes"])
+        return report if is_seen and stats["accounted_bytes"] == report["consumers"]["accounted_bytes"] else None
 
-    wait_for(settled, 20, "the coordinator and the observer have seen the same")
-    report = view(server, "/api/memory/report")
+    report = wait_for(settled, 20, "the views agree")
     stats, consumers = report["stats"], report["consumers"]["consumers"]
+    for part in ("leaks", "operations", "alerts"):
+        assert report[part].keys() == view(server, f"/api/memory/{part}").keys()
     assert stats["heap"] == report["heap"]
     accounted = sum(one["used_bytes"] + one["pinned_bytes"] for one in consumers if one["accounted"])
-    assert accounted == report["consumers"]["accounted_bytes"] == stats["accounted_bytes"]
+    assert accounted == stats["accounted_bytes"]
     assert stats["accounted_bytes"] + stats["unaccounted_bytes"] == stats["resident_bytes"]
     assert stats["resident_bytes"] == report["health"]["memory"]["resident_bytes"]
     assert stats["evictable_bytes"] == sum(one["evictable_bytes"] for one in consumers if one["accounted"])
@@ -232,6 +239,22 @@ def test_consumers_follow_the_load(start):
         assert server.get(f"/images/baseline.jpg?w={width}&q=95").status == 200
     wait_for(lambda: image()["status"] == "critical", 10, "a full cache is at its mark")
     assert image()["used_bytes"] >= image()["critical_bytes"] and image()["entries"] > 0
+
+
+def test_slow_readers_pin(start):
+    server = start({"health.simulate": "ON", "pressure.budget": "2GiB", **FAST})
+    large = "/images/photo.tif?w=3200&output=png"
+    size = len(server.get(large).body)
+    assert server.get(large).headers["Cache-Status"].startswith("sluice; hit")
+    reader = SlowReader(server, large)
+    simulate(server, 1850)
+    wait_for(lambda: view(server, "/api/memory/consumers/image")["pinned_bytes"] >= size, 10, "cleared, and still being sent")
+    simulate(server, 0, 0)
+    consumers = view(server, "/api/memory/consumers")["consumers"]
+    assert next(one for one in consumers if one["name"] == "image")["used_bytes"] < size
+    assert sum(one["used_bytes"] + one["pinned_bytes"] for one in consumers if one["accounted"]) >= size
+    assert len(reader.body()) == size
+    wait_for(lambda: view(server, "/api/memory/consumers/image")["pinned_bytes"] == 0, 10, "let go")
 
 
 # --- heap
@@ -348,6 +371,21 @@ def test_all_answer_at_every_level(start):
     assert view(server, "/api/memory/stats")["simulated_bytes"] == 0
 
 
+def test_not_ready_while_draining(start, origin):
+    server = start({"health.drain-timeout": "1m"})
+    origin.hold("/baseline.jpg")
+    asked = Asked(server, "/images/baseline.jpg?w=33")
+    origin.wait_for_request("/baseline.jpg")
+    with contextlib.closing(server.connection()) as kept:
+        assert request(kept, "/api/health/ready").json() == {"status": "ready", "level": "normal", "draining": False}
+        server.process.signal(signal.SIGTERM)
+        wait_for(lambda: "gracefully shutting down" in server.log() and "sluice: shutdown:" in server.log(), 10, "it drains")
+        answer = request(kept, "/api/health/ready")
+        assert answer.status == 503 and answer.json() == {"status": "not-ready", "level": "normal", "draining": True}
+    origin.release("/baseline.jpg")
+    assert asked.answer().status == 200
+
+
 def test_listeners_say_what_they_did(start):
     server = start({"health.simulate": "ON", "pressure.budget": "1000MiB", "pressure.purge-pause": "0", **FAST})
     warm(server)
@@ -372,7 +410,20 @@ def test_clients_that_leave_early(start):
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", server.port)) as sock:
                 sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-    assert raw(server, b"GET /api/memory/report HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+    wait_for(lambda: server.get("/api/memory/report").status == 200, 10, "the line is done")
+
+
+def test_a_crowd_does_not_queue_for_ever(start):
+    server = start()
+    socks = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    for sock in socks:
+        sock.sendall(b"GET /api/memory/report HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    for sock in socks:
+        with sock, sock.makefile("rb") as stream:
+            answer = stream.read()
+            assert answer.startswith(b"HTTP/1.1 200 ") or (answer.startswith(b"HTTP/1.1 503 ") and b'"code":"busy"' in answer), answer[:300]
+    assert view(server, "/api/health/live")["status"] == "alive"
+    assert view(server, "/api/memory/report")["version"]
 
 
 def test_it_ends_while_asked(start):
