@@ -233,8 +233,6 @@ void sluice_start_locked(sluice_t *sluice)
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
     start_events(sluice);
-    if ((sluice->events = health_events_create(NUM_EVENTS, NULL, NULL)) == NULL)
-        fail_start("the ring of events: out of memory");
     if ((sluice->leaks = sluice_leaks_create(settings)) == NULL)
         fail_start("the leak detector: out of memory");
     if ((sluice->operations = health_operations_create(SLUICE_OPERATIONS_MAX)) == NULL)
