@@ -169,6 +169,7 @@ def test_an_id_of_another_server_brings_all_there_is(start, last_id):
         assert listener.events[0].data["resumed"] is False and not listener.of_type("missed")
         simulate(server, 0, 0)
         wait_for(lambda: len(listener.of_type("simulation")) == 4, 20, "and those to come")
+        assert_no_gap(listener.events)
 
 
 def test_ids_of_a_server_that_was_started_later_are_larger(start):
@@ -372,6 +373,8 @@ def test_streams_end_with_the_server_and_do_not_hold_it_up(sluice, token_file, m
         assert server.stop(), "it did not end on SIGTERM"
         for listener in listeners:
             assert listener.ended.wait(10) and listener.problem is None, listener.problem  # the end of an answer, not a break
+            assert listener.of_type("drain"), listener.events[-3:]
+            assert len(listener.of_type("simulation")) == publisher.count
             if listener.curl:
                 assert listener.curl.wait(10) == 0
 
