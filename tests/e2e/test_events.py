@@ -136,6 +136,22 @@ def test_pretended_memory_begins_and_ends(start):
     assert told == [(True, 5, 1), (False, 0, 0), (True, 6, 100), (False, 0, 0)]
 
 
+@PROTOCOLS
+def test_an_event_wakes_its_listeners(start, http2):
+    """One by one, each when the one before has been heard. At the ticks of a loop, once a second, that would take ages."""
+    server = start({}, **FAST)
+    publisher = Publisher(server)
+    with Listener(server, http2=http2) as listener:
+        listener.wait_for(lambda event: event.type == "state")
+
+        def next_is_heard():
+            if len(listener.of_type("simulation")) == publisher.count:
+                publisher.publish(1)
+            return publisher.count > 200
+
+        wait_for(next_is_heard, 40, "200 events")
+
+
 # --- where a stream starts
 
 
