@@ -59,6 +59,8 @@ static int read_position(const sluice_api_call_t *call, position_t *position)
         }
     }
     position->is_known = position->is_given && health_events_knows(call->sluice->events, position->after);
+    if (!position->is_known)
+        position->after = 0;
     return 0;
 }
 

@@ -27,9 +27,9 @@ static void simulate(sluice_t *sluice, uint64_t bytes, uint64_t seconds)
     atomic_store(&simulation->bytes, bytes);
     if (begins)
         atomic_store(&simulation->until_ms, sluice_exact_ms() + seconds * 1000);
-    pressure_kick(sluice->pressure);
-    if (begins || ended)
+    if (begins || ended) /* before what it leads to */
         sluice_simulation_publish(sluice->events, begins ? bytes : 0, begins ? seconds : 0);
+    pressure_kick(sluice->pressure);
 }
 
 void sluice_api_simulate(const sluice_api_call_t *call)

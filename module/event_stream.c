@@ -3,7 +3,8 @@
  *
  *   start --> idle --(events, or a heartbeat is due)--> sending --proceed()--> idle ...
  *               |                                          |
- *               +-- the server goes: the end of the answer |
+ *               +-- the server goes, and that was told     |
+ *               |   (or a tick is over): end of the answer |
  *               +-- the client is gone: the answer breaks off
  *                                                          +-- dropped, or the client is gone: the socket is shut down
  *
@@ -33,6 +34,7 @@ typedef struct st_stream_t {
     uint64_t sent_ms; /* when the last chunk was given to h2o, by the loop's clock */
     int is_sending;   /* h2o has the chunk */
     int is_cut;       /* the connection is being ended */
+    int told_drain;   /* the client knows that the server goes */
     size_t len;
     char chunk[SLUICE_EVENT_CHUNK];
 } stream_t;
@@ -128,6 +130,7 @@ static void append_events(stream_t *stream)
         if (missed != 0)
             append_missed(stream, missed);
         append_event(stream, &event);
+        stream->told_drain |= strcmp(event.type, "drain") == 0;
     }
 }
 
@@ -158,11 +161,11 @@ static void send_chunk(stream_t *stream)
 /* an idle stream: sends what there is. It may be gone afterwards */
 static void go_on(stream_t *stream)
 {
-    if (sluice_event_stream_is_over(stream->loop)) {
+    append_events(stream);
+    if (stream->len == 0 && (stream->loop->events.is_over || (stream->told_drain && sluice_event_stream_is_over(stream->loop)))) {
         end(stream, H2O_SEND_STATE_FINAL);
         return;
     }
-    append_events(stream);
     if (stream->len == 0 && h2o_now(stream->loop->ctx->loop) - stream->sent_ms >= SLUICE_EVENT_HEARTBEAT_MS)
         append(stream, H2O_STRLIT(": still here\n\n"));
     if (stream->len != 0)
@@ -219,6 +222,7 @@ static void on_tick(h2o_timeout_entry_t *entry)
     sluice_loop_t *loop = H2O_STRUCT_FROM_MEMBER(sluice_loop_t, events.tick, entry);
 
     h2o_timeout_link(loop->ctx->loop, &loop->ctx->one_sec_timeout, entry);
+    loop->events.is_over = sluice_event_stream_is_over(loop);
     sluice_event_streams_run(loop);
 }
 

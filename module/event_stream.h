@@ -26,6 +26,7 @@ typedef struct st_sluice_event_streams_t {
     h2o_linklist_t list;
     h2o_timeout_entry_t tick; /* linked while there are streams */
     sluice_event_slot_t *slot;
+    int is_over; /* the server went at the last tick already */
 } sluice_event_streams_t;
 
 /**

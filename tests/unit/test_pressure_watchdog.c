@@ -243,6 +243,9 @@ static struct {
     atomic_uint flushes, said_hang, said_again;
     _Atomic uint64_t resident_bytes;
     atomic_int stuck;
+    /* of the notices, all by the watchdog's thread */
+    pressure_level_t level;
+    unsigned level_changes, hangs_began, hangs_ended, flushed, others;
 } world;
 
 static int sample_world(void *ctx, pressure_sample_t *sample)
@@ -278,6 +281,25 @@ static void note_line(void *ctx, const char *line)
         atomic_fetch_add(&world.said_again, 1);
 }
 
+/* the levels of the notices are a chain, from the one that counted before the watchdog stood in */
+static void note_notice(void *ctx, const pressure_notice_t *notice)
+{
+    assert_ptr_equal(ctx, &world);
+    if (notice->kind == PRESSURE_NOTICE_LEVEL) {
+        assert_int_equal(notice->from, world.level);
+        assert_int_not_equal(notice->from, notice->level);
+        world.level = notice->level;
+        ++world.level_changes;
+    } else if (notice->kind == PRESSURE_NOTICE_HANGS) {
+        ++*(notice->is_over ? &world.hangs_ended : &world.hangs_began);
+    } else if (notice->kind == PRESSURE_NOTICE_FLUSHED) {
+        assert_int_equal(notice->level, PRESSURE_EMERGENCY);
+        ++world.flushed;
+    } else {
+        ++world.others;
+    }
+}
+
 static void wait_for_level(const pressure_t *pressure, pressure_level_t level)
 {
     uint64_t began_ms = sluice_exact_ms();
@@ -300,6 +322,7 @@ static void test_the_gate_closes_although_a_listener_hangs(void **arg)
     sem_init(&world.entered, 0, 0);
     sem_init(&world.leave, 0, 0);
     world.stuck = 1;
+    world.level = PRESSURE_ELEVATED;
     world.resident_bytes = 100 * FAKE_MIB;
     config.sample = sample_world;
     config.now_ms = sluice_exact_ms;
@@ -315,7 +338,9 @@ static void test_the_gate_closes_although_a_listener_hangs(void **arg)
                                              .period_ms = 5,
                                              .deadline_ms = 300,
                                              .flush = note_flush,
-                                             .log = note_line};
+                                             .log = note_line,
+                                             .notify = note_notice,
+                                             .notify_ctx = &world};
     pressure_watchdog_t *watchdog = pressure_watchdog_create(&dog_config);
     assert_non_null(watchdog);
     assert_int_equal(pressure_start(pressure), 0);
@@ -350,6 +375,10 @@ static void test_the_gate_closes_although_a_listener_hangs(void **arg)
     assert_int_equal(counts.failures, 1);
     assert_false(counts.stands_in);
     pressure_watchdog_destroy(&watchdog);
+    assert_int_equal(world.level, PRESSURE_ELEVATED);
+    assert_true(world.level_changes >= 4);
+    assert_true(world.hangs_began == 1 && world.hangs_ended == 1 && world.others == 0);
+    assert_int_equal(world.flushed, world.flushes);
     pressure_unregister(pressure, &registration);
     pressure_destroy(&pressure);
     sem_destroy(&world.entered);
