@@ -243,6 +243,29 @@ static void growth_is_explained(void **state)
     }
 }
 
+/* slower and slower, but never flat: what was before the span tells it from a leak */
+static void logarithm(double hour, pressure_leak_sample_t *sample)
+{
+    sample->resident_bytes += (uint64_t)(30 * log(1 + 4 * hour) * MIB);
+}
+
+static void what_was_before_counts(void **state)
+{
+    (void)state;
+    assert_int_not_equal(run(40, logarithm), PRESSURE_LEAK_LIKELY);
+}
+
+static void the_warm_up_is_left_out(void **state)
+{
+    (void)state;
+    uint64_t warm_ms = now_ms + leak.config.warm_up_ms;
+    while (now_ms < warm_ms)
+        feed(10 * MIB);
+    assert_int_equal(leak.report.samples, 0);
+    feed(60 * MIB);
+    assert_int_equal(leak.report.samples, 1);
+}
+
 static void a_day(double hour, pressure_leak_sample_t *sample)
 {
     double load = 0.5 - 0.5 * cos(hour / 24 * 2 * M_PI);
@@ -358,6 +381,8 @@ int main(void)
                                        cmocka_unit_test_setup(heap_that_is_free_explains_a_growth, setup),
                                        cmocka_unit_test_setup(reclaims_that_help_explain_a_growth, setup),
                                        cmocka_unit_test_setup(growth_is_explained, setup),
+                                       cmocka_unit_test_setup(what_was_before_counts, setup),
+                                       cmocka_unit_test_setup(the_warm_up_is_left_out, setup),
                                        cmocka_unit_test_setup(days_do_not_hide_a_slow_leak, setup),
                                        cmocka_unit_test_setup(gaps_are_not_filled, setup),
                                        cmocka_unit_test_setup(samples_without_a_reading_do_not_count, setup),
