@@ -171,7 +171,7 @@ const sluice_knob_t sluice_knobs[] = {
         "time after the start in which they are not looked for"),
     ROW("health.leak-min-growth", PROCESS(leak_min_growth_bytes), BYTES, 1 * MiB, 1 * TiB, 32 * MiB, NULL,
         "growth over 60 windows that may be a leak; over fewer ones more has to come together, over more ones less does"),
-    ROW("health.leak-likely", PROCESS(leak_likely_points), COUNT, 30, 100, 70, NULL,
+    ROW("health.leak-likely", PROCESS(leak_likely_points), COUNT, 70, 100, 75, NULL,
         "points of 100 from which a leak is likely, and /api/health says degraded; with 20 fewer it is suspected"),
     ROW("health.stale-after", PROCESS(operation_stale_ms), MS, 100, 3600 * SECONDS, 30 * SECONDS, NULL,
         "how long a download may bring nothing, a file may not be read, an order may take, until it is stale and cancelled; and how "

@@ -104,10 +104,10 @@ static void log_change(const sluice_leaks_change_t *change, const pressure_leak_
         return;
     }
     fprintf(stderr,
-            "sluice: a memory leak is %s: what nobody accounts for, %.1f MiB, grew by %.2f MiB per hour over %.1f hours; "
+            "sluice: a memory leak is %s: what nobody accounts for, %.1f MiB, grew by %.2f MiB per hour over %llu s; "
             "confidence %u of 100\n",
             pressure_leak_verdict_names[change->to], (double)change->floor_bytes / MIB, change->bytes_per_hour / MIB,
-            (double)report->best.span_ms / 3.6e6, change->confidence);
+            (unsigned long long)(report->best.span_ms / 1000), change->confidence);
 }
 
 static void publish_change(sluice_t *sluice, const sluice_leaks_change_t *change)

@@ -15,8 +15,8 @@ void pressure_leak_config_init(pressure_leak_config_t *config)
     *config = (pressure_leak_config_t){.window_ms = 60000,
                                        .warm_up_ms = 600000,
                                        .min_growth_bytes = UINT64_C(32) << 20,
-                                       .suspected_points = 50,
-                                       .likely_points = 70};
+                                       .suspected_points = 55,
+                                       .likely_points = 75};
 }
 
 /* --- series of floors */

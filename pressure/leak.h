@@ -67,7 +67,7 @@ typedef enum en_pressure_leak_verdict_t {
 typedef enum en_pressure_leak_reason_t {
     PRESSURE_LEAK_UNEXPLAINED,
     PRESSURE_LEAK_CACHES_GROW,  /* and take overhead in proportion: up to a quarter of what they grew by */
-    PRESSURE_LEAK_TRAFFIC_GREW, /* by a third or more */
+    PRESSURE_LEAK_TRAFFIC_GREW, /* by a third or more; explains up to four times min_growth_bytes */
     PRESSURE_LEAK_LEVELS_OFF,   /* slower at the end than on average, or than in the time before */
     PRESSURE_LEAK_STEPS,        /* a part of the span has next to nothing of it */
     PRESSURE_LEAK_SEEN_BEFORE,  /* the floor was as high before */

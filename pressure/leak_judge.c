@@ -18,7 +18,7 @@ typedef struct st_span_kind_t {
 
 /* the first of them by windows, the others by tens of them */
 static const span_kind_t kinds[PRESSURE_LEAK_SPANS] = {
-    {15, 1, 0},    {30, 1, 0},    {60, 1, 0},     {120, 2, 0},     {240, 4, 0},    {480, 10, 0},   {960, 20, 0},
+    {15, 1, 0},    {30, 1, 0},    {60, 2, 0},     {120, 4, 0},     {240, 8, 0},    {480, 10, 0},   {960, 20, 0},
     {1920, 40, 0}, {2880, 60, 0}, {5760, 120, 0}, {11520, 240, 0}, {5760, 120, 1}, {11520, 240, 1}};
 
 typedef struct st_bin_t {
@@ -185,9 +185,10 @@ static double quarter(double *scratch, const bins_t *bins, size_t number, field_
     return count != 0 ? median(scratch, count) : NAN;
 }
 
+/* by how much it has risen over the whole span, of which the quarters' middles see three fourths */
 static double rise(double *scratch, const bins_t *bins, field_cb field)
 {
-    return quarter(scratch, bins, QUARTERS - 1, field) - quarter(scratch, bins, 0, field);
+    return (quarter(scratch, bins, QUARTERS - 1, field) - quarter(scratch, bins, 0, field)) * QUARTERS / (QUARTERS - 1);
 }
 
 /* how much the floor rose from each quarter, or day, to the next */
@@ -225,7 +226,7 @@ static pressure_leak_reason_t judge_course(double *scratch, const bins_t *bins, 
         mean += rises[i] / (double)num_rises;
         lowest = fmin(lowest, rises[i]);
     }
-    if (!(rises[num_rises - 1] >= 0.7 * mean))
+    if (!(rises[num_rises - 1] >= 0.75 * mean))
         return PRESSURE_LEAK_LEVELS_OFF;
     return lowest >= 0.3 * mean ? PRESSURE_LEAK_UNEXPLAINED : PRESSURE_LEAK_STEPS;
 }
@@ -298,7 +299,7 @@ static pressure_leak_reason_t find_reason(pressure_leak_t *leak, const span_kind
 
     if (rise(scratch, bins, accounted_of) >= 4 * growth)
         return PRESSURE_LEAK_CACHES_GROW;
-    if (growth < 4 * span->needed_bytes &&
+    if (growth < 4.0 * (double)leak->config.min_growth_bytes &&
         quarter(scratch, bins, QUARTERS - 1, requests_of) > 4.0 / 3 * quarter(scratch, bins, 0, requests_of) + 6)
         return PRESSURE_LEAK_TRAFFIC_GREW;
     if (course != PRESSURE_LEAK_UNEXPLAINED)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <math.h>
 #include <cmocka.h>
 #include "pressure/leak.h"
 
@@ -147,6 +148,149 @@ static void reclaims_that_help_explain_a_growth(void **state)
     }
 }
 
+/* --- one reason each: as much, and as steady, as a leak, but for one thing */
+
+/* hour 0 to `hours`; returns the worst verdict on the way */
+static pressure_leak_verdict_t run(double hours, void (*shape)(double hour, pressure_leak_sample_t *sample))
+{
+    pressure_leak_verdict_t worst = PRESSURE_LEAK_NONE;
+    double requests = 0;
+
+    for (double hour = 0; hour < hours; hour += 1.0 / 360) {
+        pressure_leak_sample_t sample = sample_of(60 * MIB);
+        shape(hour, &sample);
+        requests += (double)sample.requests;
+        sample.requests = (uint64_t)requests;
+        pressure_leak_feed(&leak, &sample);
+        if (leak.report.verdict > PRESSURE_LEAK_WARMING_UP && leak.report.verdict > worst)
+            worst = leak.report.verdict;
+        now_ms += 10000;
+    }
+    return worst;
+}
+
+static int says(pressure_leak_reason_t reason)
+{
+    for (size_t i = 0; i != PRESSURE_LEAK_SPANS; ++i)
+        if (leak.report.spans[i].points.growth != 0 && leak.report.spans[i].reason == reason)
+            return 1;
+    return 0;
+}
+
+static void steady(double hour, pressure_leak_sample_t *sample)
+{
+    sample->resident_bytes += (uint64_t)(30 * hour * MIB);
+    sample->requests = 500;
+}
+
+static void with_caches(double hour, pressure_leak_sample_t *sample)
+{
+    steady(hour, sample);
+    sample->accounted_bytes += (uint64_t)(150 * hour * MIB);
+    sample->resident_bytes += (uint64_t)(150 * hour * MIB);
+}
+
+static void with_caches_less_than_a_leak_takes(double hour, pressure_leak_sample_t *sample)
+{
+    steady(hour, sample);
+    sample->accounted_bytes += (uint64_t)(90 * hour * MIB);
+    sample->resident_bytes += (uint64_t)(90 * hour * MIB);
+}
+
+static void with_traffic(double hour, pressure_leak_sample_t *sample)
+{
+    steady(hour, sample);
+    sample->requests = (uint64_t)(50 * exp2(hour));
+}
+
+static void levelling_off(double hour, pressure_leak_sample_t *sample)
+{
+    sample->resident_bytes += (uint64_t)(60 * (1 - exp(-hour / 0.7)) * MIB);
+}
+
+static void two_steps(double hour, pressure_leak_sample_t *sample)
+{
+    sample->resident_bytes += hour > 4.1 ? 90 * MIB : hour > 3.1 ? 45 * MIB : 0;
+}
+
+/* quick at first, so that the first rise is not the one to be judged */
+static void sawtooth(double hour, pressure_leak_sample_t *sample)
+{
+    sample->resident_bytes += (uint64_t)((hour < 1.5 ? 1 : fmod(hour, 6) / 6) * 120 * (double)MIB);
+}
+
+static void growth_is_explained(void **state)
+{
+    static const struct {
+        void (*shape)(double hour, pressure_leak_sample_t *sample);
+        pressure_leak_verdict_t verdict;
+        pressure_leak_reason_t reason;
+    } cases[] = {{steady, PRESSURE_LEAK_LIKELY, PRESSURE_LEAK_UNEXPLAINED},
+                 {with_caches, PRESSURE_LEAK_NONE, PRESSURE_LEAK_CACHES_GROW},
+                 {with_caches_less_than_a_leak_takes, PRESSURE_LEAK_LIKELY, PRESSURE_LEAK_UNEXPLAINED},
+                 {with_traffic, PRESSURE_LEAK_NONE, PRESSURE_LEAK_TRAFFIC_GREW},
+                 {levelling_off, PRESSURE_LEAK_NONE, PRESSURE_LEAK_LEVELS_OFF},
+                 {two_steps, PRESSURE_LEAK_NONE, PRESSURE_LEAK_STEPS},
+                 {sawtooth, PRESSURE_LEAK_NONE, PRESSURE_LEAK_SEEN_BEFORE}};
+
+    (void)state;
+    for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
+        setup(NULL);
+        pressure_leak_verdict_t verdict = run(4.9, cases[i].shape);
+        if (verdict != cases[i].verdict || !says(cases[i].reason))
+            fail_msg("case %zu: %s, %s", i, pressure_leak_verdict_names[verdict],
+                     pressure_leak_reason_names[leak.report.best.reason]);
+    }
+}
+
+/* slower and slower, but never flat: what was before the span tells it from a leak */
+static void logarithm(double hour, pressure_leak_sample_t *sample)
+{
+    sample->resident_bytes += (uint64_t)(30 * log(1 + 4 * hour) * MIB);
+}
+
+static void what_was_before_counts(void **state)
+{
+    (void)state;
+    assert_int_not_equal(run(40, logarithm), PRESSURE_LEAK_LIKELY);
+}
+
+static void the_warm_up_is_left_out(void **state)
+{
+    (void)state;
+    uint64_t warm_ms = now_ms + leak.config.warm_up_ms;
+    while (now_ms < warm_ms)
+        feed(10 * MIB);
+    assert_int_equal(leak.report.samples, 0);
+    feed(60 * MIB);
+    assert_int_equal(leak.report.samples, 1);
+}
+
+static void a_day(double hour, pressure_leak_sample_t *sample)
+{
+    double load = 0.5 - 0.5 * cos(hour / 24 * 2 * M_PI);
+
+    sample->resident_bytes += (uint64_t)(60 * load * MIB);
+    sample->requests = (uint64_t)(20 + 500 * load);
+}
+
+static void a_leaky_day(double hour, pressure_leak_sample_t *sample)
+{
+    a_day(hour, sample);
+    sample->resident_bytes += (uint64_t)(0.7 * hour * MIB);
+}
+
+static void days_do_not_hide_a_slow_leak(void **state)
+{
+    (void)state;
+    assert_int_equal(run(110, a_day), PRESSURE_LEAK_NONE);
+    setup(NULL);
+    run(110, a_leaky_day);
+    assert_int_equal(leak.report.verdict, PRESSURE_LEAK_LIKELY);
+    assert_true(leak.report.best.by_days);
+    assert_true(leak.report.best.bytes_per_hour > 0.6 * MIB && leak.report.best.bytes_per_hour < 0.8 * MIB);
+}
+
 static void gaps_are_not_filled(void **state)
 {
     (void)state;
@@ -236,6 +380,10 @@ int main(void)
                                        cmocka_unit_test_setup(a_leak_is_found_and_its_end_is_told_once, setup),
                                        cmocka_unit_test_setup(heap_that_is_free_explains_a_growth, setup),
                                        cmocka_unit_test_setup(reclaims_that_help_explain_a_growth, setup),
+                                       cmocka_unit_test_setup(growth_is_explained, setup),
+                                       cmocka_unit_test_setup(what_was_before_counts, setup),
+                                       cmocka_unit_test_setup(the_warm_up_is_left_out, setup),
+                                       cmocka_unit_test_setup(days_do_not_hide_a_slow_leak, setup),
                                        cmocka_unit_test_setup(gaps_are_not_filled, setup),
                                        cmocka_unit_test_setup(samples_without_a_reading_do_not_count, setup),
                                        cmocka_unit_test_setup(other_windows_begin_anew, setup),
