@@ -186,7 +186,7 @@ static uint64_t count_hits(const sluice_loop_t *loop)
     return sum;
 }
 
-/* to read the clock twice would cost a hit more than finding its picture. The distance to the next one that is timed is random, as
+/* to read the clock twice would cost a hit as much as finding its picture. The distance to the next one that is timed is random, as
  * clients may ask for the same pictures round and round */
 static void __attribute__((noinline, cold)) answer_timed(struct st_image_handler_t *self, sluice_loop_t *loop, h2o_req_t *req)
 {
