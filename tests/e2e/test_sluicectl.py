@@ -305,7 +305,7 @@ def test_report_goes_to_a_file(stub, tmp_path):
 EVENTS = [
     ("state", {"level": "normal"}),
     ("level", {"from": "normal", "to": "elevated", "ratio": 0.71, "resident_bytes": 710 * MIB, "at": 1795262400}),
-    ("alert", {"name": "x\x1b[2J", "state": "firing", "nested": {"a": 1}, "yes": True}),
+    ("alert", {"name": "x\x1b[2J", "state": "firing", "bytes": 2048, "nested": {"a": 1}, "yes": True}),
 ]
 
 
@@ -315,7 +315,7 @@ def test_events_are_lines(stub):
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(lines) == 3
     assert re.fullmatch(r"(2026-11-21 )?12:00:00 level from=normal to=elevated ratio=0.71 resident=710.0 MiB", lines[1])
-    assert lines[2].endswith(" alert name=x?[2J state=firing yes=true")
+    assert lines[2].endswith(" alert name=x?[2J state=firing bytes=2.0 KiB yes=true")
     assert stub.paths() == ["/api/memory/events"]
     lines = ctl("-u", stub.url, "--json", "events", "--all", "-n", "3").stdout.splitlines()
     assert [json.loads(line) for line in lines] == [{"id": str(n), "type": type_, "data": data} for n, (type_, data) in enumerate(EVENTS, 1)]
