@@ -371,6 +371,15 @@ def test_watch_draws(stub):
         assert terminal.end() == 0 and terminal.is_as_before()
 
 
+def test_watch_goes_on_where_its_stream_ended(stub):
+    stub.answers["/api/memory/events"] = [*EVENTS, ("end", {})]
+    with Terminal("-u", stub.url, "watch") as terminal:
+        wait_for(lambda: "/api/memory/events?after=4" in stub.paths(), 10, "it asks for what comes behind the last event")
+        assert stub.paths().index("/api/memory/events?after=0") < stub.paths().index("/api/memory/events?after=4")
+        terminal.type(b"q")
+        assert terminal.end() == 0
+
+
 @pytest.mark.parametrize("rows, columns", [(24, 80), (10, 40), (3, 20), (1, 1), (60, 200)])
 def test_watch_fits_after_a_resize(stub, rows, columns):
     stub.answers["/api/memory/events"] = [("level", {"text": "é" * 300, "number": n}) for n in range(60)]
