@@ -49,7 +49,7 @@ int pressure_orders_add(pressure_orders_t *orders, const pressure_reclaim_t *par
     sum->purged_bytes += part->purged_bytes;
     sum->resident_after_bytes = part->resident_after_bytes;
     sum->duration_ms += part->duration_ms;
-    if (part->unfinished && (part->claimed_bytes != 0 || part->objects != 0))
+    if (part->unfinished) /* which takes progress: who gives nothing does not hold it up */
         return 0;
     pthread_mutex_lock(&orders->lock);
     orders->carried_out = orders->number;

@@ -161,13 +161,16 @@ static void add_operations(ctl_page_t *page, const json_t *answer)
     const json_t *operations = ctl_find(answer, "operations");
     char line[CTL_LINE_MAX];
 
-    add_row(page, CTL_DIM, "kind      state           age      bytes  target");
+    add_row(page, CTL_DIM, "kind      state                    age      bytes  target");
     for (size_t i = 0; i < json_array_size(operations); ++i) {
         const json_t *operation = json_array_get(operations, i);
         int is_stale = ctl_is_true(operation, "stale");
-        snprintf(line, sizeof(line), "%-9s %-9s %9s %10s  %s%s", ctl_string(operation, "kind"), ctl_string(operation, "state"),
+        snprintf(line, sizeof(line), "%-9s %-18s %9s %10s  %s%s", ctl_string(operation, "kind"), ctl_string(operation, "state"),
                  ctl_seconds(ctl_number(operation, "age_ms") / 1000).text, ctl_bytes(ctl_number(operation, "bytes")).text,
-                 ctl_string(operation, "target"), is_stale ? " (stale)" : "");
+                 ctl_string(operation, "target"),
+                 ctl_is_true(operation, "stuck") ? " (stuck)"
+                 : is_stale                      ? " (stale)"
+                                                 : "");
         add_row(page, is_stale ? CTL_WARNING : CTL_PLAIN, line);
     }
     snprintf(line, sizeof(line), "%zu under way", json_array_size(operations));

@@ -129,13 +129,14 @@ static void add_words(char *line, size_t *len, const char *words)
 static void add_member(char *line, size_t *len, const char *name, const json_t *value)
 {
     size_t name_len = strlen(name);
-    int is_bytes = name_len > 6 && strcmp(name + name_len - 6, "_bytes") == 0;
+    int is_bytes = name_len > 6 && strcmp(name + name_len - 6, "_bytes") == 0, is_size = strcmp(name, "bytes") == 0;
     char words[CTL_LINE_MAX];
 
     if (json_is_string(value))
         snprintf(words, sizeof(words), " %s=%s", name, ctl_string(value, ""));
-    else if (json_is_number(value) && is_bytes)
-        snprintf(words, sizeof(words), " %.*s=%s", (int)name_len - 6, name, ctl_bytes(json_number_value(value)).text);
+    else if (json_is_number(value) && (is_bytes || is_size))
+        snprintf(words, sizeof(words), " %.*s=%s", (int)name_len - (is_bytes ? 6 : 0), name,
+                 ctl_bytes(json_number_value(value)).text);
     else if (json_is_number(value))
         snprintf(words, sizeof(words), " %s=%.6g", name, json_number_value(value));
     else if (json_is_boolean(value))

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from harness import wait_for
+from harness import compile_c, wait_for
 from problems import assert_problem
 from purging import BEARER, hits, is_hit, origin, png, start, token_file, warm  # noqa: F401, fixtures
 
@@ -121,6 +121,32 @@ def test_trim_leaves_what_is_cached(launch, noisy):
     entries = image_cache(server)["entries"]
     order(server, "trim")
     assert image_cache(server)["entries"] == entries and hits(server, urls) == set(urls)
+
+
+TELLS_OF_TRIMS = """
+#include <dlfcn.h>
+#include <malloc.h>
+#include <unistd.h>
+int malloc_trim(size_t pad)
+{
+    int (*real)(size_t) = (int (*)(size_t))dlsym(RTLD_NEXT, "malloc_trim");
+    if (write(2, "malloc_trim was called\\n", 23) != 23)
+        return 0;
+    return real(pad);
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["trim", "cleanup"])
+def test_orders_reach_the_allocator(launch, tmp_path, name):
+    """However little it has to give: the coordinator would not take the trouble."""
+    source = tmp_path / "trims.c"
+    source.write_text(TELLS_OF_TRIMS)
+    library = compile_c(source, tmp_path / "trims.so", "-ldl")
+    server = launch(env={"LD_PRELOAD": f"{library}:{os.environ.get('SLUICE_EXTRA_PRELOAD', '')}".rstrip(":")})
+    before = server.log().count("malloc_trim was called")
+    order(server, name)
+    wait_for(lambda: server.log().count("malloc_trim was called") > before, 10, "a call of malloc_trim()")
 
 
 # --- cleanup

@@ -305,7 +305,7 @@ def test_report_goes_to_a_file(stub, tmp_path):
 EVENTS = [
     ("state", {"level": "normal"}),
     ("level", {"from": "normal", "to": "elevated", "ratio": 0.71, "resident_bytes": 710 * MIB, "at": 1795262400}),
-    ("alert", {"name": "x\x1b[2J", "state": "firing", "nested": {"a": 1}, "yes": True}),
+    ("alert", {"name": "x\x1b[2J", "state": "firing", "bytes": 2048, "nested": {"a": 1}, "yes": True}),
 ]
 
 
@@ -315,7 +315,7 @@ def test_events_are_lines(stub):
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(lines) == 3
     assert re.fullmatch(r"(2026-11-21 )?12:00:00 level from=normal to=elevated ratio=0.71 resident=710.0 MiB", lines[1])
-    assert lines[2].endswith(" alert name=x?[2J state=firing yes=true")
+    assert lines[2].endswith(" alert name=x?[2J state=firing bytes=2.0 KiB yes=true")
     assert stub.paths() == ["/api/memory/events"]
     lines = ctl("-u", stub.url, "--json", "events", "--all", "-n", "3").stdout.splitlines()
     assert [json.loads(line) for line in lines] == [{"id": str(n), "type": type_, "data": data} for n, (type_, data) in enumerate(EVENTS, 1)]
@@ -369,6 +369,15 @@ def test_watch_draws(stub):
         assert b"\033[31mcritical" in terminal.bytes
         terminal.type(b"q")
         assert terminal.end() == 0 and terminal.is_as_before()
+
+
+def test_watch_goes_on_where_its_stream_ended(stub):
+    stub.answers["/api/memory/events"] = [*EVENTS, ("end", {})]
+    with Terminal("-u", stub.url, "watch") as terminal:
+        wait_for(lambda: "/api/memory/events?after=4" in stub.paths(), 10, "it asks for what comes behind the last event")
+        assert stub.paths().index("/api/memory/events?after=0") < stub.paths().index("/api/memory/events?after=4")
+        terminal.type(b"q")
+        assert terminal.end() == 0
 
 
 @pytest.mark.parametrize("rows, columns", [(24, 80), (10, 40), (3, 20), (1, 1), (60, 200)])

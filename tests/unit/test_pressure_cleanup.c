@@ -108,10 +108,18 @@ static void test_an_order_is_no_event(void **arg)
     assert_int_equal(cleanup->purged_bytes, 7 * MIB);
     assert_int_equal(cleanup->resident_before_bytes, 300 * MIB);
     assert_int_equal(cleanup->resident_after_bytes, 193 * MIB);
+    /* where nothing is left the heap is purged all the same, and what the last one gave is not told again */
+    fake.purge_returns_bytes = 3 * MIB;
+    give_order(pressure);
+    pressure_step(pressure);
+    assert_int_equal(fake.num_purges, 2);
+    assert_int_equal(cleanup->claimed_bytes, 0);
+    assert_int_equal(cleanup->objects, 0);
+    assert_int_equal(cleanup->purged_bytes, 3 * MIB);
     /* and once only */
     pressure_step(pressure);
-    assert_int_equal(store.num_calls, 1);
-    assert_int_equal(look(pressure).reclaims, 1);
+    assert_int_equal(store.num_calls, 2);
+    assert_int_equal(look(pressure).reclaims, 2);
     destroy(pressure, &store);
 }
 
@@ -134,6 +142,30 @@ static void test_a_large_one_comes_in_parts(void **arg)
     assert_int_equal(pressure->orders.last.resident_before_bytes, 300 * MIB);
     assert_int_equal(pressure->orders.last.resident_after_bytes, 50 * MIB);
     assert_true(pressure->orders.last.duration_ms >= 2500);
+    destroy(pressure, &store);
+}
+
+/* what was given when a cleanup had begun may have come too late for it: it gets one of its own */
+static void test_an_order_beside_another_one(void **arg)
+{
+    pressure_config_t config = fake_config();
+    store_t store = {.held_mib = 100, .batch_ms = 10};
+    pressure_t *pressure = create(&config, &store);
+
+    (void)arg;
+    give_order(pressure);
+    atomic_store(&pressure->nap.kicked, 0);
+    pressure_step(pressure);
+    assert_int_equal(pressure->orders.carried_out, 0);
+    assert_int_equal(atomic_load(&pressure->nap.kicked), 1); /* it does not wait for the period to be over */
+    give_order(pressure);
+    while (pressure->orders.carried_out == 0)
+        pressure_step(pressure);
+    assert_int_equal(pressure->orders.carried_out, 1);
+    store.held_mib = 5;
+    pressure_step(pressure);
+    assert_int_equal(pressure->orders.carried_out, 2);
+    assert_int_equal(pressure->orders.last.claimed_bytes, 5 * MIB);
     destroy(pressure, &store);
 }
 
@@ -239,6 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_an_order_is_no_event),
                                        cmocka_unit_test(test_a_large_one_comes_in_parts),
+                                       cmocka_unit_test(test_an_order_beside_another_one),
                                        cmocka_unit_test(test_who_cannot_give_does_not_hold_it_up),
                                        cmocka_unit_test(test_it_needs_no_reading),
                                        cmocka_unit_test(test_it_comes_beside_an_event),

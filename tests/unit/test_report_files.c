@@ -158,6 +158,8 @@ static void test_what_is_not_ours_stays(void **state)
         put(others[i]);
     assert_int_equal(symlinkat("report.json", folder_fd, "sluice-report-20200101T000000.001Z-1.json"), 0);
     assert_int_equal(mkdirat(folder_fd, "sluice-report-20200101T000000.002Z-1.json", 0700), 0);
+    put("sluice-report-20200101T000000.003Z-1.json");
+    int has_others = fchownat(folder_fd, "sluice-report-20200101T000000.003Z-1.json", 65534, (gid_t)-1, 0) == 0;
     for (int i = 0; i != 30; ++i) {
         make(NOON_MS + i, "report", name);
         sluice_report_files_prune(folder_fd, "report", name);
@@ -166,6 +168,7 @@ static void test_what_is_not_ours_stays(void **state)
         assert_true(is_there(others[i]));
     assert_true(is_there("sluice-report-20200101T000000.001Z-1.json"));
     assert_true(is_there("sluice-report-20200101T000000.002Z-1.json"));
+    assert_int_equal(is_there("sluice-report-20200101T000000.003Z-1.json"), has_others); /* only root can make it another user's */
     assert_false(is_there("sluice-report-20261121T120000.019Z-42.json"));
     assert_true(is_there("sluice-report-20261121T120000.020Z-42.json"));
 }
