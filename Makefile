@@ -49,12 +49,13 @@ LOADER_SRCS := module/loader.c
 CTL_SRCS := $(wildcard module/sluicectl/*.c) $(patsubst %,module/%.c,config_values secret)
 MODULE_SRCS := $(filter-out $(LOADER_SRCS),$(wildcard module/*.c))
 # the parts of module/ that know neither h2o nor vips nor curl; unit tests link them
-PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin allocator alert_rule avif_facts byte_range cache_control cache_status client_caching color_names \
-    conditional config_values drain_phase durations errors event_hub exits field_texts frame_count freshness geometry heap \
-    heap_figures http_date icc_profile image_options knobs memory_ratio negotiate option_kinds option_lists option_sizes \
-    option_table option_text option_values origin_guard picture_check picture_facts plain_target png_chunks png_filter \
-    png_rows pressure_events process_facts purge_order report_files resize sampled_events secret seen siblings signature \
-    simulation source_path source_share svg_scan svg_tokens tone_curve transform_estimate webhook_retry worker_pool)
+PURE_MODULE_SRCS := $(patsubst %,module/%.c,accept address_guard admin alert_rule allocator avif_facts byte_range cache_control cache_status client_caching \
+    color_names conditional config_values drain_phase durations errors event_hub exits field_texts frame_count freshness \
+    geometry heap heap_figures http_date icc_profile image_options knobs memory_ratio negotiate option_kinds option_lists \
+    option_sizes option_table option_text option_values origin_guard picture_check picture_facts plain_target png_chunks \
+    png_filter png_rows pressure_events process_facts purge_order report_files resize sampled_events secret seen siblings \
+    signature simulation source_path source_share svg_scan svg_tokens tone_curve transform_estimate webhook_retry \
+    worker_pool)
 JPEG_SRCS := $(wildcard module/jpeg_*.c)
 PURE_MODULE_SRCS += $(JPEG_SRCS) $(patsubst %,module/sluicectl/%.c,sse text)
 # what fuzz targets link, of the above
