@@ -172,6 +172,7 @@ def test_a_renewal_is_not_begun(drained, origin):
     expired, connection = time.monotonic() + 1.1, kept(server)
     origin.hold("/baseline.jpg")
     waiting = Asked(server, "/images/baseline.jpg?w=4")
+    origin.wait_for_request("/baseline.jpg")
     terminate(server)
     wait_for(lambda: time.monotonic() > expired, 5, "it has expired")
     answer, body = ask(connection, "/images/a.png?w=4")
