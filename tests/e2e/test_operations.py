@@ -140,6 +140,17 @@ def test_renewal(server, origin):
     assert_nothing_is_left(server)
 
 
+def test_the_report_has_them(server, origin):
+    origin.hold("/a.png")
+    asked = Asked(server, "/images/a.png?w=4")
+    fetch = wait_for_one(server, kind="fetch", state="waiting-for-answer")
+    told = server.get("/api/memory/report").json()["operations"]
+    assert {one["id"] for one in told["operations"]} >= {fetch["id"]} and told["totals"]["in_progress"]["fetch"] == 1
+    assert "target" not in told["operations"][0]
+    origin.release("/a.png")
+    assert asked.answer().status == 404
+
+
 def test_targets_are_for_administrators(server, origin):
     origin.hold("/a%20b.png")
     asked = Asked(server, "/images/a%20b.png?w=4&filename=secret")
@@ -228,9 +239,9 @@ def test_log_lines_are_limited(impatient, origin):
 
 def test_what_does_not_stop_is_reported(start, origin):
     """An encoder of AVIF does not let itself be interrupted."""
-    origin.script("/a.png", body=png(5, LARGE, noisy=True))
-    paths = {"/images": {"image.origin": origin.url("/")}}
-    limits = {"image.transform-timeout": "1s", "health.stale-after": "100ms", "image.workers": 1}
+    origin.script("/a.png", body=png(5, (2000, 1500), noisy=True))
+    paths = {"/images": {"image.origin": origin.url("/"), "image.request-timeout": "5m"}}
+    limits = {"image.transform-timeout": "500ms", "health.stale-after": "100ms", "image.workers": 1}
     server = start(paths, **limits)
     asked = Asked(server, "/images/a.png?output=avif&q=95")
     wait_for(lambda: totals(server)["stuck"] == 1, 20, "it is stuck")
