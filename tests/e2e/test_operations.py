@@ -1,5 +1,6 @@
 """What is under way can be seen, and what hangs is cancelled, counted, and told."""
 
+import json
 import socket
 
 import pytest
@@ -209,6 +210,18 @@ def test_a_download_that_hangs_is_cancelled(impatient, origin, behaviour):
     assert "operations are stale or stuck: the first, stale after" in impatient.log() and "/images/a.png" in impatient.log()
     origin.script("/a.png", body=png(7))
     assert version_of(impatient.get("/images/a.png?w=4")) == 7
+
+
+def test_there_is_an_event_for_what_is_cancelled(impatient, origin):
+    stream = Asked(impatient, "/api/memory/events").connection.getresponse()
+    origin.hold("/a.png")
+    assert impatient.get("/images/a.png?w=4").status == 504
+    for line in stream:
+        if line == b"event: operation\n":
+            break
+    event = json.loads(next(stream).removeprefix(b"data: "))
+    assert (event["state"], event["kind"], event["was"], event["bytes"]) == ("stale", "fetch", "waiting-for-answer", 0)
+    assert event["age_ms"] >= 1000 and "a.png" not in str(event)  # everybody may listen
 
 
 def test_a_renewal_that_hangs_is_cancelled(impatient, origin):
