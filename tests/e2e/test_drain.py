@@ -120,7 +120,7 @@ def test_who_asks_is_told(drained, origin):
     assert b"\nsluice_draining 1\n" in ask(connections[2], "/metrics")[1]
     answer, body = ask(connections[3], ROUTE)
     assert json.loads(body)["totals"] | {"oldest_ms": 0} == {
-        "in_progress": {"fetch": 1, "transform": 1, "renewal": 0, "order": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0},
+        "in_progress": {"fetch": 1, "transform": 1, "renewal": 0, "order": 0, "webhook": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0, "webhook": 0},
         "stuck": 0, "untracked": 0, "oldest_ms": 0, "drain": "begun"}  # fmt: skip
     origin.release("/a.png")
     assert waiting.answer().status == 200

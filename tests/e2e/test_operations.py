@@ -47,7 +47,7 @@ def test_nothing(server):
     answer = server.get(ROUTE)
     assert answer.json()["operations"] == [] and answer.headers["Cache-Control"] == "no-store"
     assert totals(server) == {
-        "in_progress": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0},
+        "in_progress": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0, "webhook": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0, "webhook": 0},
         "stuck": 0, "untracked": 0, "oldest_ms": 0, "drain": "none"}  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_slow_headers(server, origin):
     assert fetch["bytes"] == 0 and not fetch["stale"] and not fetch["stuck"] and fetch["deadline_ms"] is not None
     wait_for(lambda: len(seen(server, kind="transform", state="waiting-for-source")) == 2, 10, "both wait for it")
     assert len({one["id"] for one in seen(server)}) == 3
-    assert totals(server)["in_progress"] == {"fetch": 1, "transform": 2, "renewal": 0, "order": 0}
+    assert totals(server)["in_progress"] == {"fetch": 1, "transform": 2, "renewal": 0, "order": 0, "webhook": 0}
     before = fetch["age_ms"]
     wait_for(lambda: totals(server)["oldest_ms"] >= before + 50, 10, "it grows older")
     assert metric(server, 'sluice_operations_in_progress{kind="transform"}') == 2
