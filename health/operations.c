@@ -39,12 +39,11 @@ struct st_health_operations_t {
     slot_t slots[];
 };
 
-const char *const health_operation_kind_names[HEALTH_NUM_OPERATION_KINDS] = {"fetch", "transform", "renewal", "order"};
+const char *const health_operation_kind_names[HEALTH_NUM_OPERATION_KINDS] = {"fetch", "transform", "renewal", "order", "webhook"};
 const char *const health_operation_state_names[HEALTH_NUM_OPERATION_STATES] = {
-    "waiting-for-slot", "connecting",        "waiting-for-answer", "receiving",
-    "reading",          "paused-for-memory", "waiting-for-source", "queued",
-    "planning",         "waiting-for-room",  "transforming",       "storing",
-    "working"};
+    "waiting-for-slot", "connecting", "waiting-for-answer", "receiving",    "reading", "paused-for-memory", "waiting-for-source",
+    "queued",           "planning",   "waiting-for-room",   "transforming", "storing", "working",           "sending",
+    "pausing"};
 
 /* between an owner and its readers; see above */
 static void put(number_t *number, uint64_t value)

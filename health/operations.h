@@ -27,6 +27,7 @@ typedef enum en_health_operation_kind_t {
     HEALTH_OPERATION_TRANSFORM, /* a rendition that requests wait for */
     HEALTH_OPERATION_RENEWAL,   /* a rendition that nobody waits for: an expired one is served meanwhile */
     HEALTH_OPERATION_ORDER,     /* of an administrator */
+    HEALTH_OPERATION_WEBHOOK,   /* a message to it, with all its attempts */
     HEALTH_NUM_OPERATION_KINDS
 } health_operation_kind_t;
 
@@ -44,6 +45,8 @@ typedef enum en_health_operation_state_t {
     HEALTH_OPERATION_TRANSFORMING,
     HEALTH_OPERATION_STORING,
     HEALTH_OPERATION_WORKING, /* an order */
+    HEALTH_OPERATION_SENDING, /* a message */
+    HEALTH_OPERATION_PAUSING, /* between two attempts to */
     HEALTH_NUM_OPERATION_STATES
 } health_operation_state_t;
 

@@ -267,7 +267,7 @@ sluice_alerts_t *sluice_alerts_create(sluice_t *sluice)
         return NULL;
     alerts->sluice = sluice;
     if (settings->webhook_url != NULL &&
-        (alerts->webhook = sluice_webhook_create(settings->webhook_url, settings->webhook_token)) == NULL) {
+        (alerts->webhook = sluice_webhook_create(settings->webhook_url, settings->webhook_token, sluice->operations)) == NULL) {
         free(alerts);
         return NULL;
     }

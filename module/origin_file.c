@@ -119,6 +119,7 @@ static sluice_error_t read_bytes(sluice_fetch_t *fetch, int fd, icache_object_t 
             return SLUICE_ERROR_ORIGIN_BROKEN;
         at += (size_t)n;
         health_operation_set_bytes(&fetch->operation, at);
+        health_operation_set_deadline(&fetch->operation, sluice_operation_silence(fetch->sluice));
     }
     return SLUICE_OK;
 }

@@ -21,6 +21,7 @@ struct st_sluice_webhook_t {
     struct curl_slist *headers;
     CURLM *multi;
     CURL *easy;
+    health_operations_t *operations;
     pthread_t thread;
     pthread_mutex_t mutex; /* guards all that follows */
     pthread_cond_t changed, idle;
@@ -133,10 +134,20 @@ static void say_failure(long status, const char *fault, unsigned attempts)
         fprintf(stderr, "sluice: health.webhook: a message was given up, attempt %u: %s\n", attempts, fault);
 }
 
-static int deliver(sluice_webhook_t *webhook, const char *text)
+/* an attempt has its time from libcurl, which may exceed it by the look-up of a name */
+static void enter(const health_operation_t *operation, health_operation_state_t state)
+{
+    uint64_t now_ms = sluice_now_ms();
+
+    health_operation_enter(operation, state, now_ms,
+                           state == HEALTH_OPERATION_SENDING ? now_ms + 2 * SLUICE_WEBHOOK_TIMEOUT_MS : 0);
+}
+
+static int deliver(sluice_webhook_t *webhook, const char *text, const health_operation_t *operation)
 {
     for (unsigned attempt = 1;; ++attempt) {
         const char *fault;
+        enter(operation, HEALTH_OPERATION_SENDING);
         long status = post(webhook, text, &fault);
         sluice_webhook_verdict_t verdict = sluice_webhook_judge(status);
         if (verdict == SLUICE_WEBHOOK_DELIVERED)
@@ -145,8 +156,22 @@ static int deliver(sluice_webhook_t *webhook, const char *text)
             say_failure(status, fault, attempt);
             return FAILED;
         }
+        enter(operation, HEALTH_OPERATION_PAUSING);
         nap(webhook, sluice_webhook_pause_ms(attempt, draw()));
     }
+}
+
+/* a thread that was left behind must not touch what it does not own any more */
+static int deliver_seen(sluice_webhook_t *webhook, const char *text)
+{
+    health_operation_t operation;
+
+    health_operation_begin(webhook->operations, &operation, HEALTH_OPERATION_WEBHOOK, HEALTH_OPERATION_SENDING, sluice_now_ms(), "",
+                           "health.webhook");
+    int result = deliver(webhook, text, &operation);
+    if (!is_over(webhook))
+        health_operation_end(&operation);
+    return result;
 }
 
 /* --- the thread and its queue */
@@ -182,7 +207,7 @@ static void *run(void *_webhook)
 
     pthread_setname_np(pthread_self(), "sluice-webhook");
     while ((text = await_text(webhook)) != NULL) {
-        int result = deliver(webhook, text);
+        int result = deliver_seen(webhook, text);
         free(text);
         pthread_mutex_lock(&webhook->mutex);
         ++webhook->counts[result];
@@ -280,12 +305,13 @@ static int start_thread(sluice_webhook_t *webhook)
     return failed;
 }
 
-sluice_webhook_t *sluice_webhook_create(const char *url, const char *token)
+sluice_webhook_t *sluice_webhook_create(const char *url, const char *token, health_operations_t *operations)
 {
     sluice_webhook_t *webhook = calloc(1, sizeof(*webhook));
 
     if (webhook == NULL)
         return NULL;
+    webhook->operations = operations;
     pthread_mutex_init(&webhook->mutex, NULL);
     sluice_cond_init(&webhook->changed);
     sluice_cond_init(&webhook->idle);

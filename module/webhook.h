@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 #include "health/alert_counts.h"
+#include "health/operations.h"
 
 #define SLUICE_WEBHOOK_QUEUE 32
 #define SLUICE_WEBHOOK_TIMEOUT_MS 5000 /* of one attempt, from the look-up of the name to the end of the answer */
@@ -24,8 +25,9 @@ typedef struct st_sluice_webhook_t sluice_webhook_t;
  * starts the thread; NULL when it cannot be had
  * @param url http or https; copied
  * @param token sent as a bearer's; copied. NULL: none
+ * @param operations where each message is shown while it is being sent; has to be there until this is destroyed
  */
-sluice_webhook_t *sluice_webhook_create(const char *url, const char *token);
+sluice_webhook_t *sluice_webhook_create(const char *url, const char *token, health_operations_t *operations);
 /**
  * waits for the thread, SLUICE_WEBHOOK_GRACE_MS and a little at most, and sets the pointer to NULL, which it may be. A thread that
  * libcurl holds longer than that (in the look-up of a name) is left behind with its memory.

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import signal
 import socket
 import threading
@@ -106,6 +107,36 @@ def test_a_miss_on_a_kept_connection_is_served_at_first(drained, origin):
     assert_ends(server, 2)
 
 
+def test_who_asks_is_told(drained, origin):
+    server = drained("10m")
+    origin.hold("/a.png")
+    waiting, connections = Asked(server, "/images/a.png?w=4"), [kept(server) for _ in range(4)]
+    origin.wait_for_request("/a.png")
+    assert server.get("/api/health/ready").status == server.get("/api/health/live").status == 200
+    terminate(server)
+    answer, body = ask(connections[0], "/api/health/ready")
+    assert answer.status == 503 and json.loads(body)["draining"] is True
+    assert ask(connections[1], "/api/health/live")[0].status == 200
+    assert b"\nsluice_draining 1\n" in ask(connections[2], "/metrics")[1]
+    answer, body = ask(connections[3], ROUTE)
+    assert json.loads(body)["totals"] | {"oldest_ms": 0} == {
+        "in_progress": {"fetch": 1, "transform": 1, "renewal": 0, "order": 0, "webhook": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0, "webhook": 0},
+        "stuck": 0, "untracked": 0, "oldest_ms": 0, "drain": "begun"}  # fmt: skip
+    origin.release("/a.png")
+    assert waiting.answer().status == 200
+    assert_ends(server, 2)
+
+
+def test_a_stream_of_events_does_not_hold_the_server(drained):
+    server = drained("10m")
+    streams = [Asked(server, "/api/memory/events").connection.getresponse() for _ in range(3)]
+    assert {stream.status for stream in streams} == {200}
+    terminate(server)
+    for stream in streams:
+        stream.read()
+    assert_ends(server, 2)
+
+
 def test_a_miss_is_refused_when_there_is_little_time_left(drained, origin):
     server = drained("8s")
     assert server.get("/images/baseline.jpg?w=20").status == 200
@@ -155,6 +186,16 @@ def test_transforms_are_given_up_at_the_limit(drained, origin):
     assert_ends(server, 2 * STEP_S)
 
 
+def test_who_waits_for_what_does_not_stop_is_answered_at_the_limit(drained):
+    """An encoder of AVIF does not let itself be interrupted."""
+    server = drained("0", **{"image.workers": 1, "image.transform-timeout": "500ms", "health.stale-after": "100ms"})
+    asked = [Asked(server, "/images/large.png?output=avif&q=95") for _ in range(3)]
+    wait_for(lambda: totals(server)["stuck"] == 1, 30, "it is stuck")
+    terminate(server)
+    assert {(answer.status, answer.json()["code"]) for answer in [one.answer() for one in asked]} == {(503, "draining")}
+    assert_ends(server, STEP_S)
+
+
 def test_a_renewal_does_not_hold_the_server(drained, origin):
     origin.script("/a.png", body=png(5), headers={"Cache-Control": "max-age=1, stale-while-revalidate=600"})
     server = drained("10m")
@@ -169,13 +210,17 @@ def test_a_renewal_is_not_begun(drained, origin):
     origin.script("/a.png", body=png(5), headers={"Cache-Control": "max-age=1, stale-while-revalidate=600"})
     server = drained("10m")
     assert server.get("/images/a.png?w=4").status == 200
-    expired, connection = time.monotonic() + 1.1, kept(server)
+    expired, connections = time.monotonic() + 1.1, [kept(server) for _ in range(2)]
     origin.hold("/baseline.jpg")
+    origin.hold("/a.png")
     waiting = Asked(server, "/images/baseline.jpg?w=4")
+    origin.wait_for_request("/baseline.jpg")
     terminate(server)
     wait_for(lambda: time.monotonic() > expired, 5, "it has expired")
-    answer, body = ask(connection, "/images/a.png?w=4")
-    assert answer.status == 200 and origin.count("/a.png") == 1
+    answer, body = ask(connections[0], "/images/a.png?w=4")
+    assert answer.status == 200 and "revalidating" in answer.getheader("Cache-Status")
+    assert json.loads(ask(connections[1], ROUTE)[1])["totals"]["in_progress"]["renewal"] == 0
+    assert origin.count("/a.png") == 1
     origin.release("/baseline.jpg")
     assert waiting.answer().status == 200
     assert_ends(server, 2)

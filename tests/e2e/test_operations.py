@@ -1,5 +1,6 @@
 """What is under way can be seen, and what hangs is cancelled, counted, and told."""
 
+import json
 import socket
 
 import pytest
@@ -46,7 +47,7 @@ def test_nothing(server):
     answer = server.get(ROUTE)
     assert answer.json()["operations"] == [] and answer.headers["Cache-Control"] == "no-store"
     assert totals(server) == {
-        "in_progress": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0},
+        "in_progress": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0, "webhook": 0}, "stale": {"fetch": 0, "transform": 0, "renewal": 0, "order": 0, "webhook": 0},
         "stuck": 0, "untracked": 0, "oldest_ms": 0, "drain": "none"}  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_slow_headers(server, origin):
     assert fetch["bytes"] == 0 and not fetch["stale"] and not fetch["stuck"] and fetch["deadline_ms"] is not None
     wait_for(lambda: len(seen(server, kind="transform", state="waiting-for-source")) == 2, 10, "both wait for it")
     assert len({one["id"] for one in seen(server)}) == 3
-    assert totals(server)["in_progress"] == {"fetch": 1, "transform": 2, "renewal": 0, "order": 0}
+    assert totals(server)["in_progress"] == {"fetch": 1, "transform": 2, "renewal": 0, "order": 0, "webhook": 0}
     before = fetch["age_ms"]
     wait_for(lambda: totals(server)["oldest_ms"] >= before + 50, 10, "it grows older")
     assert metric(server, 'sluice_operations_in_progress{kind="transform"}') == 2
@@ -140,6 +141,28 @@ def test_renewal(server, origin):
     assert_nothing_is_left(server)
 
 
+def test_the_report_has_them(server, origin):
+    origin.hold("/a.png")
+    asked = Asked(server, "/images/a.png?w=4")
+    fetch = wait_for_one(server, kind="fetch", state="waiting-for-answer")
+    told = server.get("/api/memory/report").json()["operations"]
+    assert {one["id"] for one in told["operations"]} >= {fetch["id"]} and told["totals"]["in_progress"]["fetch"] == 1
+    assert "target" not in told["operations"][0]
+    origin.release("/a.png")
+    assert asked.answer().status == 404
+
+
+def test_a_message_to_a_webhook(start):
+    rule = {"name": "always", "when": "sluice_pressure_budget_bytes > 0", "for": "0", "cooldown": "1h", "actions": ["webhook"]}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/?secret"
+        server = start({}, **{"health.alerts": [rule], "health.webhook": url})
+        message = wait_for_one(server, kind="webhook", state="sending")
+        assert message["target"] == "health.webhook"
+        wait_for_one(server, kind="webhook", state="pausing")
+    assert totals(server)["in_progress"]["webhook"] == 1
+
+
 def test_targets_are_for_administrators(server, origin):
     origin.hold("/a%20b.png")
     asked = Asked(server, "/images/a%20b.png?w=4&filename=secret")
@@ -200,6 +223,18 @@ def test_a_download_that_hangs_is_cancelled(impatient, origin, behaviour):
     assert version_of(impatient.get("/images/a.png?w=4")) == 7
 
 
+def test_there_is_an_event_for_what_is_cancelled(impatient, origin):
+    stream = Asked(impatient, "/api/memory/events").connection.getresponse()
+    origin.hold("/a.png")
+    assert impatient.get("/images/a.png?w=4").status == 504
+    for line in stream:
+        if line == b"event: operation\n":
+            break
+    event = json.loads(next(stream).removeprefix(b"data: "))
+    assert (event["state"], event["kind"], event["was"], event["bytes"]) == ("stale", "fetch", "waiting-for-answer", 0)
+    assert event["age_ms"] >= 1000 and "a.png" not in str(event)  # everybody may listen
+
+
 def test_a_renewal_that_hangs_is_cancelled(impatient, origin):
     origin.script("/a.png", body=png(5), headers={"Cache-Control": "max-age=1, stale-while-revalidate=600"})
     assert impatient.get("/images/a.png?w=4").status == 200
@@ -220,17 +255,18 @@ def test_what_is_slow_and_does_not_hang_is_not_cancelled(impatient, origin):
 def test_log_lines_are_limited(impatient, origin):
     for number in range(40):
         origin.script(f"/{number}.png", delay_s=300)
-    asked = [Asked(impatient, f"/images/{number}.png?w=4") for number in range(40)]
-    assert {one.answer().status for one in asked} == {504}
+    for first in range(0, 40, 10):  # each ten in a look of its own
+        asked = [Asked(impatient, f"/images/{number}.png?w=4") for number in range(first, first + 10)]
+        assert {one.answer().status for one in asked} == {504}
     assert_was_stale(impatient, 40)
     assert 1 <= impatient.log().count("stale or stuck") <= 2
 
 
 def test_what_does_not_stop_is_reported(start, origin):
     """An encoder of AVIF does not let itself be interrupted."""
-    origin.script("/a.png", body=png(5, LARGE, noisy=True))
-    paths = {"/images": {"image.origin": origin.url("/")}}
-    limits = {"image.transform-timeout": "1s", "health.stale-after": "100ms", "image.workers": 1}
+    origin.script("/a.png", body=png(5, (2000, 1500), noisy=True))
+    paths = {"/images": {"image.origin": origin.url("/"), "image.request-timeout": "5m"}}
+    limits = {"image.transform-timeout": "500ms", "health.stale-after": "100ms", "image.workers": 1}
     server = start(paths, **limits)
     asked = Asked(server, "/images/a.png?output=avif&q=95")
     wait_for(lambda: totals(server)["stuck"] == 1, 20, "it is stuck")

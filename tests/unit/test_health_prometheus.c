@@ -34,7 +34,7 @@ static void expect(double value, const char *format, ...)
 
 static uint64_t next_value;
 
-static const char *const operation_kinds[] = {"fetch", "transform", "renewal", "order"};
+static const char *const operation_kinds[] = {"fetch", "transform", "renewal", "order", "webhook"};
 
 static void set(uint64_t *field, const char *series)
 {
