@@ -131,7 +131,7 @@ def test_a_stream_of_events_does_not_hold_the_server(drained):
     server = drained("10m")
     streams = [Asked(server, "/api/memory/events").connection.getresponse() for _ in range(3)]
     assert {stream.status for stream in streams} == {200}
-    terminate(server)
+    server.process.signal(signal.SIGTERM)
     for stream in streams:
         stream.read()
     assert_ends(server, 2)
