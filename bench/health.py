@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""How soon health answers while both cores are busy, in every level. README.md says how to read it.
+"""How soon health answers while both cores are busy, in every level; then what watching costs (overhead.py). README.md says how to
+read it.
 
 The load comes from two directions: closed loops of hits, which keep the event loops busy, and of misses, which keep the workers busy.
 The levels are simulated. A prober asks for /api/health and /metrics every 20 ms, and a constant server of its own beside them, whose
@@ -11,6 +12,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/e2e"))
 sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 import load
+import overhead
 import servers
 import storm
 
@@ -140,29 +143,44 @@ def measure(server, level, options):
     return prober.report, idle, made / options.seconds
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=15, help="per level (default: %(default)s)")
-    parser.add_argument("--hitters", type=int, default=64, help="connections that ask for hits (default: %(default)s)")
-    parser.add_argument("--missers", type=int, default=8, help="connections that ask for misses (default: %(default)s)")
-    options = parser.parse_args()
+def report_latency(options):
     worst = 0
     with tempfile.TemporaryDirectory() as folder:
         server = Sluice(folder)
         server.start()
         try:
-            print(f"{'level':12}{'idle':>6}{'misses/s':>10}" + "".join(f"{name + ' p50':>13}{'p99':>8}{'worst':>8}" for name in ("health", "metrics", "control")))
+            names = ("health", "metrics", "control")
+            print(f"{'level':12}{'idle':>6}{'misses/s':>10}" + "".join(f"{name + ' p50':>13}{'p99':>8}{'worst':>8}" for name in names))
             for level in LEVELS:
                 report, idle, made = measure(server, level, options)
-                figures = "".join(f"{row['p50_ms']:>13.1f}{row['p99_ms']:>8.1f}{row['worst_ms']:>8.1f}"
-                                  for row in (report[name] for name in ("health", "metrics", "control")))
+                figures = "".join(f"{row['p50_ms']:>13.1f}{row['p99_ms']:>8.1f}{row['worst_ms']:>8.1f}" for row in (report[name] for name in names))
                 print(f"{level:12}{idle:>6.0%}{made:>10.1f}{figures}  {report['health']['statuses']}", flush=True)
                 worst = max(worst, report["health"]["p99_ms"])
                 if report["health"]["faults"]:
                     print(f"      faults: {report['health']['faults'][:3]}")
         finally:
             server.stop()
-    print(f"\nmilliseconds from the request to the last byte. Health within {HEALTH_MS} ms (99th percentile) in every level: {'yes' if worst < HEALTH_MS else 'NO'}")
+    print("\nMilliseconds from the request to the last byte. `control` is a constant server beside it: what the machine adds.")
+    print(f"Health within {HEALTH_MS} ms (99th percentile) in every level: {'yes' if worst < HEALTH_MS else 'NO'}\n", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=15, help="per level (default: %(default)s)")
+    parser.add_argument("--hitters", type=int, default=64, help="connections that ask for hits (default: %(default)s)")
+    parser.add_argument("--missers", type=int, default=8, help="connections that ask for misses (default: %(default)s)")
+    parser.add_argument("--part", choices=("latency", "overhead", "both"), default="both")
+    parser.add_argument("--rest", type=float, default=30, help="seconds at rest (default: %(default)s)")
+    parser.add_argument("--size", type=int, choices=(2, 20, 200), default=2, help="of the picture of the hits, in KB (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=60, help="of hits, 3 at least (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=20_000, help="in a sample of hits (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the order of servers")
+    options = parser.parse_args()
+    options.protocol = "h1"
+    if options.part != "overhead":
+        report_latency(options)
+    if options.part != "latency":
+        overhead.report(options)
 
 
 if __name__ == "__main__":
