@@ -72,7 +72,7 @@ obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates bench-misses \
+.PHONY: all help deps-build deps-test deps-bench run test check bench bench-latency bench-instructions bench-lookup bench-layout bench-pressure bench-policies bench-estimates bench-misses bench-health \
     torture install uninstall clean units stress fuzz fuzzers samples docs check-docs check-format check-includes format
 
 all: $(B)/sluice.so $(B)/sluice-loader.so $(B)/h2o-sluice $(B)/sluicectl $(if $(SANITIZER),,samples) ## build the module, the loader, the launcher, sluicectl and the sample pictures
@@ -138,10 +138,10 @@ $(B)/bench_lookup: $(B)/obj/bench/bench_lookup.o $(call obj,$(wildcard image_cac
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
 $(B)/bench_pressure: $(B)/obj/bench/bench_pressure.o $(call obj,$(wildcard pressure/*.c))
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lm
-# the module again, with what bench/no_pressure.c has in place of the coordinator's functions
-build/sluice-no-pressure.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS) bench/no_pressure.c) module/sluice.map
+# the module again, with what bench/no_NAME.c has in place of functions of its own
+build/sluice-no-%.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS)) $(B)/obj/bench/no_%.o module/sluice.map
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(CC) -shared $(ALL_LDFLAGS) $$(sed -n 's/^WRAP([^,]*, \([a-z_]*\),.*/-Wl,--wrap=\1/p' bench/no_pressure.c) \
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) $$(sed -n 's/^WRAP([^,]*, \([a-z_]*\),.*/-Wl,--wrap=\1/p' bench/no_$*.c) \
 	    -Wl,--version-script=module/sluice.map -o $@ $(filter %.o,$^) $(PKG_LIBS)
 LAYOUT_SRCS := bench/bench_layout.c $(patsubst %,image_cache/%.c,arena runs reserve)
 build/bench_layout: $(call obj,$(LAYOUT_SRCS))
@@ -235,6 +235,10 @@ bench-estimates: deps-bench ## the memory that transforms take, beside what is r
 bench-misses: deps-bench ## misses per second, CPU time and quality of what no cache has, beside ipx with sharp
 	@$(MAKE) --no-print-directory all build/bench-estimates
 	@$(PYTHON) bench/misses.py $(BENCH_OPTIONS)
+
+bench-health: deps-bench ## how soon health answers on busy cores, and what watching costs
+	@$(MAKE) --no-print-directory all build/sluice-no-observer.so
+	@$(PYTHON) bench/health.py $(BENCH_OPTIONS)
 
 bench-layout: deps-bench ## what stays resident, and who has to wait, with allocators and layouts for the cache's blobs
 	@$(MAKE) --no-print-directory build/bench_layout build/bench_layout_4k

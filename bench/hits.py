@@ -128,11 +128,15 @@ def line_up(cell, classes, cores, names):
         stack.callback(upstream.stop)
         upstream.start()
         running = [each(folder, pictures.files, its_cores, cell.workers, upstream) for each in classes]
+        found = None  # the pattern of the first Sluice: all of them serve the same rendition
         for server in running:
             stack.callback(server.stop)
             server.start()
-            if isinstance(server, servers.Sluice):
+            if isinstance(server, servers.Sluice) and found is None:
                 pictures.serve(find_rendition(server, "picture", len(pictures.body)))
+                found = server.pattern
+            elif isinstance(server, servers.Sluice):
+                server.pattern = found
         for server in running:
             warm_up(server, cell, pictures, generator)
         upstream.stop()  # from here on, whoever answers has the picture
