@@ -217,7 +217,7 @@ bench-latency: deps-bench ## latency of hits at 50, 70 and 90 % of capacity, in 
 	@$(PYTHON) bench/latency.py $(BENCH_OPTIONS)
 
 bench-instructions: deps-bench ## instructions per hit, beside the ceiling of the host
-	@$(MAKE) --no-print-directory all build/bench-constant.so
+	@$(MAKE) --no-print-directory all build/bench-constant.so build/sluice-no-observer.so
 	@$(PYTHON) bench/instructions.py $(BENCH_OPTIONS)
 
 bench-lookup: deps-bench ## what a lookup and an insert cost, in nanoseconds and instructions, on 1 to 16 threads
