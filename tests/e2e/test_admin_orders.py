@@ -104,7 +104,7 @@ def test_trim_gives_back_what_is_free(launch, noisy, allocator):
     before = image_cache(server)["free_bytes"]
     rss = server.rss_bytes()
     done = order(server, "trim")
-    assert before > 4 * MIB and image_cache(server)["free_bytes"] <= before - done["image_cache_bytes"]
+    assert before > 4 * MIB and image_cache(server)["free_bytes"] < before * 0.1  # the last readers may be done only now
     assert done["image_cache_bytes"] >= before * 0.9
     assert done["allocator"] == allocator
     assert done["purged_bytes"] >= done["image_cache_bytes"] * 0.9
