@@ -12,7 +12,7 @@
 #define CLEANUP_TIMEOUT_MS 30000
 
 typedef struct st_measure_t {
-    uint64_t before_bytes, started_us;
+    uint64_t before_bytes, after_bytes, started_us, took_us;
 } measure_t;
 
 static uint64_t subtract_floored(uint64_t a, uint64_t b)
@@ -22,16 +22,20 @@ static uint64_t subtract_floored(uint64_t a, uint64_t b)
 
 static measure_t begin_measure(void)
 {
-    return (measure_t){sluice_resident_bytes(), sluice_now_us()};
+    return (measure_t){.before_bytes = sluice_resident_bytes(), .started_us = sluice_now_us()};
+}
+
+static void end_measure(measure_t *measure)
+{
+    measure->took_us = sluice_now_us() - measure->started_us;
+    measure->after_bytes = sluice_resident_bytes();
 }
 
 static void add_measure(json_t **answer, const measure_t *measure)
 {
-    uint64_t took_us = sluice_now_us() - measure->started_us;
-
     health_json_add(answer, "resident_before_bytes", health_json_integer(measure->before_bytes));
-    health_json_add(answer, "resident_after_bytes", health_json_integer(sluice_resident_bytes()));
-    health_json_add(answer, "duration_ms", health_json_real((double)took_us / 1000, 1e3));
+    health_json_add(answer, "resident_after_bytes", health_json_integer(measure->after_bytes));
+    health_json_add(answer, "duration_ms", health_json_real((double)measure->took_us / 1000, 1e3));
 }
 
 static json_t *trim(sluice_api_job_t *job)
@@ -41,8 +45,9 @@ static json_t *trim(sluice_api_job_t *job)
     json_t *answer = json_object();
 
     sluice_allocator_purge();
+    end_measure(&measure);
     health_json_add(&answer, "allocator", json_string(sluice_allocator_name()));
-    health_json_add(&answer, "purged_bytes", health_json_integer(subtract_floored(measure.before_bytes, sluice_resident_bytes())));
+    health_json_add(&answer, "purged_bytes", health_json_integer(subtract_floored(measure.before_bytes, measure.after_bytes)));
     health_json_add(&answer, "image_cache_bytes", health_json_integer(cache_bytes));
     add_measure(&answer, &measure);
     pressure_kick(job->sluice->pressure); /* the level is to follow at once */
@@ -63,7 +68,8 @@ static json_t *clean_up(sluice_api_job_t *job)
     /* the coordinator purges when its estimate says that it pays; this one is ordered */
     uint64_t cleared_bytes = sluice_resident_bytes();
     sluice_allocator_purge();
-    cleanup.purged_bytes += subtract_floored(cleared_bytes, sluice_resident_bytes());
+    end_measure(&measure);
+    cleanup.purged_bytes += subtract_floored(cleared_bytes, measure.after_bytes);
     answer = json_object();
     health_json_add(&answer, "claimed_bytes", health_json_integer(cleanup.claimed_bytes));
     health_json_add(&answer, "objects", health_json_integer(cleanup.objects));

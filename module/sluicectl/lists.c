@@ -88,11 +88,11 @@ static void add_rules(ctl_page_t *page, const json_t *answer)
     const json_t *rules = ctl_find(answer, "rules");
     char line[CTL_LINE_MAX];
 
-    add_row(page, CTL_DIM, "state    severity  name                      value  rule");
+    add_row(page, CTL_DIM, "state    severity  name                            value  rule");
     for (size_t i = 0; i < json_array_size(rules); ++i) {
         const json_t *rule = json_array_get(rules, i);
         const char *state = ctl_string(rule, "state");
-        snprintf(line, sizeof(line), "%-8s %-9s %-20s %10.4g  %s %s %.4g for %s", state, ctl_string(rule, "severity"),
+        snprintf(line, sizeof(line), "%-8s %-9s %-26s %10.4g  %s %s %.4g for %s", state, ctl_string(rule, "severity"),
                  ctl_string(rule, "name"), ctl_number(rule, "value"), ctl_string(rule, "metric"), ctl_string(rule, "comparison"),
                  ctl_number(rule, "threshold"), ctl_seconds(ctl_number(rule, "for_seconds")).text);
         add_row(page, tone_of_state(state), line);

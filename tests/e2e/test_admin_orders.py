@@ -8,7 +8,6 @@ import re
 import signal
 import stat
 import subprocess
-import time
 import xml.etree.ElementTree
 from pathlib import Path
 
@@ -17,11 +16,13 @@ from PIL import Image
 
 from harness import compile_c, wait_for
 from problems import assert_problem
-from purging import BEARER, hits, is_hit, origin, png, start, token_file, warm  # noqa: F401, fixtures
+from purging import BEARER, hits, is_hit, origin, token_file  # noqa: F401, fixtures
 
 MIB = 1 << 20
 JEMALLOC = Path("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2")
-ALLOCATORS = ["glibc", pytest.param("jemalloc", marks=pytest.mark.skipif(not JEMALLOC.exists(), reason="no libjemalloc2"))]
+# a sanitizer has an allocator of its own
+with_jemalloc = pytest.mark.skipif(not JEMALLOC.exists() or "SLUICE_EXTRA_PRELOAD" in os.environ, reason="no libjemalloc2, or a sanitizer")
+ALLOCATORS = ["glibc", pytest.param("jemalloc", marks=with_jemalloc)]
 NAME = re.compile(r"sluice-(report|heap)-\d{8}T\d{6}\.\d{3}Z-(\d+)\.(json|xml|heap)")
 
 
@@ -36,8 +37,7 @@ def preloaded(allocator):
     """The environment of a server with that allocator."""
     if allocator == "glibc":
         return {}
-    preload = os.environ.get("SLUICE_EXTRA_PRELOAD") or os.environ.get("LD_PRELOAD")
-    return {"LD_PRELOAD": f"{JEMALLOC}:{preload}" if preload else str(JEMALLOC)}
+    return {"LD_PRELOAD": str(JEMALLOC)}
 
 
 def noise(seed, side):
@@ -88,11 +88,6 @@ def caches(server):
     return {cache["name"]: cache for cache in server.get("/api/metrics/cache").json()["caches"]}
 
 
-def counter(server, name):
-    text = server.get("/api/metrics/cache?format=prometheus").body.decode()
-    return float(re.search(rf"^{name} (\S+)$", text, re.M)[1])
-
-
 # --- trim
 
 
@@ -104,7 +99,7 @@ def test_trim_gives_back_what_is_free(launch, noisy, allocator):
     before = image_cache(server)["free_bytes"]
     rss = server.rss_bytes()
     done = order(server, "trim")
-    assert before > 4 * MIB and image_cache(server)["free_bytes"] <= before - done["image_cache_bytes"]
+    assert before > 4 * MIB and image_cache(server)["free_bytes"] < before * 0.1  # the last readers may be done only now
     assert done["image_cache_bytes"] >= before * 0.9
     assert done["allocator"] == allocator
     assert done["purged_bytes"] >= done["image_cache_bytes"] * 0.9
@@ -137,13 +132,14 @@ int malloc_trim(size_t pad)
 """
 
 
+@pytest.mark.skipif("SLUICE_EXTRA_PRELOAD" in os.environ, reason="a sanitizer has an allocator of its own")
 @pytest.mark.parametrize("name", ["trim", "cleanup"])
 def test_orders_reach_the_allocator(launch, tmp_path, name):
     """However little it has to give: the coordinator would not take the trouble."""
     source = tmp_path / "trims.c"
     source.write_text(TELLS_OF_TRIMS)
     library = compile_c(source, tmp_path / "trims.so", "-ldl")
-    server = launch(env={"LD_PRELOAD": f"{library}:{os.environ.get('SLUICE_EXTRA_PRELOAD', '')}".rstrip(":")})
+    server = launch(env={"LD_PRELOAD": library})
     before = server.log().count("malloc_trim was called")
     order(server, name)
     wait_for(lambda: server.log().count("malloc_trim was called") > before, 10, "a call of malloc_trim()")
@@ -234,7 +230,7 @@ def test_snapshot_writes_report_and_heap(launch, allocator):
     assert_files(files, server.worker().pid, allocator)
 
 
-@pytest.mark.skipif(not JEMALLOC.exists(), reason="no libjemalloc2")
+@with_jemalloc
 def test_snapshot_has_the_profile_where_jemalloc_makes_one(launch):
     server = launch(allocator="jemalloc", env={"MALLOC_CONF": "prof:true"})
     report, heap = map(Path, order(server, "snapshot")["files"])
