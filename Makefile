@@ -35,7 +35,7 @@ BUILD_PACKAGES := gcc libc6-dev pkg-config h2o libh2o-dev libh2o-evloop-dev libv
     libisal-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) clang clang-format libclang-rt-14-dev libcmocka-dev libyaml-dev curl perl binutils openssl python3 \
     python3-pytest python3-pil python3-yaml libvips-tools librsvg2-bin nginx-light varnish nghttp2-client prometheus nodejs \
-    libjemalloc2 man-db
+    libjemalloc2 man-db chromium
 BENCH_PACKAGES := $(BUILD_PACKAGES) curl python3 nginx-light varnish wrk nghttp2-client valgrind libjemalloc2 libvips-tools \
     python3-numpy
 
@@ -88,6 +88,9 @@ $(B)/obj/%.o: %.c
 
 # loops over samples that compilers vectorize, from this level on
 $(B)/obj/module/resize.o $(B)/obj/module/png_filter.o: ALL_CFLAGS += -O3
+
+# the page is part of the object, by .incbin, which -MMD does not see
+$(B)/obj/health/dashboard.o: health/dashboard.html
 
 # the module leaves h2o_* undefined: they resolve from the server that loads it
 $(B)/sluice.so: $(call obj,$(MODULE_SRCS) $(LIB_SRCS)) module/sluice.map

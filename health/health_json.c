@@ -46,6 +46,15 @@ static void add_size(json_t **object, const health_cache_t *cache)
     health_json_add(object, "entries", health_json_integer(cache->entries));
 }
 
+static void add_lookups(json_t **object, const health_cache_t *cache)
+{
+    health_json_add(object, "hits", health_json_integer(cache->hits));
+    health_json_add(object, "stale_hits", health_json_integer(cache->stale_hits));
+    health_json_add(object, "misses", health_json_integer(cache->misses));
+    health_json_add(object, "coalesced", health_json_integer(cache->coalesced));
+    health_json_add(object, "hit_ratio", health_json_real(health_hit_ratio(cache), 1e4));
+}
+
 /* the name may be odd; as a key it has to be the cleaned one */
 static json_t *new_cache_sizes(const health_text_t *text, const health_snapshot_t *snapshot)
 {
@@ -54,7 +63,7 @@ static json_t *new_cache_sizes(const health_text_t *text, const health_snapshot_
         const health_cache_t *cache = &snapshot->caches[i];
         json_t *name = health_json_string(text, cache->name), *object = json_object();
         add_size(&object, cache);
-        health_json_add(&object, "hit_ratio", health_json_real(health_hit_ratio(cache), 1e4));
+        add_lookups(&object, cache);
         health_json_add(&caches, json_string_value(name), object);
         json_decref(name);
     }
@@ -78,6 +87,19 @@ static json_t *new_quotas(const health_text_t *text, const health_snapshot_t *sn
         health_json_push(&quotas, object);
     }
     return quotas;
+}
+
+static uint64_t saturate_sum(uint64_t a, uint64_t b)
+{
+    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+static uint64_t sum_responses(const health_snapshot_t *snapshot)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i != sizeof(snapshot->responses) / sizeof(snapshot->responses[0]); ++i)
+        sum = saturate_sum(sum, snapshot->responses[i]);
+    return sum;
 }
 
 static json_t *new_operations(const health_snapshot_t *snapshot)
@@ -176,6 +198,7 @@ static json_t *new_health(const health_text_t *text, const health_snapshot_t *sn
     health_json_add(&root, "operations", new_operations(snapshot));
     health_json_add(&root, "queue", new_queue(snapshot));
     health_json_add(&root, "routes", new_routes(text, snapshot));
+    health_json_add(&root, "requests_total", health_json_integer(sum_responses(snapshot)));
     health_json_add(&root, "shed_total", health_json_integer(snapshot->shed));
     health_json_add(&root, "degraded", health_json_integers(health_degraded_names, snapshot->degraded, HEALTH_NUM_DEGRADED));
     health_json_add(&root, "reasons", new_sentences(verdict.reasons, verdict.num_reasons));
@@ -208,21 +231,12 @@ static void add_counts(json_t **object, const health_cache_t *cache)
     add_size(object, cache);
     health_json_add(object, "capacity_entries", health_json_integer(cache->capacity_entries));
     health_json_add(object, "detached_objects", health_json_integer(cache->detached_objects));
-    health_json_add(object, "hits", health_json_integer(cache->hits));
-    health_json_add(object, "stale_hits", health_json_integer(cache->stale_hits));
-    health_json_add(object, "misses", health_json_integer(cache->misses));
-    health_json_add(object, "coalesced", health_json_integer(cache->coalesced));
+    add_lookups(object, cache);
     health_json_add(object, "refreshes", health_json_integer(cache->refreshes));
     health_json_add(object, "inserts", health_json_integer(cache->inserts));
     health_json_add(object, "not_admitted", health_json_integer(cache->not_admitted));
-    health_json_add(object, "hit_ratio", health_json_real(health_hit_ratio(cache), 1e4));
     health_json_add(object, "evictions", health_json_integers(health_reason_names, cache->evictions, HEALTH_NUM_REASONS));
     health_json_add(object, "evicted_bytes", health_json_integers(health_reason_names, cache->evicted_bytes, HEALTH_NUM_REASONS));
-}
-
-static uint64_t saturate_sum(uint64_t a, uint64_t b)
-{
-    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
 }
 
 static void sum_up(health_cache_t *sum, const health_cache_t *cache)

@@ -101,6 +101,7 @@ json_t *sluice_api_job_refuse(sluice_api_job_t *job, int status, const char *tit
 /* --- handlers, one file each */
 
 void sluice_api_health(const sluice_api_call_t *call);
+void sluice_api_dashboard(const sluice_api_call_t *call);
 void sluice_api_cache_metrics(const sluice_api_call_t *call);
 void sluice_api_slow(const sluice_api_call_t *call);
 void sluice_api_purge(const sluice_api_call_t *call);

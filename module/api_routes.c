@@ -2,6 +2,7 @@
 
 const sluice_api_route_t sluice_api_routes[] = {
     {"/health", SLUICE_API_GET, 0, sluice_api_health},
+    {"/dashboard", SLUICE_API_GET, 0, sluice_api_dashboard},
     {"/health/live", SLUICE_API_GET, 0, sluice_api_live},
     {"/health/ready", SLUICE_API_GET, 0, sluice_api_ready},
     {"/health/metrics", SLUICE_API_GET, 0, sluice_api_coordination},

@@ -84,6 +84,8 @@ static void fill(health_snapshot_t *snapshot)
     snapshot->watchdog_failures = value();
     snapshot->watchdog_interventions = value();
     snapshot->watchdog_stands_in = 1;
+    for (uint64_t i = 0, power = 1; i != 6; ++i, power *= 10)
+        snapshot->responses[i] = power;
     snapshot->reserved_bytes[0] = value();
     snapshot->reserved_bytes[1] = value();
     snapshot->last_reclaim.generation = value();
@@ -233,7 +235,7 @@ static void health_by_field(void **state)
 
     json_t *watchdog = member(root, "watchdog");
 
-    assert_int_equal(json_object_size(root), 16);
+    assert_int_equal(json_object_size(root), 17);
     check_quotas(root, snapshot.quotas);
     assert_int_equal(json_object_size(watchdog), 4);
     check_integer(watchdog, "checks", snapshot.watchdog_checks);
@@ -264,8 +266,12 @@ static void health_by_field(void **state)
     for (size_t i = 0; i != 2; ++i) {
         const health_cache_t *cache = &snapshot.caches[i];
         json_t *object = member(caches, cache->name);
-        assert_int_equal(json_object_size(object), 7);
+        assert_int_equal(json_object_size(object), 11);
         check_integer(object, "limit_bytes", cache->limit_bytes);
+        check_integer(object, "hits", cache->hits);
+        check_integer(object, "stale_hits", cache->stale_hits);
+        check_integer(object, "misses", cache->misses);
+        check_integer(object, "coalesced", cache->coalesced);
         check_integer(object, "bytes", cache->used_bytes);
         check_integer(object, "capacity_bytes", cache->capacity_bytes);
         check_integer(object, "pinned_bytes", cache->pinned_bytes);
@@ -279,6 +285,7 @@ static void health_by_field(void **state)
     check_integer(operations, "transforms", snapshot.transforms_in_progress);
     check_integer(operations, "transforms_queued", snapshot.transforms_queued);
     check_integer(operations, "requests", snapshot.requests_in_progress);
+    check_integer(root, "requests_total", 111111);
     check_integer(root, "shed_total", snapshot.shed);
     json_t *degraded = member(root, "degraded");
     assert_int_equal(json_object_size(degraded), 3);
@@ -495,7 +502,7 @@ static void extreme_numbers(void **state)
     fill(&snapshot);
     snapshot.level = -7;
     snapshot.uptime_seconds = NAN;
-    snapshot.shed = UINT64_MAX;
+    snapshot.shed = snapshot.responses[1] = snapshot.responses[2] = UINT64_MAX;
     snapshot.caches[0].used_bytes = snapshot.caches[1].used_bytes = (uint64_t)INT64_MAX;
     snapshot.caches[0].hits = UINT64_MAX;
     snapshot.num_caches = HEALTH_MAX_CACHES + 1;
@@ -506,6 +513,7 @@ static void extreme_numbers(void **state)
     json_t *root = parse(text, len);
     check_real(root, "uptime_seconds", 0, 0);
     check_integer(root, "shed_total", (uint64_t)INT64_MAX);
+    check_integer(root, "requests_total", (uint64_t)INT64_MAX);
     check_string(member(root, "memory"), "level", "normal");
     assert_int_equal(json_object_size(member(root, "caches")), HEALTH_MAX_CACHES);
     assert_int_equal(json_array_size(member(root, "quotas")), HEALTH_MAX_QUOTAS);
