@@ -67,7 +67,7 @@ def counted(server_class):
             return words
 
         def valgrind(self):
-            return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.folder}/callgrind.out"]
+            return ["valgrind", "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={self.folder}/callgrind.out"]
 
         def control(self, option):
             done = subprocess.run(["callgrind_control", option, str(self.popen.pid)], capture_output=True, text=True)
@@ -75,13 +75,13 @@ def counted(server_class):
                 raise SystemExit(f"callgrind_control: {done.stdout}{done.stderr}")
 
         def count(self, requests, options):
-            """What so many requests take, all of them answered."""
+            """What so many requests take, all of them answered, on the event loop of their connection: the busiest thread. What others do
+            once a second would count for more the longer valgrind takes."""
             self.control("-z")
             ask(self, requests, options)
             dumps = set(self.folder.glob("callgrind.out.*"))
             self.control("-d")
-            [dump] = set(self.folder.glob("callgrind.out.*")) - dumps
-            return read_dump(dump)
+            return max((read_dump(dump) for dump in set(self.folder.glob("callgrind.out.*")) - dumps), key=lambda read: read[0])
 
     return Counted
 
