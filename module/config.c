@@ -289,7 +289,8 @@ void sluice_config_register(h2o_globalconf_t *globalconf, sluice_t *sluice)
 {
     sluice_configurator_t *self = (void *)h2o_configurator_create(globalconf, sizeof(*self));
     h2o_configurator_t *c = &self->super;
-    const int path = H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR;
+    /* deferred like those of h2o that add a handler: these stand in the order of the file, an acl in front of what it guards */
+    const int path = H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR | H2O_CONFIGURATOR_FLAG_DEFERRED;
     const int levels[] = {[SLUICE_SCOPE_PROCESS] = H2O_CONFIGURATOR_FLAG_GLOBAL,
                           [SLUICE_SCOPE_PATH] =
                               H2O_CONFIGURATOR_FLAG_GLOBAL | H2O_CONFIGURATOR_FLAG_HOST | H2O_CONFIGURATOR_FLAG_PATH,

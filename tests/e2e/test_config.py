@@ -37,7 +37,7 @@ def read_settings():
     """The rows of the reference: a sentence, the bounds with the environment variable, the setting at its default."""
     text = (ROOT / "h2o.conf").read_text()
     headings = [(text.index(heading), level) for heading, level in HEADINGS]
-    bounds, setting = r"^# (\S+) to (\S+?)(?:; environment: (\w+))?$", r"^# ((?:pressure|image-cache|image)\.[\w-]+): (\S+)$"
+    bounds, setting = r"^# (\S+) to (\S+?)(?:; environment: (\w+))?$", r"^# ((?:pressure|image-cache|image|health)\.[\w-]+): (\S+)$"
     for row in re.finditer(f"{bounds}\n{setting}", text, re.M):
         low, high, variable, name, default = row.groups()
         yield Setting(name, kind_of(high), low, high, variable, default, [level for at, level in headings if at < row.start()][-1])
@@ -564,3 +564,13 @@ def test_global_setting_below_the_hosts_counts_too(sluice):
     """The server runs hosts last of all."""
     config = {"hosts": {"default": {"paths": {"/x": {"image.origin": str(pictures.tests())}}}}, "image.ttl": "9s"}
     assert sluice(config).get("/x/rgb.png").headers["Cache-Control"] == "public, max-age=9"
+
+
+@pytest.mark.parametrize("first, status", [("mruby.handler", 403), ("sluice", 200)])
+def test_handlers_are_asked_in_the_order_of_the_file(sluice, first, status):
+    """As those of h2o are: an acl in front of a directive of Sluice's guards it."""
+    deny = {"mruby.handler": "acl { deny { true } }"}
+    ours = {"/images": {"image.origin": str(pictures.tests())}, "/api": {"health.api": "ON"}, "/metrics": {"health.prometheus": "ON"}}
+    paths = {path: {**deny, **what} if first == "mruby.handler" else {**what, **deny} for path, what in ours.items()}
+    server = sluice({"hosts": {"default": {"paths": paths}}})
+    assert [server.get(path).status for path in ("/images/rgb.png", "/api/health", "/metrics")] == [status] * 3
