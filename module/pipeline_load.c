@@ -21,6 +21,30 @@ static int load_pages(const void *bytes, size_t len, const sluice_plan_t *plan, 
     return *image != NULL ? 0 : -1;
 }
 
+/*
+ * The loader of AVIF keeps EXIF and profiles in memory that goes with its image, and says so to nobody. An image that was made of
+ * that one in memory has the same fields, and outlives it: so they become copies that each image holds on to.
+ */
+static void hold_blobs(VipsImage *image)
+{
+    char **names = vips_image_get_fields(image);
+    const void *blob;
+    size_t len;
+
+    for (char **name = names; name != NULL && *name != NULL; ++name)
+        if (vips_image_get_typeof(image, *name) == VIPS_TYPE_BLOB && vips_image_get_blob(image, *name, &blob, &len) == 0)
+            vips_image_set_blob_copy(image, *name, blob, len);
+    g_strfreev(names);
+}
+
+static int load_avif(const void *bytes, size_t len, const sluice_plan_t *plan, VipsImage **image)
+{
+    if (load_pages(bytes, len, plan, image) != 0)
+        return -1;
+    hold_blobs(*image);
+    return 0;
+}
+
 static int draw_svg(void *buf, size_t len, double scale, VipsImage **image)
 {
     return vips_svgload_buffer(buf, len, image, "scale", scale, NULL);
@@ -62,6 +86,8 @@ int sluice_pipeline_load(const void *bytes, size_t len, const sluice_plan_t *pla
             return load_pages(bytes, len, plan, image);
         return vips_webpload_buffer(buf, len, image, "scale", webp_scale(plan), "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                     VIPS_FAIL_ON_ERROR, NULL);
+    case SLUICE_FORMAT_AVIF:
+        return load_avif(bytes, len, plan, image);
     case SLUICE_FORMAT_SVG:
         return load_svg(buf, len, plan, image);
     default:

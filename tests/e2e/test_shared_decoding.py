@@ -174,3 +174,19 @@ def test_what_riders_take_is_not_taken_for_a_leak(start, origin):
     assert made(server) == (1, len(asked) - 1)
     assert metrics(server)["sluice_pressure_healed_slots_total"] == 0
     assert_settles(server)
+
+
+@pytest.mark.parametrize("queries", [["w=24&output=webp"], ["w=24&output=webp", "w=30&output=jpg", "w=36&output=webp"]])
+def test_metadata_of_avif_outlives_its_decoder(start, origin, tmp_path, queries):
+    """libvips keeps it in memory of the decoder's image; encoders read it. What this finds shows under the address sanitizer."""
+    source = tmp_path / "exif.avif"
+    done = run(["vips", "copy", pictures.tests() / "exif-6.jpg", source])
+    assert done.returncode == 0, done.stderr
+    assert b"Exif" in source.read_bytes()
+    origin.script("/exif.avif", body=source.read_bytes(), content_type="image/avif")
+    server = start()
+    with worker_at_work(server):
+        asked = [Asked(server, f"/images/exif.avif?{query}") for query in queries]
+        wait_until_planned(server, len(queries))
+    assert [one.answer().status for one in asked] == [200] * len(queries)
+    assert_settles(server)
