@@ -91,6 +91,10 @@ typedef struct st_sluice_api_job_t {
  * has the work done, one job after the other, and answers with what it returns. Takes over ctx in any case.
  */
 void sluice_api_defer(const sluice_api_call_t *call, json_t *(*work)(sluice_api_job_t *job), void *ctx, void (*dispose)(void *ctx));
+/**
+ * the same for an order without parameters: a body that says more than {} is refused, so that nobody takes it for heard
+ */
+void sluice_api_defer_bare(const sluice_api_call_t *call, json_t *(*work)(sluice_api_job_t *job));
 
 /**
  * for work(), which returns what this returns: has the request answered with problem details. The detail is copied, the others stay

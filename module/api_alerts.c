@@ -34,6 +34,14 @@ static int refuse(char *error, const char *what)
     return -1;
 }
 
+static int refuse_name(char *error, const char *name)
+{
+    char what[100];
+
+    snprintf(what, sizeof(what), "`%.48s` has no meaning here", name);
+    return refuse(error, what);
+}
+
 static int read_seconds(const char *key, const json_t *value, double max, uint64_t *ms, char *error)
 {
     double seconds = json_number_value(value);
@@ -72,7 +80,7 @@ static int read_part(const char *key, const json_t *value, const health_snapshot
                    ? sluice_alert_rule_set_ms(rule, is_for ? "for" : "cooldown", ms, error)
                    : -1;
     if (strcmp(key, "name") != 0 && strcmp(key, "when") != 0 && strcmp(key, "severity") != 0)
-        return refuse(error, "there is a member that has no meaning here");
+        return refuse_name(error, key);
     return json_is_string(value) ? sluice_alert_rule_set(rule, names, key, json_string_value(value), error)
                                  : refuse(error, "name, when and severity take texts");
 }

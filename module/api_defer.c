@@ -120,3 +120,17 @@ void sluice_api_defer(const sluice_api_call_t *call, json_t *(*work)(sluice_api_
     sluice_loop_expect_reply(call->loop);
     sluice_pool_push(call->sluice->clerk, &job->task);
 }
+
+void sluice_api_defer_bare(const sluice_api_call_t *call, json_t *(*work)(sluice_api_job_t *job))
+{
+    json_t *body = sluice_api_read_body(call);
+
+    if (body == NULL)
+        return;
+    size_t size = json_object_size(body);
+    json_decref(body);
+    if (size != 0)
+        sluice_api_refuse(call->req, 400, "Bad Request", "this order takes no parameters: send no body, or {}", "bad-order");
+    else
+        sluice_api_defer(call, work, NULL, NULL);
+}

@@ -49,13 +49,15 @@ static const sluice_api_route_t *find_route(const sluice_t *sluice, const h2o_re
 
 static void refuse_method(h2o_req_t *req, unsigned allowed)
 {
-    static const char *const lists[] = {
-        [SLUICE_API_GET] = "GET, HEAD", [SLUICE_API_POST] = "POST", [SLUICE_API_GET | SLUICE_API_POST] = "GET, HEAD, POST"};
-    h2o_iovec_t list = h2o_strdup(&req->pool, lists[allowed], SIZE_MAX);
+    static const struct {
+        const char *list, *detail;
+    } methods[] = {[SLUICE_API_GET] = {"GET, HEAD", "this route takes GET and HEAD"},
+                   [SLUICE_API_POST] = {"POST", "this route takes POST"},
+                   [SLUICE_API_GET | SLUICE_API_POST] = {"GET, HEAD, POST", "this route takes GET, HEAD and POST"}};
+    h2o_iovec_t list = h2o_strdup(&req->pool, methods[allowed].list, SIZE_MAX);
 
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("allow"), 1, NULL, list.base, list.len);
-    sluice_api_refuse(req, 405, "Method Not Allowed", "this route takes the methods that the Allow header names",
-                      "method-not-allowed");
+    sluice_api_refuse(req, 405, "Method Not Allowed", methods[allowed].detail, "method-not-allowed");
 }
 
 static int on_api_req(h2o_handler_t *_self, h2o_req_t *req)

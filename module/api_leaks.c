@@ -162,29 +162,14 @@ static json_t *configure(sluice_api_job_t *job)
     return new_config(&view.config);
 }
 
-/* these take no parameters */
-static void defer_bare(const sluice_api_call_t *call, json_t *(*work)(sluice_api_job_t *job))
-{
-    json_t *body = sluice_api_read_body(call);
-
-    if (body == NULL)
-        return;
-    size_t size = json_object_size(body);
-    json_decref(body);
-    if (size != 0)
-        sluice_api_refuse(call->req, 400, "Bad Request", "this order takes no parameters: send no body, or {}", "bad-order");
-    else
-        sluice_api_defer(call, work, NULL, NULL);
-}
-
 void sluice_api_leaks_check(const sluice_api_call_t *call)
 {
-    defer_bare(call, check);
+    sluice_api_defer_bare(call, check);
 }
 
 void sluice_api_leaks_clear(const sluice_api_call_t *call)
 {
-    defer_bare(call, clear);
+    sluice_api_defer_bare(call, clear);
 }
 
 /* --- configuration: the bounds are those of the settings */

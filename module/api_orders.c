@@ -97,15 +97,15 @@ static json_t *write_snapshot(sluice_api_job_t *job)
 
 void sluice_api_trim(const sluice_api_call_t *call)
 {
-    sluice_api_defer(call, trim, NULL, NULL);
+    sluice_api_defer_bare(call, trim);
 }
 
 void sluice_api_cleanup(const sluice_api_call_t *call)
 {
-    sluice_api_defer(call, clean_up, NULL, NULL);
+    sluice_api_defer_bare(call, clean_up);
 }
 
 void sluice_api_snapshot(const sluice_api_call_t *call)
 {
-    sluice_api_defer(call, write_snapshot, NULL, NULL);
+    sluice_api_defer_bare(call, write_snapshot);
 }

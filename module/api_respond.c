@@ -60,7 +60,7 @@ json_t *sluice_api_read_body(const sluice_api_call_t *call)
     if ((object = json_loadb(body.base, body.len, JSON_REJECT_DUPLICATES, &error)) != NULL && json_is_object(object))
         return object;
     json_decref(object);
-    sluice_api_refuse(call->req, 400, "Bad Request", "the body has to be a JSON object, such as {\"seconds\": 10}", "bad-order");
+    sluice_api_refuse(call->req, 400, "Bad Request", "the body has to be a JSON object, with no name there twice", "bad-order");
     return NULL;
 }
 

@@ -255,6 +255,15 @@ def test_ten_of_each_kind_are_kept_and_nobody_elses(launch):
     assert (server.reports / others[0]).read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["trim", "cleanup", "snapshot"])
+def test_a_body_that_would_not_be_heard_is_refused(launch, name):
+    server = launch()
+    for body in ('{"level": "elevated"}', "[]", "all"):
+        assert_problem(server.get(f"/api/memory/{name}", BEARER, "POST", body), 400, "bad-order")
+    assert server.get("/api/memory/events?format=json").json()["events"] == [] and report_files(server) == []
+    assert server.get(f"/api/memory/{name}", BEARER, "POST", "{}").status == 200
+
+
 def test_snapshots_at_once_do_not_overwrite(launch):
     server = launch()
     connections = [server.connection() for _ in range(5)]

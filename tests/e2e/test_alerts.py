@@ -251,7 +251,7 @@ def test_silence(start):
         ({"name": "a"}, "a name and a condition"),
         ({"name": "a", "when": "nothing"}, "is no condition"),
         ({"name": "a", "when": "sluice_pressure_usage_rati > 1"}, "sluice_pressure_usage_ratio"),
-        ({"name": "a", "when": f"{RATIO} > 1", "for": "1s"}, "no meaning"),
+        ({"name": "a", "when": f"{RATIO} > 1", "for": "1s"}, "`for` has no meaning"),
         ({"name": "a", "when": f"{RATIO} > 1", "for_seconds": -1}, "for_seconds takes a number from 0 to 86400"),
         ({"name": "a", "when": f"{RATIO} > 1", "for_seconds": "1s"}, "for_seconds takes a number"),
         ({"name": "a", "when": f"{RATIO} > 1", "cooldown_seconds": 1e300}, "cooldown_seconds takes a number"),
