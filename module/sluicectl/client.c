@@ -240,6 +240,6 @@ void ctl_client_dispose(ctl_t *ctl)
 
 void ctl_print_json(const json_t *json)
 {
-    json_dumpf(json, stdout, JSON_INDENT(2));
+    json_dumpf(json, stdout, JSON_INDENT(2) | CTL_JSON_REALS);
     fputc('\n', stdout);
 }

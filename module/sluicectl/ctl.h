@@ -69,6 +69,10 @@ ctl_exit_t ctl_call(ctl_t *ctl, const ctl_request_t *request, json_t **answer);
 char *ctl_url(const ctl_t *ctl, const char *path);
 void ctl_client_dispose(ctl_t *ctl);
 /**
+ * flag for jansson: numbers as the server wrote them, 0.0017 and not 0.0016999999999999999
+ */
+#define CTL_JSON_REALS JSON_REAL_PRECISION(15)
+/**
  * an answer as it came, for scripts, on stdout
  */
 void ctl_print_json(const json_t *json);

@@ -13,7 +13,7 @@ static void print_json_line(const char *id, const char *type, const char *data)
     json_t *line = json_pack("{ss ss so}", "id", id, "type", type, "data", value != NULL ? value : json_string(data));
 
     if (line != NULL) {
-        json_dumpf(line, stdout, JSON_COMPACT);
+        json_dumpf(line, stdout, JSON_COMPACT | CTL_JSON_REALS);
         putchar('\n');
     }
     json_decref(line);

@@ -136,7 +136,7 @@ ctl_exit_t ctl_run_snapshot(ctl_t *ctl, const ctl_options_t *options)
 /* for its user only: a report tells what is asked for */
 static ctl_exit_t write_file(ctl_t *ctl, const char *path, const json_t *json)
 {
-    char *text = json_dumps(json, JSON_INDENT(2));
+    char *text = json_dumps(json, JSON_INDENT(2) | CTL_JSON_REALS);
     int fd = text != NULL ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
     FILE *file = fd != -1 ? fdopen(fd, "w") : NULL;
     int failed = file == NULL;

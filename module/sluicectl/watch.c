@@ -94,7 +94,7 @@ static void print_look(watch_t *watch)
     if (watch->overview == NULL) {
         print_line(watch, watch->ctl->error);
     } else if (watch->ctl->as_json) {
-        json_dumpf(watch->overview, stdout, JSON_COMPACT);
+        json_dumpf(watch->overview, stdout, JSON_COMPACT | CTL_JSON_REALS);
         putchar('\n');
         fflush(stdout);
     } else {

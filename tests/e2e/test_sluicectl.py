@@ -223,6 +223,9 @@ def test_status_has_the_parts_that_there_are(stub):
 def test_status_as_json(stub):
     done = ctl("-u", stub.url, "--json", "status")
     assert json.loads(done.stdout) == {"health": healthy(), "alerts": None, "process": None, "stats": None}
+    stub.answers["/api/memory/process"] = {"uptime_seconds": 41.846, "ratio": 0.0017}
+    shown = ctl("-u", stub.url, "--json", "status").stdout
+    assert '"uptime_seconds": 41.846,' in shown and '"ratio": 0.0017\n' in shown
     stub.answers["/api/health"] = (503, healthy(status="critical"))
     assert ctl("--json", "status", "-u", stub.url).returncode == 2
 
