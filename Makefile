@@ -284,7 +284,7 @@ install: all ## install below PREFIX (and DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/share/sluice/prometheus $(DESTDIR)$(PREFIX)/share/sluice/grafana
 	install -m 644 health/prometheus/*.yml $(DESTDIR)$(PREFIX)/share/sluice/prometheus/
 	install -m 644 health/grafana/*.json $(DESTDIR)$(PREFIX)/share/sluice/grafana/
-	install -m 644 module/h2o-sluice.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	sed -e 's|/usr/local|$(PREFIX)|' module/h2o-sluice.8 >$(DESTDIR)$(PREFIX)/share/man/man8/h2o-sluice.8
 	install -m 644 module/sluicectl/sluicectl.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 module/sluicectl/sluicectl.bash $(DESTDIR)$(PREFIX)/$(BASH_COMPLETIONS)/sluicectl
 	install -m 644 module/sluicectl/_sluicectl $(DESTDIR)$(PREFIX)/$(ZSH_COMPLETIONS)/
