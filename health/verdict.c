@@ -1,7 +1,8 @@
 /*
- * The verdict. The status comes from the level alone (it has the hysteresis already), from whether there are readings at all, and
- * from a likely leak (which has a hysteresis of its own; with 200, for a server that leaks goes on serving). What else may be wrong
- * only explains a bad status, never makes one, so that a full cache in a calm server is not a fault.
+ * The verdict. The status comes from the level (it has the hysteresis already) and from the few faults that is_at_fault() names: no
+ * readings, nothing left to release, a likely leak, an operation that does not stop, an alert that could not end the process. These
+ * make it degraded, with 200, for such a server goes on serving. What else may be wrong only explains a bad status, never makes one,
+ * so that a full cache in a calm server is not a fault.
  *
  * Whether the resident set or the memory cgroup is named goes by which is nearer to its bound now. A level that only waits for its
  * dwell may have been reached by the other one.
