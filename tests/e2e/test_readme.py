@@ -58,7 +58,7 @@ def test_directives_exist():
     table = README.partition("\nBesides these there are\n")[2].partition("\n## ")[0]
     pattern = r"(?:health|image|image-cache|pressure)\.[a-z-]+"
     in_table = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(pattern, row)}
-    in_tail = {name for line in re.findall(rf"^# ({pattern}(?:, {pattern})*): ", tail, re.M) for name in line.split(", ")}
+    in_tail = {name for line in re.findall(rf"^# ({pattern}(?:, {pattern})*): (?:at the top level|of a path|in a path)[;,]? ", tail, re.M) for name in line.split(", ")}
     assert in_table == in_tail and len(in_table) > 12
 
 
