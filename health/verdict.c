@@ -1,8 +1,8 @@
 /*
  * The verdict. The status comes from the level (it has the hysteresis already) and from the few faults that is_at_fault() names: no
  * readings, nothing left to release, a likely leak, an operation that does not stop, an alert that could not end the process. These
- * make it degraded, with 200, for such a server goes on serving. What else may be wrong only explains a bad status, never makes one,
- * so that a full cache in a calm server is not a fault.
+ * make it degraded, with 200, for such a server goes on serving. What else may be wrong only explains a bad status, never makes
+ * one, so that a full cache in a calm server is not a fault.
  *
  * Whether the resident set or the memory cgroup is named goes by which is nearer to its bound now. A level that only waits for its
  * dwell may have been reached by the other one.
