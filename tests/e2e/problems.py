@@ -40,6 +40,7 @@ ERRORS = {
     "no-room": (503, "Service Unavailable", False, True),
     "queue-full": (503, "Service Unavailable", False, True),
     "transform-timeout": (503, "Service Unavailable", False, True),
+    "draining": (503, "Service Unavailable", False, True),
 }
 RETRY_AFTER_S, NEGATIVE_TTL_S = 7, 60
 COMMON_SETTINGS = {"pressure.retry-after": f"{RETRY_AFTER_S}s", "image.negative-ttl": f"{NEGATIVE_TTL_S}s", "image.error-ttl": 0}
