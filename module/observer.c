@@ -107,10 +107,10 @@ void sluice_observer_destroy(sluice_observer_t **_observer)
 
     if (observer == NULL)
         return;
-    *_observer = NULL;
     atomic_store(&observer->stop, 1);
     sluice_observer_wake(observer);
-    pthread_join(observer->thread, NULL);
+    pthread_join(observer->thread, NULL); /* whose parts look for it at its place until then */
+    *_observer = NULL;
     free_observer(observer);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Orders and their ends. An order is a number: given ones are counted, and each cleanup carries out all that were given when it
- * began. The coordinator alone writes `under_way`.
+ * began, and tells who waits for one of them. The coordinator alone writes `under_way`.
  */
 #include <time.h>
 #include "pressure/pressure_private.h"
@@ -33,9 +33,23 @@ int pressure_orders_begin(pressure_orders_t *orders)
     int is_new = orders->given != orders->carried_out;
     orders->number = is_new ? orders->given : 0;
     pthread_mutex_unlock(&orders->lock);
+    if (!is_new)
+        return 0;
     orders->under_way = (pressure_cleanup_t){0};
     orders->num_parts = 0;
-    return is_new;
+    return 1;
+}
+
+static void tell_locked(pressure_orders_t *orders)
+{
+    for (pressure_order_t *order = orders->waiting; order != NULL; order = order->next) {
+        if (order->is_done || order->number > orders->number)
+            continue;
+        *order->cleanup = orders->under_way;
+        order->is_done = 1;
+    }
+    orders->carried_out = orders->number;
+    pthread_cond_broadcast(&orders->ended);
 }
 
 int pressure_orders_add(pressure_orders_t *orders, const pressure_reclaim_t *part)
@@ -52,9 +66,7 @@ int pressure_orders_add(pressure_orders_t *orders, const pressure_reclaim_t *par
     if (part->unfinished) /* which takes progress: who gives nothing does not hold it up */
         return 0;
     pthread_mutex_lock(&orders->lock);
-    orders->carried_out = orders->number;
-    orders->last = *sum;
-    pthread_cond_broadcast(&orders->ended);
+    tell_locked(orders);
     pthread_mutex_unlock(&orders->lock);
     orders->number = 0;
     return 1;
@@ -72,20 +84,30 @@ static struct timespec deadline(uint64_t wait_ms)
     return at;
 }
 
+static void unlink_locked(pressure_orders_t *orders, const pressure_order_t *order)
+{
+    pressure_order_t **slot = &orders->waiting;
+
+    while (*slot != order)
+        slot = &(*slot)->next;
+    *slot = order->next;
+}
+
 int pressure_clean_up(pressure_t *pressure, uint64_t timeout_ms, pressure_cleanup_t *cleanup)
 {
     pressure_orders_t *orders = &pressure->orders;
+    pressure_order_t order = {.cleanup = cleanup};
     struct timespec until = deadline(timeout_ms);
     int err = 0;
 
     pthread_mutex_lock(&orders->lock);
-    uint64_t number = ++orders->given;
+    order.number = ++orders->given;
+    order.next = orders->waiting;
+    orders->waiting = &order;
     pressure_kick(pressure);
-    while (orders->carried_out < number && err == 0)
+    while (!order.is_done && err == 0)
         err = pthread_cond_timedwait(&orders->ended, &orders->lock, &until);
-    int done = orders->carried_out >= number;
-    if (done)
-        *cleanup = orders->last;
+    unlink_locked(orders, &order);
     pthread_mutex_unlock(&orders->lock);
-    return done ? 0 : -1;
+    return order.is_done ? 0 : -1;
 }

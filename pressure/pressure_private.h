@@ -192,15 +192,23 @@ void pressure_reclaim_ordered(pressure_t *pressure, uint64_t now_ms);
 
 /* --- cleanup.c --- */
 
+/* who waits for the cleanup that carries out an order, on its own stack */
+typedef struct st_pressure_order_t {
+    uint64_t number;
+    int is_done;
+    pressure_cleanup_t *cleanup; /* of that one, as a later one may be over before who waits is awake */
+    struct st_pressure_order_t *next;
+} pressure_order_t;
+
 typedef struct st_pressure_orders_t {
     pthread_mutex_t lock;
     pthread_cond_t ended;
-    uint64_t given, carried_out; /* orders; these and `last` under the lock */
-    pressure_cleanup_t last;
+    uint64_t given, carried_out; /* orders; these and `waiting` under the lock */
+    pressure_order_t *waiting;
     /* the rest belongs to the thread that holds `stepping` */
     uint64_t number; /* of the newest order that is being carried out; 0: none is */
     unsigned num_parts;
-    pressure_cleanup_t under_way;
+    pressure_cleanup_t under_way; /* or the last one, if none is */
 } pressure_orders_t;
 
 /**

@@ -63,11 +63,12 @@ def checks():
     yield "unit tests, address and undefined-behaviour sanitizers", programs("build/asan/tests", "unit/test_*.c"), {}
     yield "corpora of the fuzz targets", [make("fuzzers"), *([f"build/fuzz/{name}", "-runs=0", f"tests/fuzz/corpus/{name}"] for name in fuzz_targets())], {}
     yield "thread tests, thread sanitizer", [
-        *programs("build/tsan/tests", "unit/test_worker_pool*.c"), *programs("build/tsan/tests", "unit/test_pressure_*.c"),
+        *programs("build/tsan/tests", "unit/test_worker_pool*.c"), *programs("build/tsan/tests", "unit/test_pressure_[!l]*.c"),
+        *programs("build/tsan/tests", "unit/test_pressure_listeners.c"), *programs("build/tsan/tests", "unit/test_health_slow.c"),
         *programs("build/tsan/tests", "unit/test_image_cache_[flors]*.c"), *programs("build/tsan/tests", "stress/stress_*.c"),
         *programs("build/tsan/tests", "unit/test_metadata_cache.c")], {"TSAN_OPTIONS": "halt_on_error=1"}
     yield "end to end", [pytest("tests/e2e")], {}
-    yield "end to end, sanitizers", [pytest(*(f"tests/e2e/test_{name}.py" for name in ("pictures", "http", "conditional", "cache_status", "deadlines", "errors", "origin_errors", "origin_guard", "freshness", "coalescing", "shared_decoding", "clients", "hits", "purge", "admin", "signature")))], sanitized()
+    yield "end to end, sanitizers", [pytest(*(f"tests/e2e/test_{name}.py" for name in ("pictures", "http", "conditional", "cache_status", "deadlines", "errors", "origin_errors", "origin_guard", "freshness", "coalescing", "shared_decoding", "clients", "hits", "purge", "admin", "signature", "events", "drain", "slow_requests", "simulate")))], sanitized()
 
 
 def count(output, ok):

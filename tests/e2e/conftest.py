@@ -31,6 +31,8 @@ def sluice(tmp_path):
     for server in servers:
         server.stop()
         print(f"--- {server.folder.name} wrote:\n{server.log()}")
+    for server in servers:
+        server.assert_sanitizers_are_silent()
 
 
 @pytest.fixture

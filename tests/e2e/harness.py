@@ -20,6 +20,7 @@ import json
 import os
 import pwd
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -269,6 +270,12 @@ class Sluice:
 
     def __exit__(self, *_):
         self.stop()
+        self.assert_sanitizers_are_silent()
+
+    def assert_sanitizers_are_silent(self):
+        """One that finds something may go on, and a leak is only found at the end: neither shows in an answer."""
+        found = re.findall(r"^.*(?:ERROR: \w+Sanitizer|: runtime error: ).*$", self.log(), re.M)
+        assert not found, (found, self.log())
 
     # --- requests
 

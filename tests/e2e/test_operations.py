@@ -263,8 +263,8 @@ def test_log_lines_are_limited(impatient, origin):
 
 
 def test_what_does_not_stop_is_reported(start, origin):
-    """An encoder of AVIF does not let itself be interrupted."""
-    origin.script("/a.png", body=png(5, (2000, 1500), noisy=True))
+    """An encoder of AVIF does not let itself be interrupted. The observer has to look twice while it is at it."""
+    origin.script("/a.png", body=png(5, (3000, 2400), noisy=True))
     paths = {"/images": {"image.origin": origin.url("/"), "image.request-timeout": "5m"}}
     limits = {"image.transform-timeout": "500ms", "health.stale-after": "100ms", "image.workers": 1}
     server = start(paths, **limits)

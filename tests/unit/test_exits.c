@@ -147,8 +147,8 @@ static void damaged_files_are_empty(void **state)
                                         "{\"exits\": [{\"at\": -1, \"boot_id\": \"\", \"boot_seconds\": 1}]}",
                                         "{\"exits\": [{\"at\": 1, \"boot_id\": \"\", \"boot_seconds\": 1.5}]}",
                                         "{\"exits\": [{\"at\": 1, \"boot_id\": 1, \"boot_seconds\": 1}]}",
-                                        "{\"exits\": [{\"at\": 1, \"boot_id\": \"12345678901234567890123456789012345678901\", "
-                                        "\"boot_seconds\": 1}]}"};
+                                        ("{\"exits\": [{\"at\": 1, \"boot_id\": \"12345678901234567890123456789012345678901\", "
+                                         "\"boot_seconds\": 1}]}")};
     sluice_exits_t exits;
     sluice_moment_t now = ago(0);
     int damaged;

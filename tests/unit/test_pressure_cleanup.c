@@ -102,7 +102,7 @@ static void test_an_order_is_no_event(void **arg)
     assert_int_equal(snapshot.reclaims, 1);
     assert_int_equal(snapshot.poor_reclaims, 0);
     assert_int_equal(fake.num_purges, 1);
-    const pressure_cleanup_t *cleanup = &pressure->orders.last;
+    const pressure_cleanup_t *cleanup = &pressure->orders.under_way;
     assert_int_equal(cleanup->claimed_bytes, 100 * MIB);
     assert_int_equal(cleanup->objects, 100);
     assert_int_equal(cleanup->purged_bytes, 7 * MIB);
@@ -137,11 +137,11 @@ static void test_a_large_one_comes_in_parts(void **arg)
         pressure_step(pressure);
     assert_int_equal(store.held_mib, 0);
     assert_true(num_steps >= 250 * 10 / (config.tuning.episode_limit_ms + 2 * config.tuning.listener_slice_ms) && num_steps <= 6);
-    assert_int_equal(pressure->orders.last.claimed_bytes, 250 * MIB);
-    assert_int_equal(pressure->orders.last.objects, 250);
-    assert_int_equal(pressure->orders.last.resident_before_bytes, 300 * MIB);
-    assert_int_equal(pressure->orders.last.resident_after_bytes, 50 * MIB);
-    assert_true(pressure->orders.last.duration_ms >= 2500);
+    assert_int_equal(pressure->orders.under_way.claimed_bytes, 250 * MIB);
+    assert_int_equal(pressure->orders.under_way.objects, 250);
+    assert_int_equal(pressure->orders.under_way.resident_before_bytes, 300 * MIB);
+    assert_int_equal(pressure->orders.under_way.resident_after_bytes, 50 * MIB);
+    assert_true(pressure->orders.under_way.duration_ms >= 2500);
     destroy(pressure, &store);
 }
 
@@ -165,7 +165,7 @@ static void test_an_order_beside_another_one(void **arg)
     store.held_mib = 5;
     pressure_step(pressure);
     assert_int_equal(pressure->orders.carried_out, 2);
-    assert_int_equal(pressure->orders.last.claimed_bytes, 5 * MIB);
+    assert_int_equal(pressure->orders.under_way.claimed_bytes, 5 * MIB);
     destroy(pressure, &store);
 }
 
@@ -179,7 +179,7 @@ static void test_who_cannot_give_does_not_hold_it_up(void **arg)
     give_order(pressure);
     pressure_step(pressure);
     assert_int_equal(pressure->orders.carried_out, 1);
-    assert_int_equal(pressure->orders.last.claimed_bytes, 0);
+    assert_int_equal(pressure->orders.under_way.claimed_bytes, 0);
     store.is_stuck = 0;
     store.fails = 1;
     give_order(pressure);
@@ -200,7 +200,7 @@ static void test_it_needs_no_reading(void **arg)
     give_order(pressure);
     pressure_step(pressure);
     assert_int_equal(store.held_mib, 0);
-    assert_int_equal(pressure->orders.last.claimed_bytes, 10 * MIB);
+    assert_int_equal(pressure->orders.under_way.claimed_bytes, 10 * MIB);
     destroy(pressure, &store);
 }
 
