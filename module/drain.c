@@ -34,7 +34,6 @@ const char *sluice_drain_state(const sluice_t *sluice)
 static void publish(sluice_t *sluice, sluice_drain_phase_t phase, uint64_t elapsed_ms)
 {
     json_t *data = json_object();
-    struct timespec now;
 
     health_json_add(&data, "state", json_string(phase_names[phase]));
     health_json_add(&data, "elapsed_ms", health_json_integer(elapsed_ms));
@@ -42,8 +41,7 @@ static void publish(sluice_t *sluice, sluice_drain_phase_t phase, uint64_t elaps
     health_json_add(&data, "operations", health_json_integer(health_operations_in_progress(sluice->operations)));
     health_json_add(&data, "ended", health_json_integer(sluice_counted(&sluice->drain.ended)));
     health_json_add(&data, "cancelled", health_json_integer(sluice_counted(&sluice->drain.cancelled)));
-    clock_gettime(CLOCK_REALTIME, &now);
-    health_events_publish(sluice->events, "drain", (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, data);
+    health_events_publish(sluice->events, "drain", sluice_wall_ms(), data);
 }
 
 void sluice_drain_note_end(sluice_t *sluice, uint64_t num_left)
