@@ -69,6 +69,10 @@ json_t *sluice_api_read_body(const sluice_api_call_t *call);
  * the value of a parameter of the query, as it stands there; base NULL: there is none
  */
 h2o_iovec_t sluice_api_parameter(const h2o_req_t *req, const char *name);
+/**
+ * returns 0, or -1 unless text is a number of 1 to 18 digits and nothing else; *number may be anything then
+ */
+int sluice_api_parse_number(h2o_iovec_t text, uint64_t *number);
 
 /* --- what takes longer: api_defer.c */
 

@@ -78,3 +78,16 @@ h2o_iovec_t sluice_api_parameter(const h2o_req_t *req, const char *name)
     }
     return h2o_iovec_init(NULL, 0);
 }
+
+int sluice_api_parse_number(h2o_iovec_t text, uint64_t *number)
+{
+    *number = 0;
+    if (text.len == 0 || text.len > 18)
+        return -1;
+    for (size_t i = 0; i != text.len; ++i) {
+        if (text.base[i] < '0' || text.base[i] > '9')
+            return -1;
+        *number = *number * 10 + (uint64_t)(text.base[i] - '0');
+    }
+    return 0;
+}
