@@ -107,10 +107,10 @@ void sluice_observer_destroy(sluice_observer_t **_observer)
 
     if (observer == NULL)
         return;
-    *_observer = NULL;
     atomic_store(&observer->stop, 1);
     sluice_observer_wake(observer);
     pthread_join(observer->thread, NULL);
+    *_observer = NULL; /* not before: its parts look at it */
     free_observer(observer);
 }
 
