@@ -23,6 +23,7 @@
 #include "module/options_config.h"
 #include "module/origin_config.h"
 #include "module/presentation.h"
+#include "module/start_pressure.h"
 
 static const char *const default_exempt[] = {"/api/health",    "/api/metrics", "/api/cache", "/api/memory",
                                              "/api/dashboard", "/metrics",     NULL};

@@ -6,8 +6,6 @@
 #include "module/process_facts.h"
 #include "module/siblings.h"
 
-#define PROC_ROOT "/proc"
-#define CGROUP_ROOT "/sys/fs/cgroup"
 #define SLOPE_PERIOD_MS 10000
 
 struct st_sluice_memory_t {
@@ -31,7 +29,7 @@ static health_stalls_t read_stalls(void)
         [PRESSURE_STALL_NONE] = NULL, [PRESSURE_STALL_GROUP] = "cgroup", [PRESSURE_STALL_SYSTEM] = "system"};
     pressure_stalls_t s;
 
-    pressure_read_stalls(PROC_ROOT, CGROUP_ROOT, &s);
+    pressure_read_stalls(SLUICE_PROC_ROOT, SLUICE_CGROUP_ROOT, &s);
     return (health_stalls_t){.source = sources[s.source],
                              .some_avg10 = s.some.avg10,
                              .some_avg60 = s.some.avg60,
@@ -59,7 +57,7 @@ static void look_around(sluice_memory_t *memory)
     health_memory_t look = memory->look;
     uint64_t now_ms = sluice_exact_ms(), heap_looked_ms = memory->heap_looked_ms;
 
-    sluice_process_read(PROC_ROOT, &look.process);
+    sluice_process_read(SLUICE_PROC_ROOT, &look.process);
     look.stalls = read_stalls();
     if (heap_looked_ms == 0 || now_ms - heap_looked_ms >= sluice_heap_look_pause_ms(look.heap.look_us))
         look_at_heap(&look, &heap_looked_ms);
