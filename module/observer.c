@@ -1,5 +1,4 @@
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -13,6 +12,7 @@
 #include "module/operations.h"
 #include "module/snapshot.h"
 #include "module/slow_requests.h"
+#include "module/thread.h"
 
 struct st_sluice_observer_t {
     sluice_t *sluice;
@@ -84,17 +84,12 @@ static void free_observer(sluice_observer_t *observer)
 sluice_observer_t *sluice_observer_create(sluice_t *sluice)
 {
     sluice_observer_t *observer = calloc(1, sizeof(*observer));
-    sigset_t all, before;
 
     if (observer == NULL)
         return NULL;
     observer->sluice = sluice;
     observer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    sigfillset(&all); /* signals are for the server's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = observer->wake_fd == -1 || pthread_create(&observer->thread, NULL, run, observer) != 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    if (observer->wake_fd == -1 || sluice_thread_start(&observer->thread, run, observer) != 0) {
         free_observer(observer);
         return NULL;
     }
