@@ -61,6 +61,10 @@ void sluice_api_respond_prometheus(h2o_req_t *req, sluice_t *sluice,
  */
 void sluice_api_refuse(h2o_req_t *req, int status, const char *title, const char *detail, const char *code);
 /**
+ * problem details when memory is out on the way to an answer
+ */
+void sluice_api_refuse_memory(h2o_req_t *req);
+/**
  * the object that the body of a POST is; an empty body is an empty object. NULL: refused, with what is wrong (400 bad-order, 413
  * order-too-large). To be released with json_decref().
  */

@@ -95,7 +95,7 @@ void sluice_api_entries(const sluice_api_call_t *call)
         return;
     }
     if ((listing = malloc(sizeof(*listing) + max * sizeof(listing->entries[0]))) == NULL) {
-        sluice_api_refuse(call->req, 503, "Service Unavailable", "the system refused memory for this list", "out-of-memory");
+        sluice_api_refuse_memory(call->req);
         return;
     }
     listing->order = order;

@@ -45,6 +45,11 @@ void sluice_api_refuse(h2o_req_t *req, int status, const char *title, const char
     sluice_respond_problem(req, status, title, detail, code, NULL, 0);
 }
 
+void sluice_api_refuse_memory(h2o_req_t *req)
+{
+    sluice_api_refuse(req, 503, "Service Unavailable", "the system refused memory for this request", "out-of-memory");
+}
+
 json_t *sluice_api_read_body(const sluice_api_call_t *call)
 {
     h2o_iovec_t body = call->req->entity;

@@ -169,11 +169,6 @@ static uint64_t seen_bytes(sluice_t *sluice)
     return bytes;
 }
 
-static uint64_t age_of(uint64_t then_ms, uint64_t now_ms)
-{
-    return now_ms > then_ms ? now_ms - then_ms : 0;
-}
-
 void sluice_memory_read(sluice_t *sluice, health_memory_t *out)
 {
     sluice_memory_t *memory = sluice->memory;
@@ -184,8 +179,8 @@ void sluice_memory_read(sluice_t *sluice, health_memory_t *out)
     looked_ms = memory->looked_ms;
     heap_looked_ms = memory->heap_looked_ms;
     pthread_mutex_unlock(&memory->mutex);
-    out->age_ms = age_of(looked_ms, now_ms);
-    out->heap.age_ms = age_of(heap_looked_ms, now_ms);
+    out->age_ms = sluice_ms_since(looked_ms, now_ms);
+    out->heap.age_ms = sluice_ms_since(heap_looked_ms, now_ms);
     out->simulated_bytes = sluice_simulation_bytes(&sluice->simulation, now_ms);
     out->siblings_bytes = sluice_siblings_bytes();
     out->seen_bytes = seen_bytes(sluice);
