@@ -7,6 +7,8 @@
 #include "module/siblings.h"
 
 #define SLOPE_PERIOD_MS 10000
+#define HEAP_LOOK_MS 10000
+#define HEAP_LOOK_SHARE 1000 /* at most one part in so many of the time is spent looking at the heap */
 
 struct st_sluice_memory_t {
     pthread_mutex_t mutex; /* guards the next three; held for a copy, or the addition of a point */
@@ -16,11 +18,12 @@ struct st_sluice_memory_t {
     uint64_t slope_ms; /* the observer's: of the last slope */
 };
 
-uint64_t sluice_heap_look_pause_ms(uint64_t look_us)
+/* from one look at the heap to the next */
+static uint64_t heap_pause_ms(uint64_t look_us)
 {
-    uint64_t by_share_ms = look_us * SLUICE_HEAP_LOOK_SHARE / 1000;
+    uint64_t by_share_ms = look_us * HEAP_LOOK_SHARE / 1000;
 
-    return by_share_ms > SLUICE_HEAP_LOOK_MS ? by_share_ms : SLUICE_HEAP_LOOK_MS;
+    return by_share_ms > HEAP_LOOK_MS ? by_share_ms : HEAP_LOOK_MS;
 }
 
 static health_stalls_t read_stalls(void)
@@ -59,7 +62,7 @@ static void look_around(sluice_memory_t *memory)
 
     sluice_process_read(SLUICE_PROC_ROOT, &look.process);
     look.stalls = read_stalls();
-    if (heap_looked_ms == 0 || now_ms - heap_looked_ms >= sluice_heap_look_pause_ms(look.heap.look_us))
+    if (heap_looked_ms == 0 || now_ms - heap_looked_ms >= heap_pause_ms(look.heap.look_us))
         look_at_heap(&look, &heap_looked_ms);
     pthread_mutex_lock(&memory->mutex);
     memory->look = look;
