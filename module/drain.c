@@ -131,7 +131,7 @@ void sluice_drain_observe(sluice_t *sluice, const sluice_observation_t *observat
     elapsed_ms = observation->now_ms - sluice_counted(&sluice->drain.begun_ms);
     while (atomic_load(&sluice->draining) < (int)sluice_drain_phase(elapsed_ms, timeout_ms))
         enter(sluice, (sluice_drain_phase_t)(atomic_load(&sluice->draining) + 1), observation->now_ms);
-    sluice_observer_wake_in(sluice->observer, sluice_drain_next_ms(elapsed_ms, timeout_ms));
+    sluice_observer_wake_in(atomic_load(&sluice->observer), sluice_drain_next_ms(elapsed_ms, timeout_ms));
 }
 
 /* --- a loop's part */

@@ -96,16 +96,16 @@ sluice_observer_t *sluice_observer_create(sluice_t *sluice)
     return observer;
 }
 
-void sluice_observer_destroy(sluice_observer_t **_observer)
+void sluice_observer_destroy(_Atomic(sluice_observer_t *) *_observer)
 {
-    sluice_observer_t *observer = *_observer;
+    sluice_observer_t *observer = atomic_load(_observer);
 
     if (observer == NULL)
         return;
     atomic_store(&observer->stop, 1);
     sluice_observer_wake(observer);
     pthread_join(observer->thread, NULL);
-    *_observer = NULL; /* not before: its parts look at it */
+    atomic_store(_observer, NULL); /* not before: its parts look at it */
     free_observer(observer);
 }
 

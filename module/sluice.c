@@ -148,10 +148,13 @@ static void start_work(sluice_t *sluice)
 /* those who look at all of it, and who carry out orders about it */
 static void start_watching(sluice_t *sluice)
 {
+    sluice_observer_t *observer;
+
     if ((sluice->memory = sluice_memory_create()) == NULL || (sluice->alerts = sluice_alerts_create(sluice)) == NULL ||
         (sluice->clerk = sluice_pool_create("sluice-clerk", 1, NULL, NULL)) == NULL ||
-        (sluice->observer = sluice_observer_create(sluice)) == NULL)
+        (observer = sluice_observer_create(sluice)) == NULL)
         sluice_fail_start("the observer: threads or memory are out");
+    atomic_store(&sluice->observer, observer);
     sluice_drain_listen(sluice); /* it wakes the observer */
     sluice_snapshot_start(sluice);
 }

@@ -137,9 +137,9 @@ typedef struct st_sluice_t {
     struct st_sluice_memory_t *memory; /* what the observer saw of it */
     struct st_sluice_leaks_t *leaks;
     struct st_sluice_alerts_t *alerts;
-    health_slow_t *slow;   /* requests */
-    uint64_t slow_said_id; /* of the last that the observer wrote a line about */
-    struct st_sluice_observer_t *observer;
+    health_slow_t *slow;                             /* requests */
+    uint64_t slow_said_id;                           /* of the last that the observer wrote a line about */
+    _Atomic(struct st_sluice_observer_t *) observer; /* signal handlers look at it, on any thread */
 
     health_operations_t *operations;
     uint64_t operations_said_ms; /* when the observer last wrote a line about them */
