@@ -61,7 +61,7 @@ typedef struct st_health_cache_t {
     } last_call; /* the last of them */
     struct {
         uint64_t used_bytes, pinned_bytes, evictable_bytes;
-    } told; /* to the coordinator, in its last step; pinned_bytes beside used_bytes */
+    } told; /* to the coordinator, in its last step; pinned_bytes beside used_bytes. What is set aside for later is used, too */
 } health_cache_t;
 
 typedef struct st_health_quota_t {

@@ -3,8 +3,8 @@
  *
  *   owner, any thread:  begin --> enter(state) ... set_bytes ... --> end        its own handle, one thread at a time
  *                          order? <---+ where it looks whether it is still wanted
- *   observer, one:      check --> what is older than it may be is ordered to stop (stale), and later found stuck if it still is
- * there readers, any:       look --> a copy of one slot
+ *   observer, one:      check --> what is past its deadline is ordered to stop (stale), and is stuck if it does not
+ *   readers, any:       look --> a copy of one slot
  *
  * There is a fixed number of slots. A slot is taken from a list of free ones by compare-and-swap, and everything in it is atomic:
  * no owner, observer or reader ever waits for another one. A slot has the id of its operation while it is in use, else 0; who reads
@@ -137,7 +137,7 @@ uint64_t health_operation_end(health_operation_t *operation);
 /* --- the observer: one thread at a time */
 
 /**
- * what a check found, and has ordered: an operation that is older than it may be
+ * what a check found: an operation that is past its deadline, or does not stop
  */
 typedef void (*health_operation_found_cb)(const health_operation_view_t *view, void *ctx);
 /**

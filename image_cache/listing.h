@@ -17,8 +17,8 @@ typedef enum en_icache_order_t {
 typedef struct st_icache_entry_t {
     uint64_t charge_bytes;
     uint64_t created_ms, expires_ms; /* as in the object; expires_ms UINT64_MAX: never */
-    unsigned
-        hits; /* as the policy counts them: they saturate, and what is asked for no more loses them. 0 with ICACHE_POLICY_LRU */
+    /* as the policy counts them: they saturate, and what is asked for no more loses them. 0 with ICACHE_POLICY_LRU */
+    unsigned hits;
     icache_class_t object_class;
     size_t key_len;                     /* of the whole key */
     char key[ICACHE_ENTRY_KEY_MAX + 1]; /* NUL-terminated; the first bytes of it where it is longer */

@@ -44,22 +44,10 @@ static int on_webhook(h2o_configurator_command_t *cmd, h2o_configurator_context_
     return -1;
 }
 
-/* the folder of the file that the directive is in; to be freed */
-static char *folder_of(const yoml_t *node)
-{
-    char *filename = strdup(node->filename != NULL ? node->filename : "."), *folder;
-
-    if (filename == NULL)
-        return NULL;
-    folder = strdup(dirname(filename));
-    free(filename);
-    return folder;
-}
-
 static int on_webhook_token(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
     sluice_configurator_t *self = (void *)cmd->configurator;
-    char *folder = folder_of(node), token[SLUICE_SECRET_MAX], error[512] = "out of memory";
+    char *folder = sluice_config_folder(node), token[SLUICE_SECRET_MAX], error[512] = "out of memory";
     ssize_t len = folder != NULL ? sluice_secret_read("token", node->data.scalar, folder, token, error, sizeof(error)) : -1;
 
     (void)ctx;
@@ -92,7 +80,7 @@ static int on_state_file(h2o_configurator_command_t *cmd, h2o_configurator_conte
     sluice_configurator_t *self = (void *)cmd->configurator;
     const char *path = node->data.scalar;
     size_t len = strlen(path);
-    char *folder = folder_of(node);
+    char *folder = sluice_config_folder(node);
 
     (void)ctx;
     errno = EISDIR;

@@ -32,14 +32,6 @@ struct st_sluice_alerts_t {
     _Atomic int exit_asked, exit_withheld;
 };
 
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* --- drain-and-exit, on the clerk */
 
 static void ask_for_exit(sluice_task_t *task)
@@ -120,7 +112,7 @@ static size_t step_locked(sluice_alerts_t *alerts, const sluice_observation_t *o
 
     for (size_t i = 0; i != alerts->engine.size; ++i)
         values[i] = health_metric_value(&alerts->engine.alerts[i].rule.metric, observation->snapshot);
-    count = health_alerts_step(&alerts->engine, values, observation->now_ms, wall_ms(), events);
+    count = health_alerts_step(&alerts->engine, values, observation->now_ms, sluice_wall_ms(), events);
     for (size_t i = 0; i != count; ++i)
         alerts->notices[i] = (struct st_notice_t){events[i], health_alerts_find(&alerts->engine, events[i].name)->rule};
     return count;
@@ -196,7 +188,7 @@ static int remove_locked(sluice_alerts_t *alerts, const char *name, struct st_no
     if (alert == NULL)
         return 0;
     notice->rule = alert->rule;
-    *has_notice = health_alerts_remove(&alerts->engine, alert, wall_ms(), &notice->event);
+    *has_notice = health_alerts_remove(&alerts->engine, alert, sluice_wall_ms(), &notice->event);
     return 1;
 }
 
@@ -222,7 +214,7 @@ int sluice_alerts_put(sluice_t *sluice, const health_alert_rule_t *rule)
 
     pthread_mutex_lock(&alerts->mutex);
     remove_locked(alerts, rule->name, &notice, &has_notice);
-    int ret = health_alerts_add(&alerts->engine, rule, wall_ms());
+    int ret = health_alerts_add(&alerts->engine, rule, sluice_wall_ms());
     pthread_mutex_unlock(&alerts->mutex);
     if (has_notice)
         carry_out(alerts, &notice);
@@ -274,7 +266,7 @@ sluice_alerts_t *sluice_alerts_create(sluice_t *sluice)
     pthread_mutex_init(&alerts->mutex, NULL);
     health_alerts_init(&alerts->engine, sluice_exact_ms());
     for (size_t i = 0; i != settings->num_rules; ++i)
-        health_alerts_add(&alerts->engine, settings->rules + i, wall_ms());
+        health_alerts_add(&alerts->engine, settings->rules + i, sluice_wall_ms());
     if (settings->state_file != NULL)
         try_state_file(settings->state_file);
     return alerts;

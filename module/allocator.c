@@ -22,6 +22,11 @@ const char *sluice_allocator_name(void)
     return is_jemalloc() ? "jemalloc" : "glibc";
 }
 
+sluice_mallctl_cb sluice_allocator_mallctl(void)
+{
+    return is_jemalloc() ? mallctl : NULL;
+}
+
 void sluice_allocator_purge(void)
 {
     if (is_jemalloc()) {

@@ -4,9 +4,15 @@
 #ifndef module__allocator_h
 #define module__allocator_h
 
+#include <stddef.h>
 #include <stdio.h>
 
 const char *sluice_allocator_name(void); /* "glibc" or "jemalloc" */
+/**
+ * jemalloc's mallctl(3); NULL: it is glibc's
+ */
+typedef int (*sluice_mallctl_cb)(const char *name, void *old_value, size_t *old_len, void *new_value, size_t new_len);
+sluice_mallctl_cb sluice_allocator_mallctl(void);
 /**
  * gives all free pages back to the system. Whoever wants memory meanwhile may wait for it, tens of milliseconds for some hundred
  * MiB: from a thread that has time, and not often.

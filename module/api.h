@@ -61,6 +61,10 @@ void sluice_api_respond_prometheus(h2o_req_t *req, sluice_t *sluice,
  */
 void sluice_api_refuse(h2o_req_t *req, int status, const char *title, const char *detail, const char *code);
 /**
+ * problem details when memory is out on the way to an answer
+ */
+void sluice_api_refuse_memory(h2o_req_t *req);
+/**
  * the object that the body of a POST is; an empty body is an empty object. NULL: refused, with what is wrong (400 bad-order, 413
  * order-too-large). To be released with json_decref().
  */
@@ -69,6 +73,10 @@ json_t *sluice_api_read_body(const sluice_api_call_t *call);
  * the value of a parameter of the query, as it stands there; base NULL: there is none
  */
 h2o_iovec_t sluice_api_parameter(const h2o_req_t *req, const char *name);
+/**
+ * returns 0, or -1 unless text is a number of 1 to 18 digits and nothing else; *number may be anything then
+ */
+int sluice_api_parse_number(h2o_iovec_t text, uint64_t *number);
 
 /* --- what takes longer: api_defer.c */
 

@@ -107,7 +107,7 @@ void sluice_api_defer(const sluice_api_call_t *call, json_t *(*work)(sluice_api_
 
     if (job == NULL) {
         dispose_ctx(dispose, ctx);
-        sluice_api_refuse(call->req, 503, "Service Unavailable", "the system refused memory for this order", "out-of-memory");
+        sluice_api_refuse_memory(call->req);
         return;
     }
     job->super = (sluice_api_job_t){.work = work, .dispose = dispose, .ctx = ctx, .sluice = call->sluice, .status = 200};

@@ -75,18 +75,17 @@ static int read_order(h2o_iovec_t sort, icache_order_t *order)
     return -1;
 }
 
-static int read_count(h2o_iovec_t n, size_t *count)
+static int read_count(h2o_iovec_t n, uint64_t *count)
 {
     if (n.base == NULL)
         return 0;
-    *count = h2o_strtosize(n.base, n.len);
-    return *count >= 1 && *count <= MAX_ENTRIES ? 0 : -1;
+    return sluice_api_parse_number(n, count) == 0 && *count >= 1 && *count <= MAX_ENTRIES ? 0 : -1;
 }
 
 void sluice_api_entries(const sluice_api_call_t *call)
 {
     icache_order_t order = ICACHE_ORDER_BYTES;
-    size_t max = DEFAULT_ENTRIES;
+    uint64_t max = DEFAULT_ENTRIES;
     listing_order_t *listing;
 
     if (read_count(sluice_api_parameter(call->req, "n"), &max) != 0 ||
@@ -96,7 +95,7 @@ void sluice_api_entries(const sluice_api_call_t *call)
         return;
     }
     if ((listing = malloc(sizeof(*listing) + max * sizeof(listing->entries[0]))) == NULL) {
-        sluice_api_refuse(call->req, 503, "Service Unavailable", "the system refused memory for this list", "out-of-memory");
+        sluice_api_refuse_memory(call->req);
         return;
     }
     listing->order = order;

@@ -18,20 +18,6 @@ typedef struct st_position_t {
     int is_given, is_known;
 } position_t;
 
-/* returns 0, or -1 unless text is a number of 1 to 18 digits */
-static int read_number(h2o_iovec_t text, uint64_t *number)
-{
-    *number = 0;
-    if (text.len == 0 || text.len > 18)
-        return -1;
-    for (size_t i = 0; i != text.len; ++i) {
-        if (text.base[i] < '0' || text.base[i] > '9')
-            return -1;
-        *number = *number * 10 + (uint64_t)(text.base[i] - '0');
-    }
-    return 0;
-}
-
 /* what a browser sends it got from here, or from a server that was here before: whatever it is, it is no fault */
 static int read_last_event_id(const h2o_req_t *req, uint64_t *id)
 {
@@ -39,7 +25,7 @@ static int read_last_event_id(const h2o_req_t *req, uint64_t *id)
 
     if (at == -1)
         return -1;
-    if (read_number(req->headers.entries[at].value, id) != 0)
+    if (sluice_api_parse_number(req->headers.entries[at].value, id) != 0)
         *id = 0;
     return 0;
 }
@@ -52,7 +38,7 @@ static int read_position(const sluice_api_call_t *call, position_t *position)
     *position = (position_t){0, 1, 0};
     if (read_last_event_id(call->req, &position->after) != 0) {
         position->is_given = after.base != NULL;
-        if (position->is_given && read_number(after, &position->after) != 0) {
+        if (position->is_given && sluice_api_parse_number(after, &position->after) != 0) {
             sluice_api_refuse(call->req, 400, "Bad Request", "after is the id of an event, a number; 0 stands for all there are",
                               "bad-position");
             return -1;
@@ -159,7 +145,7 @@ static void answer_list(const sluice_api_call_t *call, const position_t *positio
     h2o_iovec_t n = sluice_api_parameter(call->req, "n");
     uint64_t count = DEFAULT_EVENTS;
 
-    if (n.base != NULL && (read_number(n, &count) != 0 || count == 0 || count > MAX_EVENTS)) {
+    if (n.base != NULL && (sluice_api_parse_number(n, &count) != 0 || count == 0 || count > MAX_EVENTS)) {
         sluice_api_refuse(call->req, 400, "Bad Request", "n is a number of events, from 1 to 200", "bad-number");
         return;
     }

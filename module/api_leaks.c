@@ -245,7 +245,7 @@ void sluice_api_leaks_configure(const sluice_api_call_t *call)
     if (wrong) {
         sluice_api_refuse(call->req, 400, "Bad Request", error, "bad-order");
     } else if ((config = malloc(sizeof(*config))) == NULL) {
-        sluice_api_refuse(call->req, 503, "Service Unavailable", "the system refused memory for this order", "out-of-memory");
+        sluice_api_refuse_memory(call->req);
     } else {
         *config = view.config;
         sluice_api_defer(call, configure, config, free);

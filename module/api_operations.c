@@ -20,8 +20,8 @@ static json_t *describe(const health_operation_view_t *view, uint64_t now_ms, co
     health_json_add(&object, "id", health_json_integer(view->id));
     health_json_add(&object, "kind", json_string(health_operation_kind_names[view->kind]));
     health_json_add(&object, "state", json_string(health_operation_state_names[view->state]));
-    health_json_add(&object, "age_ms", health_json_integer(now_ms > view->begun_ms ? now_ms - view->begun_ms : 0));
-    health_json_add(&object, "state_ms", health_json_integer(now_ms > view->entered_ms ? now_ms - view->entered_ms : 0));
+    health_json_add(&object, "age_ms", health_json_integer(sluice_ms_since(view->begun_ms, now_ms)));
+    health_json_add(&object, "state_ms", health_json_integer(sluice_ms_since(view->entered_ms, now_ms)));
     health_json_add(&object, "bytes", health_json_integer(view->bytes));
     health_json_add(&object, "reserved_bytes", health_json_integer(view->reserved_bytes));
     health_json_add(&object, "deadline_ms",

@@ -85,7 +85,7 @@ static void take_order(const sluice_api_call_t *call, const sluice_purge_order_t
     sluice_purge_targets_t *targets = sluice_purge_targets_create(req->conn->ctx->globalconf, &req->pool, order);
 
     if (targets == NULL) {
-        sluice_api_refuse(req, 503, "Service Unavailable", "the system refused memory for this purge", "out-of-memory");
+        sluice_api_refuse_memory(req);
     } else if (targets->size == 0) {
         free(targets);
         refuse_unknown_path(req);

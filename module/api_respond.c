@@ -45,6 +45,11 @@ void sluice_api_refuse(h2o_req_t *req, int status, const char *title, const char
     sluice_respond_problem(req, status, title, detail, code, NULL, 0);
 }
 
+void sluice_api_refuse_memory(h2o_req_t *req)
+{
+    sluice_api_refuse(req, 503, "Service Unavailable", "the system refused memory for this request", "out-of-memory");
+}
+
 json_t *sluice_api_read_body(const sluice_api_call_t *call)
 {
     h2o_iovec_t body = call->req->entity;
@@ -77,4 +82,17 @@ h2o_iovec_t sluice_api_parameter(const h2o_req_t *req, const char *name)
         at += len + 1;
     }
     return h2o_iovec_init(NULL, 0);
+}
+
+int sluice_api_parse_number(h2o_iovec_t text, uint64_t *number)
+{
+    *number = 0;
+    if (text.len == 0 || text.len > 18)
+        return -1;
+    for (size_t i = 0; i != text.len; ++i) {
+        if (text.base[i] < '0' || text.base[i] > '9')
+            return -1;
+        *number = *number * 10 + (uint64_t)(text.base[i] - '0');
+    }
+    return 0;
 }

@@ -32,6 +32,12 @@ static inline uint64_t sluice_exact_ms(void)
     return sluice_now_us() / 1000;
 }
 
+/* how long that was ago; 0 of what another thread has noted since `now_ms` was read */
+static inline uint64_t sluice_ms_since(uint64_t then_ms, uint64_t now_ms)
+{
+    return now_ms > then_ms ? now_ms - then_ms : 0;
+}
+
 /* so long from now, for a condition variable of sluice_cond_init() */
 static inline struct timespec sluice_deadline(uint64_t wait_ms)
 {

@@ -23,6 +23,7 @@
 #include "module/options_config.h"
 #include "module/origin_config.h"
 #include "module/presentation.h"
+#include "module/start_pressure.h"
 
 static const char *const default_exempt[] = {"/api/health",    "/api/metrics", "/api/cache", "/api/memory",
                                              "/api/dashboard", "/metrics",     NULL};
@@ -136,18 +137,30 @@ static int on_knob(h2o_configurator_command_t *cmd, h2o_configurator_context_t *
     return -1;
 }
 
+char *sluice_config_folder(const yoml_t *node)
+{
+    char *filename = strdup(node->filename != NULL ? node->filename : "."), *folder;
+
+    if (filename == NULL)
+        return NULL;
+    folder = strdup(dirname(filename));
+    free(filename);
+    return folder;
+}
+
 static int on_origin(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
     sluice_configurator_t *self = (void *)cmd->configurator;
-    char error[512], *filename = strdup(node->filename != NULL ? node->filename : ".");
+    char error[512] = "out of memory", *folder = sluice_config_folder(node);
 
-    if (filename == NULL || self->vars->origin != NULL) {
+    if (self->vars->origin != NULL) {
         h2o_configurator_errprintf(cmd, node, "a path has one origin");
-        free(filename);
+        free(folder);
         return -1;
     }
-    self->vars->origin = sluice_origin_create(self->sluice, node->data.scalar, dirname(filename), error, sizeof(error));
-    free(filename);
+    if (folder != NULL)
+        self->vars->origin = sluice_origin_create(self->sluice, node->data.scalar, folder, error, sizeof(error));
+    free(folder);
     if (self->vars->origin == NULL) {
         h2o_configurator_errprintf(cmd, node, "%s", error);
         return -1;
@@ -223,16 +236,16 @@ static int on_policy(h2o_configurator_command_t *cmd, h2o_configurator_context_t
 static int on_admin_token(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
     sluice_configurator_t *self = (void *)cmd->configurator;
-    char error[512] = "out of memory", *filename = strdup(node->filename != NULL ? node->filename : ".");
+    char error[512] = "out of memory", *folder = sluice_config_folder(node);
     uint64_t seed = 0;
 
     (void)ctx;
     sluice_admin_destroy(&self->sluice->admin);
     if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
         snprintf(error, sizeof(error), "no random numbers");
-    else if (filename != NULL)
-        self->sluice->admin = sluice_admin_create(node->data.scalar, dirname(filename), seed, error, sizeof(error));
-    free(filename);
+    else if (folder != NULL)
+        self->sluice->admin = sluice_admin_create(node->data.scalar, folder, seed, error, sizeof(error));
+    free(folder);
     if (self->sluice->admin != NULL)
         return 0;
     h2o_configurator_errprintf(cmd, node, "%s", error);

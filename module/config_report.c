@@ -1,18 +1,18 @@
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "module/configurator.h"
 
-/* the folder's absolute path, or NULL with errno; a relative one is relative to the file that names it */
-static char *find_folder(const char *value, const char *filename)
+/* the folder's absolute path, or NULL with errno */
+static char *find_folder(const yoml_t *node)
 {
-    char *copy = strdup(filename != NULL ? filename : "."), *path = NULL, *real = NULL;
+    const char *value = node->data.scalar;
+    char *base = sluice_config_folder(node), *path = NULL, *real = NULL;
     struct stat st;
 
-    if (copy == NULL || asprintf(&path, "%s%s%s", value[0] == '/' ? "" : dirname(copy), value[0] == '/' ? "" : "/", value) == -1)
+    if (base == NULL || asprintf(&path, "%s%s%s", value[0] == '/' ? "" : base, value[0] == '/' ? "" : "/", value) == -1)
         path = NULL;
     else if ((real = realpath(path, NULL)) != NULL && (stat(real, &st) != 0 || !S_ISDIR(st.st_mode))) {
         free(real);
@@ -21,7 +21,7 @@ static char *find_folder(const char *value, const char *filename)
     }
     int err = errno;
     free(path);
-    free(copy);
+    free(base);
     errno = err;
     return real;
 }
@@ -29,7 +29,7 @@ static char *find_folder(const char *value, const char *filename)
 static int on_report_dir(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
 {
     sluice_t *sluice = ((sluice_configurator_t *)cmd->configurator)->sluice;
-    char *folder = find_folder(node->data.scalar, node->filename);
+    char *folder = find_folder(node);
 
     (void)ctx;
     if (folder == NULL) {

@@ -36,6 +36,10 @@ typedef struct st_sluice_configurator_t {
 } sluice_configurator_t;
 
 /**
+ * the folder of the file that a value stands in, to which relative paths are relative; to be freed. NULL when memory is out
+ */
+char *sluice_config_folder(const yoml_t *node);
+/**
  * the directives of paths that are no plain value: lists, keys, the path of a picture. They may stand on any level, and replace
  * what the level above says
  */

@@ -34,7 +34,6 @@ const char *sluice_drain_state(const sluice_t *sluice)
 static void publish(sluice_t *sluice, sluice_drain_phase_t phase, uint64_t elapsed_ms)
 {
     json_t *data = json_object();
-    struct timespec now;
 
     health_json_add(&data, "state", json_string(phase_names[phase]));
     health_json_add(&data, "elapsed_ms", health_json_integer(elapsed_ms));
@@ -42,8 +41,7 @@ static void publish(sluice_t *sluice, sluice_drain_phase_t phase, uint64_t elaps
     health_json_add(&data, "operations", health_json_integer(health_operations_in_progress(sluice->operations)));
     health_json_add(&data, "ended", health_json_integer(sluice_counted(&sluice->drain.ended)));
     health_json_add(&data, "cancelled", health_json_integer(sluice_counted(&sluice->drain.cancelled)));
-    clock_gettime(CLOCK_REALTIME, &now);
-    health_events_publish(sluice->events, "drain", (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, data);
+    health_events_publish(sluice->events, "drain", sluice_wall_ms(), data);
 }
 
 void sluice_drain_note_end(sluice_t *sluice, uint64_t num_left)
@@ -133,7 +131,7 @@ void sluice_drain_observe(sluice_t *sluice, const sluice_observation_t *observat
     elapsed_ms = observation->now_ms - sluice_counted(&sluice->drain.begun_ms);
     while (atomic_load(&sluice->draining) < (int)sluice_drain_phase(elapsed_ms, timeout_ms))
         enter(sluice, (sluice_drain_phase_t)(atomic_load(&sluice->draining) + 1), observation->now_ms);
-    sluice_observer_wake_in(sluice->observer, sluice_drain_next_ms(elapsed_ms, timeout_ms));
+    sluice_observer_wake_in(atomic_load(&sluice->observer), sluice_drain_next_ms(elapsed_ms, timeout_ms));
 }
 
 /* --- a loop's part */

@@ -19,9 +19,7 @@ _Static_assert(HEALTH_NUM_LEVELS == PRESSURE_NUM_LEVELS && HEALTH_NUM_CLASSES ==
 
 static uint64_t age_of(uint64_t then_ms)
 {
-    uint64_t now_ms = sluice_exact_ms();
-
-    return now_ms > then_ms ? now_ms - then_ms : 0;
+    return sluice_ms_since(then_ms, sluice_exact_ms());
 }
 
 static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
@@ -76,7 +74,7 @@ static void read_pressure(sluice_t *sluice, health_snapshot_t *out)
         out->last_reclaim.resident_after_bytes = p.last_reclaim.resident_after_bytes;
         out->last_reclaim.duration_ms = p.last_reclaim.duration_ms;
         out->last_reclaim.purged_bytes = p.last_reclaim.purged_bytes;
-        out->last_reclaim.age_ms = sluice_exact_ms() - p.last_reclaim.at_ms;
+        out->last_reclaim.age_ms = age_of(p.last_reclaim.at_ms);
     }
 }
 

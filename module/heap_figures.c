@@ -1,4 +1,3 @@
-#include <dlfcn.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,12 +158,9 @@ int sluice_heap_read_jemalloc(sluice_mallctl_cb mallctl, health_heap_t *figures)
 
 void sluice_heap_look(uint64_t anonymous_bytes, health_heap_t *figures)
 {
-    sluice_mallctl_cb mallctl;
-    void *symbol = dlsym(RTLD_DEFAULT, "mallctl");
-    int err;
+    sluice_mallctl_cb mallctl = sluice_allocator_mallctl();
+    int err = mallctl != NULL ? sluice_heap_read_jemalloc(mallctl, figures) : look_at_glibc(anonymous_bytes, figures);
 
-    memcpy(&mallctl, &symbol, sizeof(mallctl));
-    err = mallctl != NULL ? sluice_heap_read_jemalloc(mallctl, figures) : look_at_glibc(anonymous_bytes, figures);
     if (err != 0)
         *figures = (health_heap_t){.allocator = NULL};
 }

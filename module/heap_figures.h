@@ -9,6 +9,7 @@
 #define module__heap_figures_h
 
 #include "health/memory.h"
+#include "module/allocator.h"
 
 /**
  * looks at the heap; what does not depend on the look (looks, age) is 0. figures->allocator is NULL if it cannot be read.
@@ -22,7 +23,6 @@ int sluice_heap_parse_malloc_info(const char *text, size_t len, health_heap_t *f
 /**
  * the figures of jemalloc, by its mallctl(). Returns 0, or -1 if one is missing: it is built without statistics.
  */
-typedef int (*sluice_mallctl_cb)(const char *name, void *old_value, size_t *old_len, void *new_value, size_t new_len);
 int sluice_heap_read_jemalloc(sluice_mallctl_cb mallctl, health_heap_t *figures);
 
 #endif

@@ -1,7 +1,7 @@
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "module/housekeeper.h"
+#include "module/thread.h"
 
 #define PERIOD_MS 250 /* the sweep of the cache and the reconciliation of its groups are round in twenty seconds */
 
@@ -59,18 +59,13 @@ static void free_housekeeper(sluice_housekeeper_t *housekeeper)
 sluice_housekeeper_t *sluice_housekeeper_create(sluice_t *sluice)
 {
     sluice_housekeeper_t *housekeeper = calloc(1, sizeof(*housekeeper));
-    sigset_t all, before;
 
     if (housekeeper == NULL)
         return NULL;
     housekeeper->sluice = sluice;
     pthread_mutex_init(&housekeeper->mutex, NULL);
     sluice_cond_init(&housekeeper->stopping);
-    sigfillset(&all); /* signals are for the server's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&housekeeper->thread, NULL, run, housekeeper) != 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    if (sluice_thread_start(&housekeeper->thread, run, housekeeper) != 0) {
         free_housekeeper(housekeeper);
         return NULL;
     }

@@ -1,22 +1,18 @@
-#include <fcntl.h>
-#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "health/json.h"
-#include "pressure/meter.h"
 #include "module/health_snapshot.h"
+#include "module/heap.h"
 #include "module/leaks.h"
 
 #define MIB 1048576.0
-#define HEAP_PERIOD_MS 60000 /* mallinfo2() walks all free chunks, each heap under its lock */
 
 struct st_sluice_leaks_t {
     pthread_mutex_t work; /* guards what follows up to `shown` */
     pressure_leak_t detector;
-    uint64_t heap_free_bytes, heap_at_ms, reclaim_generation;
+    uint64_t reclaim_generation;
     pressure_leak_verdict_t told;
     pthread_mutex_t shown; /* guards the view */
     sluice_leaks_view_t view;
@@ -60,13 +56,10 @@ void sluice_leaks_set_points(pressure_leak_config_t *config, uint64_t likely_poi
 
 /* --- from a snapshot to a sample */
 
-static uint64_t look_at_heap(sluice_leaks_t *leaks, uint64_t now_ms)
+/* by the observer's last look, which is the only one: each takes the allocator's locks */
+static uint64_t heap_free_of(const health_heap_t *heap)
 {
-    if (leaks->heap_at_ms == 0 || now_ms - leaks->heap_at_ms >= HEAP_PERIOD_MS) {
-        leaks->heap_free_bytes = mallinfo2().fordblks;
-        leaks->heap_at_ms = now_ms;
-    }
-    return leaks->heap_free_bytes;
+    return heap->allocator != NULL ? heap->free_bytes : PRESSURE_LEAK_UNKNOWN;
 }
 
 /* what is there; reservations are not, before the work that they are for has begun */
@@ -85,7 +78,7 @@ static pressure_leak_sample_t new_sample_locked(sluice_leaks_t *leaks, const hea
                                      .resident_bytes = snapshot->failed_samples_in_row == 0 ? snapshot->resident_bytes : 0,
                                      .budget_bytes = snapshot->budget_bytes,
                                      .accounted_bytes = held_by_caches(snapshot),
-                                     .heap_free_bytes = look_at_heap(leaks, now_ms),
+                                     .heap_free_bytes = heap_free_of(&snapshot->memory.heap),
                                      .reclaimed = snapshot->last_reclaim.generation != leaks->reclaim_generation};
 
     for (size_t i = 0; i != sizeof(snapshot->responses) / sizeof(snapshot->responses[0]); ++i)
@@ -180,20 +173,6 @@ void sluice_leaks_observe(sluice_t *sluice, const sluice_observation_t *observat
     finish(sluice, NULL);
 }
 
-/* 0 where it cannot be read */
-static uint64_t read_resident_bytes(void)
-{
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    uint64_t bytes = 0;
-
-    if (fd < 0)
-        return 0;
-    if (pressure_read_statm(fd, &bytes) != 0)
-        bytes = 0;
-    close(fd);
-    return bytes;
-}
-
 void sluice_leaks_check(sluice_t *sluice, sluice_leaks_view_t *view)
 {
     sluice_leaks_t *leaks = sluice->leaks;
@@ -202,7 +181,7 @@ void sluice_leaks_check(sluice_t *sluice, sluice_leaks_view_t *view)
     sluice_health_snapshot(sluice, &snapshot);
     pthread_mutex_lock(&leaks->work);
     pressure_leak_sample_t sample = new_sample_locked(leaks, &snapshot, sluice_exact_ms());
-    uint64_t resident_bytes = read_resident_bytes();
+    uint64_t resident_bytes = sluice_resident_bytes();
     if (resident_bytes != 0)
         sample.resident_bytes = resident_bytes + sluice_simulation_bytes(&sluice->simulation, sample.now_ms);
     pressure_leak_feed(&leaks->detector, &sample);

@@ -6,9 +6,9 @@
 #include "module/process_facts.h"
 #include "module/siblings.h"
 
-#define PROC_ROOT "/proc"
-#define CGROUP_ROOT "/sys/fs/cgroup"
 #define SLOPE_PERIOD_MS 10000
+#define HEAP_LOOK_MS 10000
+#define HEAP_LOOK_SHARE 1000 /* at most one part in so many of the time is spent looking at the heap */
 
 struct st_sluice_memory_t {
     pthread_mutex_t mutex; /* guards the next three; held for a copy, or the addition of a point */
@@ -18,11 +18,12 @@ struct st_sluice_memory_t {
     uint64_t slope_ms; /* the observer's: of the last slope */
 };
 
-uint64_t sluice_heap_look_pause_ms(uint64_t look_us)
+/* from one look at the heap to the next */
+static uint64_t heap_pause_ms(uint64_t look_us)
 {
-    uint64_t by_share_ms = look_us * SLUICE_HEAP_LOOK_SHARE / 1000;
+    uint64_t by_share_ms = look_us * HEAP_LOOK_SHARE / 1000;
 
-    return by_share_ms > SLUICE_HEAP_LOOK_MS ? by_share_ms : SLUICE_HEAP_LOOK_MS;
+    return by_share_ms > HEAP_LOOK_MS ? by_share_ms : HEAP_LOOK_MS;
 }
 
 static health_stalls_t read_stalls(void)
@@ -31,7 +32,7 @@ static health_stalls_t read_stalls(void)
         [PRESSURE_STALL_NONE] = NULL, [PRESSURE_STALL_GROUP] = "cgroup", [PRESSURE_STALL_SYSTEM] = "system"};
     pressure_stalls_t s;
 
-    pressure_read_stalls(PROC_ROOT, CGROUP_ROOT, &s);
+    pressure_read_stalls(SLUICE_PROC_ROOT, SLUICE_CGROUP_ROOT, &s);
     return (health_stalls_t){.source = sources[s.source],
                              .some_avg10 = s.some.avg10,
                              .some_avg60 = s.some.avg60,
@@ -59,9 +60,9 @@ static void look_around(sluice_memory_t *memory)
     health_memory_t look = memory->look;
     uint64_t now_ms = sluice_exact_ms(), heap_looked_ms = memory->heap_looked_ms;
 
-    sluice_process_read(PROC_ROOT, &look.process);
+    sluice_process_read(SLUICE_PROC_ROOT, &look.process);
     look.stalls = read_stalls();
-    if (heap_looked_ms == 0 || now_ms - heap_looked_ms >= sluice_heap_look_pause_ms(look.heap.look_us))
+    if (heap_looked_ms == 0 || now_ms - heap_looked_ms >= heap_pause_ms(look.heap.look_us))
         look_at_heap(&look, &heap_looked_ms);
     pthread_mutex_lock(&memory->mutex);
     memory->look = look;
@@ -171,11 +172,6 @@ static uint64_t seen_bytes(sluice_t *sluice)
     return bytes;
 }
 
-static uint64_t age_of(uint64_t then_ms, uint64_t now_ms)
-{
-    return now_ms > then_ms ? now_ms - then_ms : 0;
-}
-
 void sluice_memory_read(sluice_t *sluice, health_memory_t *out)
 {
     sluice_memory_t *memory = sluice->memory;
@@ -186,8 +182,8 @@ void sluice_memory_read(sluice_t *sluice, health_memory_t *out)
     looked_ms = memory->looked_ms;
     heap_looked_ms = memory->heap_looked_ms;
     pthread_mutex_unlock(&memory->mutex);
-    out->age_ms = age_of(looked_ms, now_ms);
-    out->heap.age_ms = age_of(heap_looked_ms, now_ms);
+    out->age_ms = sluice_ms_since(looked_ms, now_ms);
+    out->heap.age_ms = sluice_ms_since(heap_looked_ms, now_ms);
     out->simulated_bytes = sluice_simulation_bytes(&sluice->simulation, now_ms);
     out->siblings_bytes = sluice_siblings_bytes();
     out->seen_bytes = seen_bytes(sluice);

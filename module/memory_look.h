@@ -2,16 +2,15 @@
  * memory_look.h - looks at the process, the heap and the kernel's stalls, and keeps how it all went: what the views of memory show.
  *
  * The observer looks, once a second, and at the heap less often: a look at it holds locks that every malloc() may wait for. Whoever
- * asks gets a copy of the last look, with its age; so nobody waits for a file of /proc, or for the allocator.
+ * asks gets a copy of the last look, with its age; so nobody waits for a file of /proc, or for the allocator. The leak detector
+ * gets its figures of the heap from here, too: no other part looks at it from time to time, but the coordinator before a purge
+ * (heap.h).
  */
 #ifndef module__memory_look_h
 #define module__memory_look_h
 
 #include "health/trend.h"
 #include "module/observer.h"
-
-#define SLUICE_HEAP_LOOK_MS 10000
-#define SLUICE_HEAP_LOOK_SHARE 1000 /* at most one part in so many of the time is spent looking at the heap */
 
 typedef struct st_sluice_memory_t sluice_memory_t;
 
@@ -35,9 +34,4 @@ void sluice_memory_read(sluice_t *sluice, health_memory_t *out);
  * health_trend_get(). Any thread; others wait for the copy of the points meanwhile, of 150 KiB at most.
  */
 size_t sluice_memory_trend(sluice_t *sluice, size_t series, health_trend_point_t *points, size_t max);
-/**
- * pure: the time from one look at the heap to the next
- */
-uint64_t sluice_heap_look_pause_ms(uint64_t look_us);
-
 #endif

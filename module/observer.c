@@ -1,5 +1,4 @@
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -13,6 +12,7 @@
 #include "module/operations.h"
 #include "module/snapshot.h"
 #include "module/slow_requests.h"
+#include "module/thread.h"
 
 struct st_sluice_observer_t {
     sluice_t *sluice;
@@ -84,33 +84,28 @@ static void free_observer(sluice_observer_t *observer)
 sluice_observer_t *sluice_observer_create(sluice_t *sluice)
 {
     sluice_observer_t *observer = calloc(1, sizeof(*observer));
-    sigset_t all, before;
 
     if (observer == NULL)
         return NULL;
     observer->sluice = sluice;
     observer->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    sigfillset(&all); /* signals are for the server's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = observer->wake_fd == -1 || pthread_create(&observer->thread, NULL, run, observer) != 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    if (observer->wake_fd == -1 || sluice_thread_start(&observer->thread, run, observer) != 0) {
         free_observer(observer);
         return NULL;
     }
     return observer;
 }
 
-void sluice_observer_destroy(sluice_observer_t **_observer)
+void sluice_observer_destroy(_Atomic(sluice_observer_t *) *_observer)
 {
-    sluice_observer_t *observer = *_observer;
+    sluice_observer_t *observer = atomic_load(_observer);
 
     if (observer == NULL)
         return;
     atomic_store(&observer->stop, 1);
     sluice_observer_wake(observer);
-    pthread_join(observer->thread, NULL); /* whose parts look for it at its place until then */
-    *_observer = NULL;
+    pthread_join(observer->thread, NULL);
+    atomic_store(_observer, NULL); /* not before: its parts look at it */
     free_observer(observer);
 }
 

@@ -35,9 +35,9 @@ typedef struct st_sluice_observer_t sluice_observer_t;
  */
 sluice_observer_t *sluice_observer_create(sluice_t *sluice);
 /**
- * ends the thread and sets the pointer to NULL, which it may be
+ * ends the thread and then sets the pointer to NULL, which it may be
  */
-void sluice_observer_destroy(sluice_observer_t **observer);
+void sluice_observer_destroy(_Atomic(sluice_observer_t *) *observer);
 /**
  * has it look at once; async-signal-safe
  */

@@ -9,8 +9,7 @@
 /**
  * Writes path and query, NUL-terminated. Of the query, options of image URLs stay as they are. Of all other parameters, a
  * signature (sig) among them, the value is replaced by "...", as it may be somebody's secret. Bytes that are not printable ASCII
- * become
- * "?". What does not fit is cut, and ends in "...".
+ * become "?". What does not fit is cut, and ends in "...".
  * @param size of dst, at least 4
  */
 void sluice_plain_target(const char *target, size_t len, char *dst, size_t size);

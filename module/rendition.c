@@ -163,7 +163,7 @@ void sluice_rendition_end_run(sluice_rendition_t *job, icache_object_t *object, 
 }
 
 /* until when it may wait where nothing else limits that: a long queue is no fault, and its time may have been used up by a fetch */
-static uint64_t patience_ms(const sluice_rendition_t *job)
+static uint64_t patient_until_ms(const sluice_rendition_t *job)
 {
     uint64_t silence_ms = sluice_operation_silence(job->sluice);
 
@@ -185,7 +185,7 @@ static void on_grant(pressure_operation_t *operation, int result)
         return;
     }
     health_operation_set_reserved(&job->registered, operation->bytes);
-    sluice_rendition_enter(job, HEALTH_OPERATION_QUEUED, patience_ms(job));
+    sluice_rendition_enter(job, HEALTH_OPERATION_QUEUED, patient_until_ms(job));
     job->task.run = sluice_rendition_make;
     sluice_pool_push(job->sluice->workers, &job->task);
 }
@@ -262,11 +262,11 @@ static void run_plan(sluice_task_t *task)
     int has_source = 1;
 
     job->run_us = sluice_now_us();
-    sluice_rendition_enter(job, HEALTH_OPERATION_PLANNING, patience_ms(job));
+    sluice_rendition_enter(job, HEALTH_OPERATION_PLANNING, patient_until_ms(job));
     sluice_error_t error = plan_if_wanted(job, &has_source);
     int joins = has_source && error == SLUICE_OK && sluice_transform_can_share(&job->plan);
     if (joins)
-        sluice_rendition_enter(job, HEALTH_OPERATION_WAITING_FOR_ROOM, patience_ms(job));
+        sluice_rendition_enter(job, HEALTH_OPERATION_WAITING_FOR_ROOM, patient_until_ms(job));
     for (leaders = sluice_group_arrive(job, joins); leaders != NULL; leaders = next) {
         next = leaders->group.next;
         start(leaders);
@@ -287,7 +287,7 @@ void sluice_rendition_plan(sluice_rendition_t *job)
         job->queued_us = sluice_now_us();
         job->deadline_ms = sluice_now_ms() + job->sluice->settings.queue_timeout_ms;
     }
-    sluice_rendition_enter(job, HEALTH_OPERATION_QUEUED, patience_ms(job));
+    sluice_rendition_enter(job, HEALTH_OPERATION_QUEUED, patient_until_ms(job));
     sluice_group_expect(job);
     job->task.run = run_plan;
     sluice_pool_push(job->sluice->planners, &job->task);

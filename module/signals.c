@@ -14,10 +14,11 @@ static void on_signal(int signal_number)
 {
     const struct st_heard_t *h = heard + signal_number;
     int saved_errno = errno;
+    sluice_observer_t *observer;
 
     sluice_count(h->counter, 1);
-    if (h->sluice->observer != NULL)
-        sluice_observer_wake(h->sluice->observer);
+    if ((observer = atomic_load(&h->sluice->observer)) != NULL)
+        sluice_observer_wake(observer);
     if (h->before != NULL)
         h->before(signal_number);
     errno = saved_errno;

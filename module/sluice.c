@@ -1,4 +1,3 @@
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,28 +12,18 @@
 #include "module/leaks.h"
 #include "module/observer.h"
 #include "module/operations.h"
-#include "module/pressure_events.h"
-#include "module/reclaim.h"
 #include "module/rendition_group.h"
 #include "module/siblings.h"
 #include "module/sluice.h"
 #include "module/source.h"
+#include "module/start_pressure.h"
 #include "module/transform.h"
 #include "module/version.h"
 
 #define NUM_READERS 2
-#define PROC_ROOT "/proc"
-#define CGROUP_ROOT "/sys/fs/cgroup"
 #define NUM_EVENTS 512
-#define AUTO_WAITING 32 /* budgets that may wait: more than drains within any sensible image.queue-timeout */
 
-static void log_line(void *ctx, const char *line)
-{
-    (void)ctx;
-    fprintf(stderr, "sluice: %s\n", line);
-}
-
-static void fail_start(const char *what)
+void sluice_fail_start(const char *what)
 {
     fprintf(stderr, "sluice: cannot start %s\n", what);
     exit(EXIT_FAILURE);
@@ -54,7 +43,7 @@ static void start_quota(sluice_t *sluice, sluice_quota_t *quota)
     quota->group =
         icache_group_create(sluice->cache, quota->route, quota->limit_bytes, quota->parent != NULL ? quota->parent->group : NULL);
     if (quota->group == NULL)
-        fail_start("image-cache.quota: out of memory");
+        sluice_fail_start("image-cache.quota: out of memory");
 }
 
 static void start_caches(sluice_t *sluice)
@@ -69,7 +58,7 @@ static void start_caches(sluice_t *sluice)
     uint64_t seeds[2];
 
     if (getrandom(seeds, sizeof(seeds), 0) != (ssize_t)sizeof(seeds))
-        fail_start("the caches: no random numbers");
+        sluice_fail_start("the caches: no random numbers");
     /* a cache that may take the whole budget would be cleared again and again: it is kept below the mark of `elevated` */
     config.capacity_bytes = min_bytes(settings->cache_capacity_bytes, sluice->budget_bytes / 2);
     config.seed = seeds[0];
@@ -80,100 +69,8 @@ static void start_caches(sluice_t *sluice)
     sluice->metadata = icache_meta_create(min_bytes(settings->metadata_capacity_bytes, sluice->budget_bytes / 10), seeds[1]);
     sluice->siblings = sluice_siblings_create();
     if (sluice->cache == NULL || sluice->metadata == NULL || sluice->siblings == NULL)
-        fail_start("the caches: out of memory");
+        sluice_fail_start("the caches: out of memory");
     start_quota(sluice, sluice->quotas);
-}
-
-void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_config_t *config)
-{
-    pressure_config_init(config);
-    config->budget_bytes = settings->budget_bytes;
-    config->mark_permille[PRESSURE_ELEVATED] = (unsigned)settings->elevated_permille;
-    config->mark_permille[PRESSURE_DEGRADED] = (unsigned)settings->degraded_permille;
-    config->mark_permille[PRESSURE_HIGH] = (unsigned)settings->high_permille;
-    config->mark_permille[PRESSURE_CRITICAL] = (unsigned)settings->critical_permille;
-    config->mark_permille[PRESSURE_EMERGENCY] = (unsigned)settings->emergency_permille;
-    config->down_gap_permille = (unsigned)settings->down_gap_permille;
-    config->dwell_ms = settings->dwell_ms;
-    config->dwell_critical_ms = settings->dwell_critical_ms;
-    config->max_waiting = settings->max_queue;
-    config->reconcile_period_ms = settings->reconcile_period_ms;
-    config->operation_classes = 1u << PRESSURE_CLASS_DECODE;
-    config->tuning = settings->tuning;
-}
-
-static pressure_meter_t *create_meter(uint64_t stale_after_ms)
-{
-    const pressure_meter_config_t config = {
-        .proc_root = PROC_ROOT, .sys_root = CGROUP_ROOT, .stale_after_ms = stale_after_ms, .now_ms = sluice_now_ms};
-
-    return pressure_meter_create(&config);
-}
-
-static void start_pressure(sluice_t *sluice)
-{
-    pressure_config_t config;
-
-    sluice_fill_pressure_config(&sluice->settings, &config);
-    config.budget_bytes = sluice->budget_bytes;
-    config.max_operations = sluice->settings.workers;
-    config.max_waiting_bytes = sluice->settings.max_waiting_bytes;
-    if (config.max_waiting_bytes == 0)
-        config.max_waiting_bytes = config.budget_bytes * AUTO_WAITING;
-    config.now_ms = sluice_exact_ms;
-    if ((sluice->meter = create_meter(config.tuning.stale_after_ms)) == NULL)
-        fail_start("the memory meter: out of memory");
-    pressure_wake_open(&sluice->wake, PROC_ROOT, CGROUP_ROOT, getenv("MEMORY_PRESSURE_WATCH"), getenv("MEMORY_PRESSURE_WRITE"));
-    sluice->simulated_meter = (sluice_simulated_meter_t){sluice->meter, &sluice->simulation};
-    config.sample = sluice_simulation_sample;
-    config.sample_ctx = &sluice->simulated_meter;
-    config.wake = &sluice->wake;
-    sluice->heap.purge_min_bytes = sluice->budget_bytes / 1000 * sluice->settings.purge_min_permille;
-    sluice->heap.purge_pause_ms = sluice->settings.purge_pause_ms;
-    config.purge = sluice_heap_purge;
-    config.purge_ctx = &sluice->heap;
-    config.log = log_line;
-    config.notify = sluice_pressure_publish;
-    config.notify_ctx = sluice->events;
-    if ((sluice->pressure = pressure_create(&config)) == NULL || (sluice->reclaim = sluice_reclaim_create(sluice)) == NULL ||
-        pressure_start(sluice->pressure) != 0)
-        fail_start("the pressure coordinator");
-    for (sluice_route_t *route = sluice->routes; route != NULL; route = route->next)
-        pressure_add_route(sluice->pressure, &route->super);
-    sluice_source_share_init(&sluice->source_share, sluice->budget_bytes / 1000 * sluice->settings.source_permille);
-}
-
-/* the last resort, in the watchdog's thread: no listener, no slices */
-static void flush_everything(void *_sluice)
-{
-    sluice_t *sluice = _sluice;
-
-    icache_shrink_to(sluice->cache, 0);
-    icache_trim(sluice->cache, UINT64_MAX);
-    while (icache_meta_drop_segment(sluice->metadata) != 0)
-        ;
-    malloc_trim(0);
-}
-
-static void start_watchdog(sluice_t *sluice)
-{
-    pressure_watchdog_config_t config = {.pressure = sluice->pressure,
-                                         .sample = sluice_simulation_sample,
-                                         .sample_ctx = &sluice->simulated_watchdog_meter,
-                                         .now_ms = sluice_now_ms,
-                                         .period_ms = sluice->settings.watchdog_period_ms,
-                                         .deadline_ms = sluice->settings.watchdog_deadline_ms,
-                                         .flush = flush_everything,
-                                         .flush_ctx = sluice,
-                                         .log = log_line,
-                                         .notify = sluice_pressure_publish,
-                                         .notify_ctx = sluice->events};
-
-    sluice->watchdog_meter = create_meter(config.deadline_ms);
-    sluice->simulated_watchdog_meter = (sluice_simulated_meter_t){sluice->watchdog_meter, &sluice->simulation};
-    if (sluice->watchdog_meter == NULL || (sluice->watchdog = pressure_watchdog_create(&config)) == NULL ||
-        pressure_watchdog_start(sluice->watchdog) != 0)
-        fail_start("the watchdog");
 }
 
 /* any thread that completes a source may take its renditions further: that only queues them */
@@ -189,10 +86,11 @@ static uint64_t physical_bytes(void)
 
 static uint64_t find_budget(uint64_t wanted_bytes)
 {
-    uint64_t limit_bytes = pressure_group_limit(PROC_ROOT, CGROUP_ROOT), most_bytes = pressure_budget_below(limit_bytes);
+    uint64_t limit_bytes = pressure_group_limit(SLUICE_PROC_ROOT, SLUICE_CGROUP_ROOT),
+             most_bytes = pressure_budget_below(limit_bytes);
 
     if (wanted_bytes == 0)
-        return pressure_auto_budget(PROC_ROOT, CGROUP_ROOT, physical_bytes());
+        return pressure_auto_budget(SLUICE_PROC_ROOT, SLUICE_CGROUP_ROOT, physical_bytes());
     if (limit_bytes == 0 || wanted_bytes <= most_bytes)
         return wanted_bytes;
     fprintf(stderr, "sluice: pressure.budget of %.1f MiB is limited to %.1f MiB, 95 %% of the memory cgroup's limit of %.1f MiB\n",
@@ -219,8 +117,46 @@ static void start_events(sluice_t *sluice)
     sluice_event_hub_init(&sluice->event_hub, sluice_loop_wake);
     sluice->events = health_events_create(NUM_EVENTS, sluice_event_hub_publish, &sluice->event_hub);
     if (sluice->events == NULL)
-        fail_start("the ring of events: out of memory");
+        sluice_fail_start("the ring of events: out of memory");
     health_events_number_from(sluice->events, (uint64_t)sluice_wall_ms() * 1000 + 1);
+}
+
+/* what is written down of the work, and read by who asks: the rest may count on it */
+static void start_records(sluice_t *sluice)
+{
+    start_events(sluice);
+    if ((sluice->operations = health_operations_create(SLUICE_OPERATIONS_MAX)) == NULL ||
+        (sluice->slow = health_slow_create()) == NULL || (sluice->leaks = sluice_leaks_create(&sluice->settings)) == NULL)
+        sluice_fail_start("the records of what is under way: out of memory");
+}
+
+static void start_work(sluice_t *sluice)
+{
+    size_t num_workers = (size_t)sluice->settings.workers, num_planners = 1 + num_workers / 4;
+    void (*on_exit)(void) = sluice_transform_thread_exit;
+
+    if ((sluice->groups = sluice_groups_create()) == NULL ||
+        (sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
+        (sluice->planners = sluice_pool_create("sluice-plan", num_planners, NULL, on_exit)) == NULL ||
+        (sluice->workers = sluice_pool_create("sluice-work", num_workers, NULL, on_exit)) == NULL ||
+        (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
+        (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL ||
+        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL)
+        sluice_fail_start("its threads");
+}
+
+/* those who look at all of it, and who carry out orders about it */
+static void start_watching(sluice_t *sluice)
+{
+    sluice_observer_t *observer;
+
+    if ((sluice->memory = sluice_memory_create()) == NULL || (sluice->alerts = sluice_alerts_create(sluice)) == NULL ||
+        (sluice->clerk = sluice_pool_create("sluice-clerk", 1, NULL, NULL)) == NULL ||
+        (observer = sluice_observer_create(sluice)) == NULL)
+        sluice_fail_start("the observer: threads or memory are out");
+    atomic_store(&sluice->observer, observer);
+    sluice_drain_listen(sluice); /* it wakes the observer */
+    sluice_snapshot_start(sluice);
 }
 
 void sluice_start_locked(sluice_t *sluice)
@@ -233,34 +169,13 @@ void sluice_start_locked(sluice_t *sluice)
     sluice->budget_bytes = find_budget(settings->budget_bytes);
     sluice->started_us = sluice_now_us();
     sluice->started_wall_s = (double)sluice_wall_ms() / 1000;
-    start_events(sluice);
-    if ((sluice->leaks = sluice_leaks_create(settings)) == NULL)
-        fail_start("the leak detector: out of memory");
-    if ((sluice->operations = health_operations_create(SLUICE_OPERATIONS_MAX)) == NULL)
-        fail_start("the registry of operations: out of memory");
-    if ((sluice->slow = health_slow_create()) == NULL)
-        fail_start("the list of slow requests: out of memory");
+    start_records(sluice);
     start_caches(sluice);
     if (sluice_transform_init(settings->svg != 0) != 0)
         exit(EXIT_FAILURE);
-    start_pressure(sluice);
-    start_watchdog(sluice);
-    if ((sluice->alerts = sluice_alerts_create(sluice)) == NULL)
-        fail_start("the alerts");
-    if ((sluice->groups = sluice_groups_create()) == NULL ||
-        (sluice->pipeline = icache_lane_create(sluice->cache, run_pipeline, sluice)) == NULL ||
-        (sluice->planners =
-             sluice_pool_create("sluice-plan", 1 + (size_t)settings->workers / 4, NULL, sluice_transform_thread_exit)) == NULL ||
-        (sluice->workers = sluice_pool_create("sluice-work", (size_t)settings->workers, NULL, sluice_transform_thread_exit)) ==
-            NULL ||
-        (sluice->readers = sluice_pool_create("sluice-read", NUM_READERS, NULL, NULL)) == NULL ||
-        (sluice->fetcher = sluice_fetcher_create(sluice)) == NULL ||
-        (sluice->clerk = sluice_pool_create("sluice-clerk", 1, NULL, NULL)) == NULL ||
-        (sluice->housekeeper = sluice_housekeeper_create(sluice)) == NULL || (sluice->memory = sluice_memory_create()) == NULL ||
-        (sluice->observer = sluice_observer_create(sluice)) == NULL)
-        fail_start("its threads");
-    sluice_drain_listen(sluice);
-    sluice_snapshot_start(sluice);
+    sluice_start_pressure(sluice);
+    start_work(sluice);
+    start_watching(sluice);
     say_start(sluice);
 }
 
@@ -276,13 +191,15 @@ static void drain(sluice_t *sluice)
         nanosleep(&a_moment, NULL);
 }
 
+/* in the opposite order: every thread ends before what it uses goes */
 void sluice_stop_locked(sluice_t *sluice)
 {
     drain(sluice);
     sluice_observer_destroy(&sluice->observer);
     sluice_pool_destroy(&sluice->clerk);
-    sluice_memory_destroy(&sluice->memory);
     sluice_alerts_destroy(&sluice->alerts);
+    sluice_memory_destroy(&sluice->memory);
+
     sluice_housekeeper_destroy(&sluice->housekeeper);
     sluice_fetcher_destroy(&sluice->fetcher);
     sluice_pool_destroy(&sluice->readers);
@@ -290,20 +207,17 @@ void sluice_stop_locked(sluice_t *sluice)
     sluice_pool_destroy(&sluice->workers);
     icache_lane_destroy(&sluice->pipeline);
     sluice_groups_destroy(&sluice->groups);
-    sluice_reclaim_destroy(&sluice->reclaim);
-    pressure_watchdog_destroy(&sluice->watchdog);
-    pressure_meter_destroy(&sluice->watchdog_meter);
-    pressure_destroy(&sluice->pressure);
-    pressure_wake_close(&sluice->wake);
-    pressure_meter_destroy(&sluice->meter);
-    sluice_source_share_dispose(&sluice->source_share);
+
+    sluice_stop_pressure(sluice);
+
     icache_clear(sluice->cache);
     icache_destroy(&sluice->cache);
     icache_meta_destroy(&sluice->metadata);
     sluice_siblings_destroy(&sluice->siblings);
+
     sluice_leaks_destroy(&sluice->leaks);
-    health_operations_destroy(&sluice->operations);
     health_slow_destroy(&sluice->slow);
+    health_operations_destroy(&sluice->operations);
     health_events_destroy(&sluice->events);
 }
 

@@ -17,12 +17,18 @@
  *                              waits in the queue whose time is over
  *   watchdog (pressure/)       looks whether the coordinator does that
  *   housekeeper.c              removes what has expired from the image cache, and compares its quotas with what is in it
- *   observer.c                 looks at all of it once a second, for what shows over time only
+ *   observer.c                 looks at all of it once a second, for what shows over time only: trend, leaks, alerts, work that is
+ *                              stale, the end of the server
  *   webhook.c                  sends what alerts have to tell
- *   clerk (api_defer.c)        carries out orders of administrators
+ *   clerk                      carries out orders of administrators, and makes answers that take long (api_defer.c)
+ *
+ * All of these tell of what they do in three places, which take no part in it: counters (stats.h), the registry of what is under
+ * way (health/operations.h), and the ring of events (health/events.h), of which event_hub.c wakes the loops whose clients listen.
+ * Requests for numbers are answered on the event loop, from health_snapshot.c, which takes short locks, one after the other: never
+ * two of them at once.
  *
  * The graph is made in two steps: sluice_create() while the configuration is read (no threads, nothing that a fork or a change of
- * user would break), sluice_start() when the first event loop comes up.
+ * user would break), sluice_start_locked() when the first event loop comes up.
  */
 #ifndef module__sluice_h
 #define module__sluice_h
@@ -56,6 +62,10 @@
 #include "module/source_share.h"
 #include "module/stats.h"
 #include "module/worker_pool.h"
+
+/* where the kernel tells of memory; functions that read there take them as parameters, for tests */
+#define SLUICE_PROC_ROOT "/proc"
+#define SLUICE_CGROUP_ROOT "/sys/fs/cgroup"
 
 typedef struct st_sluice_fetcher_t sluice_fetcher_t;
 typedef struct st_sluice_housekeeper_t sluice_housekeeper_t;
@@ -127,9 +137,9 @@ typedef struct st_sluice_t {
     struct st_sluice_memory_t *memory; /* what the observer saw of it */
     struct st_sluice_leaks_t *leaks;
     struct st_sluice_alerts_t *alerts;
-    health_slow_t *slow;   /* requests */
-    uint64_t slow_said_id; /* of the last that the observer wrote a line about */
-    struct st_sluice_observer_t *observer;
+    health_slow_t *slow;                             /* requests */
+    uint64_t slow_said_id;                           /* of the last that the observer wrote a line about */
+    _Atomic(struct st_sluice_observer_t *) observer; /* signal handlers look at it, on any thread */
 
     health_operations_t *operations;
     uint64_t operations_said_ms; /* when the observer last wrote a line about them */
@@ -164,10 +174,6 @@ void sluice_destroy(sluice_t **sluice);
 pressure_route_t *sluice_add_route(sluice_t *sluice, const char *host, size_t host_len, const char *path, size_t path_len,
                                    pressure_route_t *parent);
 /**
- * the part of the coordinator's configuration that settings decide; the budget is 0 when it is `auto`
- */
-void sluice_fill_pressure_config(const sluice_settings_t *settings, pressure_config_t *config);
-/**
  * caches, coordinator and threads; called by the first loop, with loops_mutex held. Ends the process when they cannot be had.
  */
 void sluice_start_locked(sluice_t *sluice);
@@ -175,6 +181,10 @@ void sluice_start_locked(sluice_t *sluice);
  * called when the last loop has gone
  */
 void sluice_stop_locked(sluice_t *sluice);
+/**
+ * for who starts a part that is not optional: says so, and ends the process
+ */
+void sluice_fail_start(const char *what) __attribute__((noreturn));
 
 /**
  * Where the pictures of a path come from. Made while the configuration is read, never freed before the process ends.

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "module/allocator.h"
 #include "module/observer.h"
@@ -36,14 +35,6 @@ __attribute__((format(printf, 2, 3))) static int fail_with(char *error, const ch
     vsnprintf(error, SLUICE_SNAPSHOT_ERROR_MAX, format, args);
     va_end(args);
     return -1;
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* --- what is written */
@@ -113,7 +104,7 @@ static int write_file(const target_t *target, const char *kind, const char *endi
 
 int sluice_snapshot_write(sluice_t *sluice, sluice_snapshot_files_t *files, char *error)
 {
-    target_t target = {sluice, open(sluice->report_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), wall_ms(), error};
+    target_t target = {sluice, open(sluice->report_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), sluice_wall_ms(), error};
 
     if (target.folder_fd == -1)
         return fail_with(error, "cannot open the folder %.300s: %s; make it, or set health.report-dir to another one",

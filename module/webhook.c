@@ -1,11 +1,11 @@
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <curl/curl.h>
 #include "module/clock.h"
+#include "module/thread.h"
 #include "module/version.h"
 #include "module/webhook.h"
 #include "module/webhook_retry.h"
@@ -294,17 +294,6 @@ static void free_webhook(sluice_webhook_t *webhook)
     free(webhook);
 }
 
-static int start_thread(sluice_webhook_t *webhook)
-{
-    sigset_t all, before;
-
-    sigfillset(&all); /* signals are for the server's own threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&webhook->thread, NULL, run, webhook);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
 sluice_webhook_t *sluice_webhook_create(const char *url, const char *token, health_operations_t *operations)
 {
     sluice_webhook_t *webhook = calloc(1, sizeof(*webhook));
@@ -317,7 +306,7 @@ sluice_webhook_t *sluice_webhook_create(const char *url, const char *token, heal
     sluice_cond_init(&webhook->idle);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (webhook->url = strdup(url)) == NULL ||
         add_headers(webhook, token) != 0 || (webhook->easy = curl_easy_init()) == NULL ||
-        (webhook->multi = curl_multi_init()) == NULL || start_thread(webhook) != 0) {
+        (webhook->multi = curl_multi_init()) == NULL || sluice_thread_start(&webhook->thread, run, webhook) != 0) {
         free_webhook(webhook);
         return NULL;
     }

@@ -1,10 +1,13 @@
 /*
  * webhook.h - messages to a URL, by POST, one after the other, on a thread of its own: nobody waits for the receiver.
  *
- *   push() --> queue of SLUICE_WEBHOOK_QUEUE, the oldest dropped when it is full --> POST --> delivered
- *                                                                                   ^  +--> pause, and again,
- * SLUICE_WEBHOOK_ATTEMPTS in all --> failed
- *                                                                                   +-----+
+ *   push() --> queue --> POST --+--> delivered
+ *               |       ^       +--> refused, or tried too often: failed
+ *               |       +-pause-+--> no answer, or a bad moment
+ *               +--> full: the oldest is dropped
+ *
+ * webhook_retry.h says what an answer means, and how long the pauses are. A proxy is used where the environment names one
+ * (http_proxy, https_proxy, no_proxy), as libcurl does by default: the URL is the operator's own, not a request's.
  *
  * Redirects are not followed: they could lead the token to another host. Certificates are verified, as libcurl does it by default.
  */

@@ -3,8 +3,8 @@
  *
  * Locks: listeners.lock (the registry), record_lock (the snapshot), orders.lock (cleanup.c), queue.lock (operation.c). Each is held
  * for a few instructions (the queue's for as long as it takes to look at what waits), no two at once, and never during a callback.
- * What a step works on
- * (`step`, `state`, `reclaimer`) belongs to the thread that holds `stepping`. The ledger has no lock, see reservation.c.
+ * What a step works on (`step`, `state`, `reclaimer`) belongs to the thread that holds `stepping`. The ledger has no lock, see
+ * reservation.c.
  */
 #ifndef pressure__pressure_private_h
 #define pressure__pressure_private_h

@@ -117,6 +117,18 @@ def test_the_token_goes_with_it(start, tmp_path):
     assert receiver.messages[0].headers["Authorization"] == "Bearer a-token-of-the-receiver"
 
 
+def test_a_proxy_of_the_environment_is_used(start, monkeypatch):
+    """As the README says: the receiver's name, which nobody knows here, is the proxy's to find."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Receiver() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        server = start({}, **FAST, **{"health.webhook": "http://hooks.invalid/sluice?room=7"})
+        posted(server, name="now", when=f"{RATIO} >= 0", actions=["webhook"])
+        wait_for(proxy.delivered, 10, "a message")
+    assert proxy.messages[0].path == "http://hooks.invalid/sluice?room=7"
+
+
 def test_what_failed_is_sent_again(start):
     with Receiver(500, 503, 204) as receiver:
         server = start({}, **FAST, **{"health.webhook": receiver.url})

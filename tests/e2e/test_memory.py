@@ -316,6 +316,22 @@ def test_the_trend_follows(start):
     assert view(server, "/api/memory/trend")["growth_span_seconds"] == 0, "half a minute is needed to tell"
 
 
+def test_what_the_image_cache_sets_aside(start):
+    """The coordinator counts the place for what is remembered of evicted pictures from the start, the cache from the first eviction
+    on. Otherwise they have the same bytes."""
+    server = start({"image-cache.capacity": "1MiB"})
+
+    def beyond_the_cache():
+        sizes, told = server.get("/api/health").json()["caches"], view(server, "/api/memory/consumers")["consumers"]
+        return {name: next(one for one in told if one["name"] == name)["used_bytes"] - sizes[name]["bytes"] for name in sizes}
+
+    wait_for(lambda: beyond_the_cache() == {"image": MIB // 512, "metadata": 0}, 10, "all that is set aside is counted")
+    for width in range(300, 340):
+        assert server.get(f"/images/baseline.jpg?w={width}&q=95").status == 200
+    assert server.get("/api/metrics/cache").json()["caches"][0]["evictions"]["capacity"] > 0
+    wait_for(lambda: beyond_the_cache() == {"image": 0, "metadata": 0}, 10, "nothing is beyond the cache")
+
+
 def test_odd_periods(start):
     server = start()
     for period in ("", "0", "2", "1s", "01", "-1", "%31", "1" * 100):
