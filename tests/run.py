@@ -68,7 +68,7 @@ def checks():
         *programs("build/tsan/tests", "unit/test_image_cache_[flors]*.c"), *programs("build/tsan/tests", "stress/stress_*.c"),
         *programs("build/tsan/tests", "unit/test_metadata_cache.c")], {"TSAN_OPTIONS": "halt_on_error=1"}
     yield "end to end", [pytest("tests/e2e")], {}
-    yield "end to end, sanitizers", [pytest(*(f"tests/e2e/test_{name}.py" for name in ("pictures", "http", "conditional", "cache_status", "deadlines", "errors", "origin_errors", "origin_guard", "freshness", "coalescing", "shared_decoding", "clients", "hits", "purge", "admin", "signature", "events", "drain", "slow_requests", "simulate")))], sanitized()
+    yield "end to end, sanitizers", [pytest(*(f"tests/e2e/test_{name}.py" for name in ("pictures", "http", "conditional", "cache_status", "deadlines", "errors", "origin_errors", "origin_guard", "freshness", "coalescing", "shared_decoding", "clients", "hits", "purge", "admin", "signature", "events", "drain", "slow_requests", "simulate", "soak")))], sanitized()
 
 
 def count(output, ok):
