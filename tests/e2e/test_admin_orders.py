@@ -351,8 +351,9 @@ def test_a_storm_of_signals_is_some_files(launch):
         server.process.signal(signal.SIGUSR2)
         assert server.get("/api/health").status == 200
     wait_for(lambda: server.log().count("SIGUSR2: wrote") >= 1, 10, "files")
-    order(server, "snapshot")  # behind those of the signals
-    assert len([name for name in report_files(server) if "-report-" in name]) <= 10
+    order(server, "snapshot")  # behind those of most signals
+    # a file is there for a moment before the oldest goes
+    wait_for(lambda: len([name for name in report_files(server) if "-report-" in name]) <= 10, 5, "the oldest have gone")
 
 
 def test_with_a_master_the_signal_goes_to_the_worker(launch):

@@ -186,10 +186,11 @@ def test_transforms_are_given_up_at_the_limit(drained, origin):
     assert_ends(server, 2 * STEP_S)
 
 
-def test_who_waits_for_what_does_not_stop_is_answered_at_the_limit(drained):
-    """An encoder of AVIF does not let itself be interrupted."""
+def test_who_waits_for_what_does_not_stop_is_answered_at_the_limit(drained, origin):
+    """An encoder of AVIF does not let itself be interrupted. It has to be at work for longer than two looks of the observer."""
+    origin.script("/huge.png", body=png(5, (4200, 3400), noisy=True))
     server = drained("0", **{"image.workers": 1, "image.transform-timeout": "500ms", "health.stale-after": "100ms"})
-    asked = [Asked(server, "/images/large.png?output=avif&q=95") for _ in range(3)]
+    asked = [Asked(server, "/images/huge.png?output=avif&q=95") for _ in range(3)]
     wait_for(lambda: totals(server)["stuck"] == 1, 30, "it is stuck")
     terminate(server)
     assert {(answer.status, answer.json()["code"]) for answer in [one.answer() for one in asked]} == {(503, "draining")}
