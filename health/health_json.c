@@ -190,6 +190,7 @@ static json_t *new_health(const health_text_t *text, const health_snapshot_t *sn
     health_judge(snapshot, &verdict);
     health_json_add(&root, "status", json_string(status_names[verdict.status]));
     health_json_add(&root, "version", health_json_string(text, snapshot->version));
+    health_json_add(&root, "started_at", health_json_real(snapshot->process_start_time_seconds, 1e3));
     health_json_add(&root, "uptime_seconds", health_json_real(snapshot->uptime_seconds, 1e3));
     health_json_add(&root, "memory", new_memory(snapshot));
     health_json_add(&root, "watchdog", new_watchdog(snapshot));

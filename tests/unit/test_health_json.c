@@ -73,6 +73,7 @@ static void fill(health_snapshot_t *snapshot)
     fill_quota(&snapshot->quotas[1], "example.com/\"a\xff");
     snapshot->version = "1.2.3";
     snapshot->uptime_seconds = 1234.5678;
+    snapshot->process_start_time_seconds = 1795290000.1236;
     snapshot->level = 3;
     snapshot->resident_bytes = 812345678;
     snapshot->peak_resident_bytes = value();
@@ -235,7 +236,7 @@ static void health_by_field(void **state)
 
     json_t *watchdog = member(root, "watchdog");
 
-    assert_int_equal(json_object_size(root), 17);
+    assert_int_equal(json_object_size(root), 18);
     check_quotas(root, snapshot.quotas);
     assert_int_equal(json_object_size(watchdog), 4);
     check_integer(watchdog, "checks", snapshot.watchdog_checks);
@@ -246,6 +247,7 @@ static void health_by_field(void **state)
     check_string(root, "status", "degraded");
     check_string(root, "version", "1.2.3");
     check_real(root, "uptime_seconds", 1234.568, 1e-9);
+    check_real(root, "started_at", 1795290000.124, 1e-6);
     assert_int_equal(json_object_size(memory), 13);
     check_string(memory, "level", "high");
     check_integer(memory, "resident_bytes", snapshot.resident_bytes);
