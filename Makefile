@@ -206,6 +206,7 @@ run: deps-build ## install what is missing, build, serve on 127.0.0.1:$(PORT) in
 	@$(MAKE) --no-print-directory all
 	@sed -e 's/^\( *port: \)8080$$/\1$(PORT)/' -e 's|: build/|: |' h2o.conf >build/run.conf
 	@echo "try: curl -sD- -o a.jpg 'http://127.0.0.1:$(PORT)/images/sample.jpg?w=300'"
+	@echo "and look at http://127.0.0.1:$(PORT)/api/dashboard"
 	@exec build/h2o-sluice -c build/run.conf
 
 test: deps-test ## install what is missing, build, run every test
