@@ -5,6 +5,7 @@
  *
  * All on the clerk's thread. What was resident before and after is measured there, next to the work.
  */
+#include "pressure/excess.h"
 #include "module/allocator.h"
 #include "module/api.h"
 #include "module/snapshot.h"
@@ -14,11 +15,6 @@
 typedef struct st_measure_t {
     uint64_t before_bytes, after_bytes, started_us, took_us;
 } measure_t;
-
-static uint64_t subtract_floored(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
 
 static measure_t begin_measure(void)
 {
@@ -47,7 +43,7 @@ static json_t *trim(sluice_api_job_t *job)
     sluice_allocator_purge();
     end_measure(&measure);
     health_json_add(&answer, "allocator", json_string(sluice_allocator_name()));
-    health_json_add(&answer, "purged_bytes", health_json_integer(subtract_floored(measure.before_bytes, measure.after_bytes)));
+    health_json_add(&answer, "purged_bytes", health_json_integer(pressure_excess(measure.before_bytes, measure.after_bytes)));
     health_json_add(&answer, "image_cache_bytes", health_json_integer(cache_bytes));
     add_measure(&answer, &measure);
     pressure_kick(job->sluice->pressure); /* the level is to follow at once */
@@ -69,7 +65,7 @@ static json_t *clean_up(sluice_api_job_t *job)
     uint64_t cleared_bytes = sluice_resident_bytes();
     sluice_allocator_purge();
     end_measure(&measure);
-    cleanup.purged_bytes += subtract_floored(cleared_bytes, measure.after_bytes);
+    cleanup.purged_bytes += pressure_excess(cleared_bytes, measure.after_bytes);
     answer = json_object();
     health_json_add(&answer, "claimed_bytes", health_json_integer(cleanup.claimed_bytes));
     health_json_add(&answer, "objects", health_json_integer(cleanup.objects));

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
+#include "pressure/excess.h"
 #include "pressure/meter.h"
 #include "module/clock.h"
 #include "module/heap.h"
@@ -15,14 +16,10 @@ void sluice_heap_tame(void)
     mallopt(M_TRIM_THRESHOLD, 2 << 20);
 }
 
-static uint64_t growth(uint64_t from, uint64_t to)
-{
-    return to > from ? to - from : 0;
-}
-
 uint64_t sluice_heap_purgeable(const sluice_heap_look_t *last, const sluice_heap_look_t *now, uint64_t pause_ms)
 {
-    uint64_t grown_bytes = growth(last->free_bytes, now->free_bytes) + growth(last->resident_bytes, now->resident_bytes);
+    uint64_t grown_bytes =
+        pressure_excess(now->free_bytes, last->free_bytes) + pressure_excess(now->resident_bytes, last->resident_bytes);
 
     if (last->at_ms == 0 || now->at_ms < last->at_ms || now->at_ms - last->at_ms >= pause_ms)
         return now->free_bytes;

@@ -3,6 +3,7 @@
  * for the further ones; calls are told apart by generation and level. All calls come from the coordinator's thread.
  */
 #include <stdlib.h>
+#include "pressure/excess.h"
 #include "module/reclaim.h"
 
 #define TRIM_BYTES ((uint64_t)8 << 20) /* at a time, between two looks at the clock */
@@ -18,11 +19,6 @@ struct st_sluice_reclaim_t {
     goal_t images, metadata;
     pressure_registration_t *image_registration, *metadata_registration;
 };
-
-static uint64_t subtract_floored(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
 
 static int is_new(goal_t *goal, const pressure_event_t *event)
 {
@@ -52,7 +48,7 @@ static uint64_t images_left(const sluice_t *sluice, pressure_level_t level, cons
 static uint64_t set_goal(const sluice_t *sluice, const pressure_event_t *event, const icache_usage_t *usage)
 {
     uint64_t kept_bytes = usage->capacity_bytes / 1000 * sluice->settings.room_kept_permille;
-    uint64_t left_bytes = subtract_floored(usage->used_bytes, event->wanted_bytes);
+    uint64_t left_bytes = pressure_excess(usage->used_bytes, event->wanted_bytes);
 
     if (event->wanted_bytes == 0)
         return images_left(sluice, event->level, usage);
@@ -101,11 +97,11 @@ static pressure_result_t shrink_images(void *_reclaim, const pressure_event_t *e
     uint64_t gone_bytes = trim_images(cache, event->deadline_ms, &trimmed);
     icache_get_stats(cache, &after);
     /* what is still being sent is not free yet; what was free before, or what large objects gave back themselves, counts once */
-    freed_bytes = subtract_floored(freed_bytes, subtract_floored(after.pinned_bytes, before.pinned_bytes));
+    freed_bytes = pressure_excess(freed_bytes, pressure_excess(after.pinned_bytes, before.pinned_bytes));
     if (gone_bytes > freed_bytes)
         freed_bytes = gone_bytes;
     return (pressure_result_t){.bytes_freed = freed_bytes,
-                               .objects_freed = subtract_floored(before.entries, after.entries),
+                               .objects_freed = pressure_excess(before.entries, after.entries),
                                .status = status_of(evicted && trimmed, freed_bytes)};
 }
 
@@ -115,7 +111,7 @@ static void tell_usage_of_images(void *_reclaim, pressure_level_t level, pressur
     icache_usage_t usage;
 
     icache_get_usage(sluice->cache, &usage);
-    uint64_t above_bytes = subtract_floored(usage.used_bytes, images_left(sluice, level, &usage));
+    uint64_t above_bytes = pressure_excess(usage.used_bytes, images_left(sluice, level, &usage));
     *out = (pressure_usage_t){.bytes = usage.used_bytes,
                               .pinned_bytes = usage.pinned_bytes,
                               .capacity_bytes = usage.capacity_bytes,
@@ -160,7 +156,7 @@ static pressure_result_t shrink_metadata(void *_reclaim, const pressure_event_t 
     } while (segment_bytes > reclaim->metadata.bytes && dropped_bytes != 0 && sluice_exact_ms() < event->deadline_ms);
     icache_meta_get_stats(metadata, &after);
     return (pressure_result_t){.bytes_freed = freed_bytes,
-                               .objects_freed = subtract_floored(before.entries, after.entries),
+                               .objects_freed = pressure_excess(before.entries, after.entries),
                                .status = status_of(segment_bytes <= reclaim->metadata.bytes, freed_bytes)};
 }
 

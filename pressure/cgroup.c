@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "pressure/cgroup.h"
+#include "pressure/excess.h"
 #include "pressure/pressure_private.h"
 
 /* v1 says "none" as the largest signed number, rounded down to pages; no real limit comes near */
@@ -228,16 +229,11 @@ int pressure_parse_memory_stat(pressure_cgroup_version_t version, const char *te
     return 0;
 }
 
-static uint64_t subtract_floored(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 uint64_t pressure_working_set(uint64_t usage_bytes, const pressure_cgroup_stat_t *stat)
 {
-    uint64_t working_set = subtract_floored(usage_bytes, stat->inactive_file);
+    uint64_t working_set = pressure_excess(usage_bytes, stat->inactive_file);
     uint64_t floor = stat->anon <= UINT64_MAX - stat->shmem ? stat->anon + stat->shmem : UINT64_MAX;
 
-    working_set = subtract_floored(subtract_floored(working_set, stat->active_file), stat->slab_reclaimable);
+    working_set = pressure_excess(pressure_excess(working_set, stat->active_file), stat->slab_reclaimable);
     return working_set > floor ? working_set : floor;
 }

@@ -28,6 +28,7 @@
  * reader that was overtaken reads again.
  */
 #include <assert.h>
+#include "pressure/excess.h"
 #include "pressure/pressure_private.h"
 
 static uint64_t add_saturated(uint64_t a, uint64_t b)
@@ -35,14 +36,9 @@ static uint64_t add_saturated(uint64_t a, uint64_t b)
     return a + b >= a ? a + b : UINT64_MAX;
 }
 
-static uint64_t subtract_floored(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 uint64_t pressure_committed_bytes(const pressure_reading_t *reading, uint64_t reserved_bytes, uint64_t kept_bytes)
 {
-    uint64_t by_sample = add_saturated(reading->resident_bytes, subtract_floored(reserved_bytes, reading->reserved_bytes));
+    uint64_t by_sample = add_saturated(reading->resident_bytes, pressure_excess(reserved_bytes, reading->reserved_bytes));
     uint64_t by_ledger = add_saturated(add_saturated(reading->settled_bytes, kept_bytes - reading->kept_bytes), reserved_bytes);
 
     return by_sample > by_ledger ? by_sample : by_ledger;
@@ -56,7 +52,7 @@ pressure_reading_t pressure_next_reading(const pressure_reading_t *last, uint64_
                                .base_bytes = resident_bytes,
                                .reserved_bytes = reserved_bytes,
                                .kept_bytes = kept_bytes};
-    uint64_t unexplained_bytes = subtract_floored(resident_bytes, reserved_bytes);
+    uint64_t unexplained_bytes = pressure_excess(resident_bytes, reserved_bytes);
 
     if (last == NULL)
         return next;
@@ -116,7 +112,7 @@ int pressure_ledger_sample(pressure_ledger_t *ledger, const pressure_config_t *c
     if (config->sample(config->sample_ctx, sample) != 0)
         return -1;
     next = pressure_next_reading(has_last ? &last : NULL, pressure_reading_of(sample, config->budget_bytes),
-                                 subtract_floored(granted_bytes, released_bytes), kept_bytes);
+                                 pressure_excess(granted_bytes, released_bytes), kept_bytes);
     publish_reading(ledger, &next);
     return 0;
 }
@@ -166,8 +162,8 @@ uint64_t pressure_shortage_bytes(pressure_t *pressure, uint64_t bytes)
     uint64_t released = atomic_load_explicit(&ledger->released_bytes, memory_order_acquire);
     uint64_t kept = atomic_load_explicit(&ledger->kept_bytes, memory_order_acquire);
     uint64_t granted = atomic_load_explicit(&ledger->granted_bytes, memory_order_acquire);
-    return subtract_floored(pressure_committed_bytes(&reading, granted - released + bytes, kept),
-                            pressure->mark_bytes[PRESSURE_HIGH]);
+    return pressure_excess(pressure_committed_bytes(&reading, granted - released + bytes, kept),
+                           pressure->mark_bytes[PRESSURE_HIGH]);
 }
 
 int pressure_looks_grantable(pressure_t *pressure, uint64_t bytes)
@@ -198,7 +194,7 @@ uint64_t pressure_largest_bytes(pressure_t *pressure)
 
     if (get_reading(&pressure->ledger, &reading) != 0)
         reading.base_bytes = 0;
-    return subtract_floored(pressure->mark_bytes[PRESSURE_HIGH], reading.base_bytes);
+    return pressure_excess(pressure->mark_bytes[PRESSURE_HIGH], reading.base_bytes);
 }
 
 /**
