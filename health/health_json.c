@@ -214,16 +214,22 @@ char *health_write_json(health_text_t *text, const health_snapshot_t *snapshot, 
     return health_json_dump(text, new_health(text, snapshot), len);
 }
 
+void health_add_calls(json_t **object, const health_cache_t *cache)
+{
+    health_json_add(object, "calls", health_json_integer(cache->reclaim.calls));
+    health_json_add(object, "released_bytes", health_json_integer(cache->reclaim.released_bytes));
+    health_json_add(object, "released_objects", health_json_integer(cache->reclaim.released_objects));
+    health_json_add(object, "slow_calls", health_json_integer(cache->reclaim.slow_calls));
+    health_json_add(object, "failures", health_json_integer(cache->reclaim.failures));
+    health_json_add(object, "longest_ms", health_json_integer(cache->reclaim.longest_ms));
+}
+
 static json_t *new_calls(const health_cache_t *cache)
 {
     json_t *object = json_object();
-    health_json_add(&object, "calls", health_json_integer(cache->reclaim.calls));
-    health_json_add(&object, "released_bytes", health_json_integer(cache->reclaim.released_bytes));
-    health_json_add(&object, "released_objects", health_json_integer(cache->reclaim.released_objects));
-    health_json_add(&object, "slow_calls", health_json_integer(cache->reclaim.slow_calls));
-    health_json_add(&object, "failures", health_json_integer(cache->reclaim.failures));
+
+    health_add_calls(&object, cache);
     health_json_add(&object, "last_ms", health_json_integer(cache->reclaim.last_ms));
-    health_json_add(&object, "longest_ms", health_json_integer(cache->reclaim.longest_ms));
     return object;
 }
 

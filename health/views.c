@@ -1,6 +1,7 @@
 #include "health/json.h"
 #include "health/names.h"
 #include "health/views.h"
+#include "health/writers.h"
 
 #define RATIO_SCALE 1e4
 
@@ -172,12 +173,7 @@ static json_t *new_calls(const health_cache_t *cache)
 {
     json_t *object = json_object();
 
-    health_json_add(&object, "calls", health_json_integer(cache->reclaim.calls));
-    health_json_add(&object, "released_bytes", health_json_integer(cache->reclaim.released_bytes));
-    health_json_add(&object, "released_objects", health_json_integer(cache->reclaim.released_objects));
-    health_json_add(&object, "slow_calls", health_json_integer(cache->reclaim.slow_calls));
-    health_json_add(&object, "failures", health_json_integer(cache->reclaim.failures));
-    health_json_add(&object, "longest_ms", health_json_integer(cache->reclaim.longest_ms));
+    health_add_calls(&object, cache);
     health_json_add(&object, "last", new_call(cache));
     return object;
 }

@@ -5,6 +5,7 @@
 #ifndef health__writers_h
 #define health__writers_h
 
+#include <jansson.h>
 #include "health/health.h"
 #include "health/text.h"
 
@@ -21,6 +22,10 @@ typedef enum en_health_scope_t {
     HEALTH_SCOPE_ALL = 511
 } health_scope_t;
 
+/**
+ * the calls to release memory, since the start, as members of an object
+ */
+void health_add_calls(json_t **object, const health_cache_t *cache);
 /**
  * @param scopes a set of health_scope_t
  */
