@@ -1,13 +1,9 @@
 /* a module with one directive, `ballast: ON` (path), whose handler makes the process hold and touch the number of MiB that the
  * query names, and answers when it is so: GET /ballast?100, and GET /ballast?0 to let go. GET /ballast?lock keeps the pages of all
  * memory that is mapped, so that the heap cannot give any back; answers 500 where the process may not do that */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "h2o.h"
-#include "h2o/configurator.h"
-
-int h2o_module_register(h2o_globalconf_t *globalconf);
+#include "tests/e2e/modules/handler_module.h"
 
 static struct st_ballast_t {
     pthread_mutex_t mutex;
@@ -45,12 +41,9 @@ static int hold(size_t bytes)
 
 static int on_req(h2o_handler_t *self, h2o_req_t *req)
 {
-    const char *query = req->query_at != SIZE_MAX
-                            ? h2o_strdup(&req->pool, req->path.base + req->query_at + 1, req->path.len - req->query_at - 1).base
-                            : "0";
-
-    int failed =
-        strcmp(query, "lock") == 0 ? mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) : hold(strtoul(query, NULL, 10) << 20);
+    const char *query = query_of(req);
+    int failed = query != NULL && strcmp(query, "lock") == 0 ? mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
+                                                             : hold(query != NULL ? strtoul(query, NULL, 10) << 20 : 0);
 
     (void)self;
     req->res.status = failed == 0 ? 200 : 500;
@@ -59,19 +52,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
-static int on_config_ballast(h2o_configurator_command_t *cmd, h2o_configurator_context_t *ctx, yoml_t *node)
-{
-    (void)cmd;
-    (void)node;
-    h2o_create_handler(ctx->pathconf, sizeof(h2o_handler_t))->on_req = on_req;
-    return 0;
-}
-
 int h2o_module_register(h2o_globalconf_t *globalconf)
 {
-    h2o_configurator_t *configurator = h2o_configurator_create(globalconf, sizeof(*configurator));
-
-    h2o_configurator_define_command(configurator, "ballast", H2O_CONFIGURATOR_FLAG_PATH | H2O_CONFIGURATOR_FLAG_EXPECT_SCALAR,
-                                    on_config_ballast);
-    return 0;
+    return register_handler(globalconf, "ballast", on_req);
 }
