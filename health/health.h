@@ -175,6 +175,11 @@ typedef struct st_health_verdict_t {
 void health_judge(const health_snapshot_t *snapshot, health_verdict_t *verdict);
 
 /**
+ * requests that ended, answered or not
+ */
+uint64_t health_finished_requests(const health_snapshot_t *snapshot);
+
+/**
  * Each of these returns text that the caller frees with free(), its length in *len, or NULL when memory is out or the text would be
  * longer than HEALTH_MAX_TEXT_BYTES. Bytes of a string that are not UTF-8 come out as U+FFFD; a NULL string as "". A number that is
  * not finite is 0 in JSON and NaN in Prometheus text. A hit ratio is the part of hits, stale ones

@@ -94,14 +94,6 @@ static uint64_t saturate_sum(uint64_t a, uint64_t b)
     return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
 }
 
-static uint64_t sum_responses(const health_snapshot_t *snapshot)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i != sizeof(snapshot->responses) / sizeof(snapshot->responses[0]); ++i)
-        sum = saturate_sum(sum, snapshot->responses[i]);
-    return sum;
-}
-
 static json_t *new_operations(const health_snapshot_t *snapshot)
 {
     json_t *object = json_object();
@@ -199,7 +191,7 @@ static json_t *new_health(const health_text_t *text, const health_snapshot_t *sn
     health_json_add(&root, "operations", new_operations(snapshot));
     health_json_add(&root, "queue", new_queue(snapshot));
     health_json_add(&root, "routes", new_routes(text, snapshot));
-    health_json_add(&root, "requests_total", health_json_integer(sum_responses(snapshot)));
+    health_json_add(&root, "requests_total", health_json_integer(health_finished_requests(snapshot)));
     health_json_add(&root, "shed_total", health_json_integer(snapshot->shed));
     health_json_add(&root, "degraded", health_json_integers(health_degraded_names, snapshot->degraded, HEALTH_NUM_DEGRADED));
     health_json_add(&root, "reasons", new_sentences(verdict.reasons, verdict.num_reasons));

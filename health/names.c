@@ -53,3 +53,12 @@ size_t health_num_quotas(const health_snapshot_t *snapshot)
 {
     return snapshot->num_quotas < HEALTH_MAX_QUOTAS ? snapshot->num_quotas : HEALTH_MAX_QUOTAS;
 }
+
+uint64_t health_finished_requests(const health_snapshot_t *snapshot)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i != HEALTH_NUM_RESPONSES; ++i)
+        if (__builtin_add_overflow(sum, snapshot->responses[i], &sum))
+            return UINT64_MAX;
+    return sum;
+}

@@ -29,11 +29,7 @@ static double level_number(const void *base)
 
 static double finished_requests(const void *base)
 {
-    const health_snapshot_t *snapshot = base;
-    double sum = 0;
-    for (size_t i = 0; i != HEALTH_NUM_RESPONSES; ++i)
-        sum += (double)snapshot->responses[i];
-    return sum;
+    return (double)health_finished_requests(base);
 }
 
 #define SIZE_OF(type, field) sizeof(((const type *)0)->field)

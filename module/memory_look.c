@@ -131,7 +131,7 @@ static health_trend_point_t point_of(const sluice_observation_t *observation)
                                   .hits = s->caches[0].hits + s->caches[0].stale_hits,
                                   .misses = s->caches[0].misses + s->caches[0].coalesced,
                                   .shed = s->shed,
-                                  .requests = sum(s->responses, sizeof(s->responses) / sizeof(s->responses[0]))};
+                                  .requests = health_finished_requests(s)};
 }
 
 static void keep_point(sluice_memory_t *memory, const sluice_observation_t *observation)
